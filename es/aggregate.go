@@ -1,0 +1,322 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+)
+
+// Aggregate ties a name to its decider: sealed unions of commands C and events
+// E, and the state S that events fold into. The generator writes one per
+// aggregate package.
+type Aggregate[C, E, S any] struct{ rules *AggregateRules[C, E, S] }
+
+// AggregateRules is what generated code hands to [NewAggregate].
+type AggregateRules[C, E, S any] struct {
+	Name     string // "Catalog.Product"
+	Sources  string // hash of the package's sources: what a snapshot depends on
+	Internal bool   // no HTTP commands
+	InPlace  bool   // Evolve may change the state that it is given
+	Access   Access // of commands that declare none
+	Decide   func(C, S) ([]E, error)
+	Evolve   func(E, S) S
+	Check    func(context.Context, Reader, C) error                    // nil: no rule reads other aggregates
+	Owner    func(context.Context, Reader, C) (string, error)          // nil: the caller who creates it
+	Valid    func(C, *Problems) C                                      // limits and normal form of what users send
+	Commands []CommandType[C]                                          // sorted by name
+	Events   []EventType[E]                                            // sorted by name
+	Encode   func(C) (typ string, data []byte, err error)              // commands
+	Wire     func(E) (typ string, version int, data []byte, err error) // events
+	Upcast   Upcasters[E]
+}
+
+// CommandType is one member of an aggregate's commands.
+type CommandType[C any] struct {
+	Name   string
+	Access *Access // nil: the aggregate's
+	Schema string  // JSON Schema 2020-12 of the payload
+	Empty  bool    // has no payload
+	Read   func(Value) C
+}
+
+// EventType is one member of an aggregate's or an extension point's events.
+type EventType[E any] struct {
+	Name    string
+	Version int // of its present shape, from 1
+	Schema  string
+	Read    func(Value) E
+}
+
+// NewAggregate is called by generated code.
+func NewAggregate[C, E, S any](r AggregateRules[C, E, S]) Aggregate[C, E, S] {
+	return Aggregate[C, E, S]{&r}
+}
+
+// Name is the full name, e.g. "Catalog.Product".
+func (a Aggregate[C, E, S]) Name() string { return a.rules.Name }
+
+// Commands are addressed commands of one aggregate.
+type Commands[C any] []Addressed[C]
+
+// Addressed is a command with the id of the aggregate that it is for.
+type Addressed[C any] struct {
+	ID      string
+	Command C
+}
+
+// Send addresses a command. One of another aggregate does not compile; append
+// joins several.
+func (a Aggregate[C, E, S]) Send(id string, c C) Commands[C] { return Commands[C]{{id, c}} }
+
+// Command addresses a command for a task's [Shop].
+func (a Aggregate[C, E, S]) Command(id string, c C) Command { return Command{a.rules.Name, id, c} }
+
+// Command is a command for any aggregate.
+type Command struct {
+	Aggregate, ID string
+	Payload       any // of the aggregate's command union
+}
+
+// State reads an aggregate, strongly consistent; one that is not there is the
+// zero state. An aggregate that evolves in place can't be read.
+func (a Aggregate[C, E, S]) State(ctx context.Context, r Reader, id string) (S, error) {
+	s, _, err := a.Load(ctx, r, id)
+	return s, err
+}
+
+// Load is [Aggregate.State] with the aggregate's owner, "" where it is not there.
+func (a Aggregate[C, E, S]) Load(ctx context.Context, r Reader, id string) (S, string, error) {
+	l, err := r.Load(ctx, a.rules.Name, id)
+	if err != nil {
+		var zero S
+		return zero, "", err
+	}
+	return l.State.(S), l.Owner, nil
+}
+
+// History reads an aggregate's events from the first on.
+func (a Aggregate[C, E, S]) History(ctx context.Context, r Reader, id string) iter.Seq2[Recorded[E], error] {
+	return func(yield func(Recorded[E], error) bool) {
+		for e, err := range r.Events(ctx, a.rules.Name, id) {
+			out := Recorded[E]{ID: e.ID, Version: e.Version, Time: e.Time, Meta: e.Meta}
+			if err == nil {
+				out.Event = e.Event.(E)
+			}
+			if !yield(out, err) {
+				return
+			}
+		}
+	}
+}
+
+// Decide is the command's rule.
+func (a Aggregate[C, E, S]) Decide(c C, s S) ([]E, error) { return a.rules.Decide(c, s) }
+
+// Check is the command's rule that reads other aggregates; nil where it has none.
+func (a Aggregate[C, E, S]) Check(ctx context.Context, r Reader, c C) error {
+	if a.rules.Check == nil {
+		return nil
+	}
+	return a.rules.Check(ctx, r, c)
+}
+
+// Fold is s after the events.
+func (a Aggregate[C, E, S]) Fold(s S, events ...E) S {
+	for _, e := range events {
+		s = a.rules.Evolve(e, s)
+	}
+	return s
+}
+
+// Valid is the command in its normal form (trimmed, repeats dropped), or a
+// [*Problems] that says which limits it breaks.
+func (a Aggregate[C, E, S]) Valid(c C) (C, error) {
+	var p Problems
+	if a.rules.Valid != nil {
+		c = a.rules.Valid(c, &p)
+	}
+	return c, p.Err()
+}
+
+// Happened is history for tests: events of the aggregate with that id.
+func (a Aggregate[C, E, S]) Happened(id string, events ...E) Happened {
+	h := Happened{Aggregate: a.rules.Name, ID: id, definition: a.Definition()}
+	for _, e := range events {
+		h.Events = append(h.Events, e)
+	}
+	return h
+}
+
+// Happened is some history of one aggregate, for tests that mix aggregates.
+type Happened struct {
+	Aggregate, ID, Owner string
+	Events               []any
+	definition           AggregateDefinition
+}
+
+// By says who the aggregate belongs to.
+func (h Happened) By(owner string) Happened { h.Owner = owner; return h }
+
+// Definition is of the aggregate whose history this is.
+func (h Happened) Definition() AggregateDefinition { return h.definition }
+
+// AggregateDefinition is the erased form that the engine runs.
+type AggregateDefinition struct {
+	Name, Sources     string
+	Internal, InPlace bool
+	Commands          []CommandDefinition
+	Events            []EventDefinition
+	Initial           any
+	Decide            func(c, s any) ([]any, error)
+	Evolve            func(e, s any) any
+	Check             func(context.Context, Reader, any) error
+	Owner             func(context.Context, Reader, any) (string, error)
+	// ReadCommand reads what a user sent: *Malformed where it is no JSON,
+	// *Problems where it is not such a command.
+	ReadCommand   func(name string, body []byte) (any, error)
+	EncodeCommand func(any) (typ string, data []byte, err error)
+	EncodeEvent   func(any) (typ string, version int, data []byte, err error)
+	DecodeEvent   func(typ string, version int, data []byte) (any, error) // ErrUnknownType
+	EncodeState   func(any) ([]byte, error)
+	DecodeState   func([]byte) (any, error)
+}
+
+// CommandDefinition is a command's public face.
+type CommandDefinition struct {
+	Name   string
+	Access Access
+	Schema json.RawMessage
+	Empty  bool
+}
+
+// EventDefinition is an event's public face.
+type EventDefinition struct {
+	Name    string
+	Version int
+	Schema  json.RawMessage
+}
+
+// AnyAggregate is an aggregate of any types.
+type AnyAggregate interface{ Definition() AggregateDefinition }
+
+// Definition is for the engine.
+func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
+	r := a.rules
+	var zero S
+	d := AggregateDefinition{
+		Name: r.Name, Sources: r.Sources, Internal: r.Internal, InPlace: r.InPlace,
+		Initial: zero,
+		Decide: func(c, s any) ([]any, error) {
+			events, err := r.Decide(c.(C), s.(S))
+			if err != nil || len(events) == 0 {
+				return nil, err
+			}
+			out := make([]any, len(events))
+			for i, e := range events {
+				out[i] = e
+			}
+			return out, nil
+		},
+		Evolve: func(e, s any) any { return r.Evolve(e.(E), s.(S)) },
+		EncodeCommand: func(c any) (string, []byte, error) {
+			m, ok := c.(C)
+			if !ok {
+				return "", nil, fmt.Errorf("%T is no command of %s", c, r.Name)
+			}
+			return r.Encode(m)
+		},
+		EncodeEvent: func(e any) (string, int, []byte, error) { return r.Wire(e.(E)) },
+		DecodeEvent: func(typ string, version int, data []byte) (any, error) {
+			return decodeEvent(r.Name, r.Events, r.Upcast, typ, version, data)
+		},
+		ReadCommand: func(name string, body []byte) (any, error) {
+			for _, t := range r.Commands {
+				if t.Name == name {
+					c, err := readStrict(body, t.Empty, t.Read)
+					if err != nil {
+						return nil, err
+					}
+					return a.Valid(c)
+				}
+			}
+			return nil, fmt.Errorf("%s has no command %q", r.Name, name)
+		},
+		EncodeState: func(s any) ([]byte, error) { return json.Marshal(s) },
+		DecodeState: func(b []byte) (any, error) {
+			var s S
+			err := json.Unmarshal(b, &s)
+			return s, err
+		},
+	}
+	if r.Check != nil {
+		d.Check = func(ctx context.Context, rd Reader, c any) error { return r.Check(ctx, rd, c.(C)) }
+	}
+	if r.Owner != nil {
+		d.Owner = func(ctx context.Context, rd Reader, c any) (string, error) { return r.Owner(ctx, rd, c.(C)) }
+	}
+	for _, t := range r.Commands {
+		access := r.Access
+		if t.Access != nil {
+			access = *t.Access
+		}
+		d.Commands = append(d.Commands, CommandDefinition{t.Name, access, json.RawMessage(t.Schema), t.Empty})
+	}
+	d.Events = eventDefinitions(r.Events)
+	return d
+}
+
+func eventDefinitions[E any](types []EventType[E]) (out []EventDefinition) {
+	for _, t := range types {
+		out = append(out, EventDefinition{t.Name, t.Version, json.RawMessage(t.Schema)})
+	}
+	return out
+}
+
+func decodeEvent[E any](of string, types []EventType[E], up Upcasters[E], typ string, version int, data []byte) (any, error) {
+	if version == 0 {
+		version = 1
+	}
+	for _, t := range types {
+		if t.Name == typ && t.Version == version {
+			e, err := readStored(data, t.Read)
+			if err != nil {
+				return nil, fmt.Errorf("event %s of %s: %w", typ, of, err)
+			}
+			return e, nil
+		}
+	}
+	for _, u := range up {
+		if u.typ == typ && u.version == version {
+			e, err := u.read(data)
+			if err != nil {
+				return nil, fmt.Errorf("event %s (version %d) of %s: %w", typ, version, of, err)
+			}
+			return e, nil
+		}
+	}
+	return nil, unknownType(of, typ, version)
+}
+
+// Upcasters read events of earlier shapes and names. The generator takes the
+// package's variable of the name upcasters.
+type Upcasters[E any] []Upcaster[E]
+
+// Upcaster reads one earlier shape of an event.
+type Upcaster[E any] struct {
+	typ     string
+	version int
+	read    func([]byte) (E, error)
+}
+
+// Upcast declares how the stored event typ of an earlier version is read today:
+// old is its shape then (JSON names by field name or tag).
+func Upcast[Old, E any](typ string, version int, today func(old Old) E) Upcaster[E] {
+	return Upcaster[E]{typ, version, func(data []byte) (e E, err error) {
+		var old Old
+		if err := json.Unmarshal(data, &old); err != nil {
+			return e, err
+		}
+		return today(old), nil
+	}}
+}

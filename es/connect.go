@@ -1,0 +1,185 @@
+package es
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Mapping is an event mapping: it turns one aggregate's events into commands
+// for another or the same. Stateless; a rejection of its command is final.
+type Mapping struct {
+	name, source, target string
+	delay                time.Duration
+	since                time.Time
+	apply                func(id string, e any) []Command
+}
+
+// NewMapping declares an event mapping from source's events to target's commands.
+func NewMapping[C, E, S, C2, E2, S2 any](name string, source Aggregate[C, E, S], target Aggregate[C2, E2, S2], f func(id string, e E) Commands[C2]) Mapping {
+	return Mapping{name: name, source: source.rules.Name, target: target.rules.Name, apply: func(id string, e any) []Command {
+		return erase(target.rules.Name, f(id, e.(E)))
+	}}
+}
+
+// After delays the commands: a commit is applied no earlier than its time plus d,
+// at most 15 minutes (the longest delay of an SQS message).
+func (m Mapping) After(d time.Duration) Mapping { m.delay = d; return m }
+
+// Since lets a new mapping start at that time, not at the beginning.
+func (m Mapping) Since(t time.Time) Mapping { m.since = t; return m }
+
+// Name is the plugin's own name, e.g. "AutoShip".
+func (m Mapping) Name() string { return m.name }
+
+// Apply is the mapping's function; for tests.
+func (m Mapping) Apply(id string, e any) []Command { return m.apply(id, e) }
+
+func erase[C any](aggregate string, cs Commands[C]) (out []Command) {
+	for _, c := range cs {
+		out = append(out, Command{aggregate, c.ID, c.Command})
+	}
+	return out
+}
+
+// Point is an extension point: the public contract of what a plugin publishes.
+type Point[E any] struct{ rules *PointRules[E] }
+
+// PointRules is what generated code hands to [NewPoint].
+type PointRules[E any] struct {
+	Name   string // "Catalog.Products"
+	Key    func(E) string
+	Events []EventType[E]
+	Wire   func(E) (typ string, version int, data []byte, err error)
+	Upcast Upcasters[E]
+}
+
+// NewPoint is called by generated code.
+func NewPoint[E any](r PointRules[E]) Point[E] { return Point[E]{&r} }
+
+// Name is the full name, e.g. "Catalog.Products".
+func (p Point[E]) Name() string { return p.rules.Name }
+
+// PointDefinition is the erased form that the engine runs.
+type PointDefinition struct {
+	Name   string
+	Events []EventDefinition
+	Key    func(any) string
+	Encode func(any) (typ string, version int, data []byte, err error)
+	Decode func(typ string, version int, data []byte) (any, error) // ErrUnknownType
+}
+
+// Definition is for the engine.
+func (p Point[E]) Definition() PointDefinition {
+	r := p.rules
+	return PointDefinition{
+		Name: r.Name, Events: eventDefinitions(r.Events),
+		Key:    func(e any) string { return r.Key(e.(E)) },
+		Encode: func(e any) (string, int, []byte, error) { return r.Wire(e.(E)) },
+		Decode: func(typ string, version int, data []byte) (any, error) {
+			return decodeEvent(r.Name, r.Events, r.Upcast, typ, version, data)
+		},
+	}
+}
+
+// Publication maps an aggregate's events to an extension point's.
+type Publication struct {
+	point  PointDefinition
+	source string
+	apply  func(id string, e any) []any
+}
+
+// Publish declares what of source's events the extension point tells.
+func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id string, e E) []P) Publication {
+	return Publication{p.Definition(), source.rules.Name, func(id string, e any) (out []any) {
+		for _, x := range f(id, e.(E)) {
+			out = append(out, x)
+		}
+		return out
+	}}
+}
+
+// Apply is the publication's function; for tests.
+func (p Publication) Apply(id string, e any) []any { return p.apply(id, e) }
+
+// Extension turns another plugin's published events into commands.
+type Extension struct {
+	name, target string
+	point        PointDefinition
+	since        time.Time
+	apply        func(e any) []Command
+}
+
+// NewExtension listens to an extension point and sends to target.
+func NewExtension[P, C, E, S any](name string, p Point[P], target Aggregate[C, E, S], f func(e P) Commands[C]) Extension {
+	return Extension{name: name, target: target.rules.Name, point: p.Definition(), apply: func(e any) []Command {
+		return erase(target.rules.Name, f(e.(P)))
+	}}
+}
+
+// Since lets a new extension start at that time, not at the beginning.
+func (x Extension) Since(t time.Time) Extension { x.since = t; return x }
+
+// Name is the plugin's own name, e.g. "Orders_Extension".
+func (x Extension) Name() string { return x.name }
+
+// Apply is the extension's function; for tests.
+func (x Extension) Apply(e any) []Command { return x.apply(e) }
+
+// MappingDefinition is the erased form that the engine runs.
+type MappingDefinition struct {
+	Name, Source, Target string
+	Delay                time.Duration
+	Since                time.Time
+	Apply                func(id string, e any) []Command
+}
+
+// Definition is for the engine.
+func (m Mapping) Definition() MappingDefinition {
+	return MappingDefinition{m.name, m.source, m.target, m.delay, m.since, m.apply}
+}
+
+// PublicationDefinition is the erased form that the engine runs.
+type PublicationDefinition struct {
+	Point  PointDefinition
+	Source string
+	Apply  func(id string, e any) []any
+}
+
+// Definition is for the engine.
+func (p Publication) Definition() PublicationDefinition {
+	return PublicationDefinition{p.point, p.source, p.apply}
+}
+
+// ExtensionDefinition is the erased form that the engine runs.
+type ExtensionDefinition struct {
+	Name, Target string
+	Point        PointDefinition
+	Since        time.Time
+	Apply        func(e any) []Command
+}
+
+// Definition is for the engine.
+func (x Extension) Definition() ExtensionDefinition {
+	return ExtensionDefinition{x.name, x.target, x.point, x.since, x.apply}
+}
+
+// MarshalEvent is an event's stored form: {"type":"Added","data":{…}}, with "v"
+// for the shape's version where it is not 1.
+func MarshalEvent(typ string, version int, data []byte) ([]byte, error) {
+	if version == 1 {
+		version = 0
+	}
+	b, err := json.Marshal(StoredEvent{typ, version, data})
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", typ, err)
+	}
+	return b, nil
+}
+
+// StoredEvent is the wire form of an event.
+type StoredEvent struct {
+	Type    string          `json:"type"`
+	Version int             `json:"v,omitempty"` // absent: 1
+	Data    json.RawMessage `json:"data"`
+}

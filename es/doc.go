@@ -1,0 +1,32 @@
+// Package es is what a plugin author uses: aggregates, read models, event
+// mappings, extension points, extensions, side effects and tasks.
+//
+// A plugin is a folder. Each of its aggregates is a package that declares
+// commands, events and errors as plain Go types and seals the two unions with
+// the rule each member must have:
+//
+//	type (
+//		Command interface{ decide(State) ([]Event, error) }
+//		Event   interface{ evolve(State) State }
+//	)
+//
+// A command without its rule does not compile. `go generate ./...` (package
+// onlineshop/es/esgen) reads the folder and writes what is left: the package's
+// Aggregate with its wire format and JSON Schemas, and the plugin's composition.
+//
+// What Go cannot say is said in markers that the generator reads:
+//
+//	//es:plugin Catalog heartbeat=5m    in the doc comment of the plugin's package
+//	//es:aggregate ProductDemand        on the unions; default: the package's name capitalized
+//	//es:internal                       on the unions: no HTTP commands, only followers and tasks send
+//	//es:inplace                        on the unions: evolve may change the state in place
+//	//es:version 2                      on an event: the number of its present shape
+//	//es:optional                       on a field: may be absent
+//	//es:trim                           on a field: stored without surrounding white space
+//	//es:len 1..200                     on a field: length in code points, or a list's in items
+//	//es:email                          on a field: a plausible e-mail address
+//	//es:distinct                       on a list: repeats are dropped, the first is kept
+//
+// The package is pure: no database, no network, no clock. The engine
+// (onlineshop/es/engine) runs what is declared here.
+package es

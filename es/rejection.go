@@ -1,0 +1,62 @@
+package es
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Rejection is the domain's "no": an error that a rule returns and that callers
+// see by its code. Declare one per reason, compare with [errors.Is].
+type Rejection struct {
+	Code    string         // stable, e.g. "ProductAlreadyExists"
+	Status  int            // HTTP status: 404 or 409
+	Detail  string         // a sentence for people; empty: the code says it
+	Members map[string]any // further members of the problem, e.g. productIds
+}
+
+// NotFound declares a rejection for something that is not there (404).
+func NotFound(code string) *Rejection { return &Rejection{Code: code, Status: http.StatusNotFound} }
+
+// Conflict declares a rejection by the state of things (409).
+func Conflict(code string) *Rejection { return &Rejection{Code: code, Status: http.StatusConflict} }
+
+// Error is the code, followed by the detail where there is one.
+func (r *Rejection) Error() string {
+	if r.Detail == "" {
+		return r.Code
+	}
+	return r.Code + ": " + r.Detail
+}
+
+// Is reports whether target is a rejection with the same code.
+func (r *Rejection) Is(target error) bool {
+	t, ok := target.(*Rejection)
+	return ok && t.Code == r.Code
+}
+
+// Because is the same rejection with a detail for people.
+func (r *Rejection) Because(format string, args ...any) *Rejection {
+	c := *r
+	c.Detail = fmt.Sprintf(format, args...)
+	return &c
+}
+
+// With is the same rejection with a further member in its problem document.
+func (r *Rejection) With(member string, value any) *Rejection {
+	c := *r
+	c.Members = map[string]any{member: value}
+	for k, v := range r.Members {
+		c.Members[k] = v
+	}
+	return &c
+}
+
+// ErrUnknownType says that stored data has a type or shape that this version of
+// the program does not know, as happens during a rolling deployment. It is
+// worth a retry, not a repair.
+var ErrUnknownType = errors.New("unknown type")
+
+func unknownType(of, typ string, version int) error {
+	return fmt.Errorf("%s has no event %q in version %d: %w (a newer version of the program wrote it?)", of, typ, version, ErrUnknownType)
+}

@@ -1,0 +1,427 @@
+package es
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/mail"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// This file is what generated codecs call: they hold no reflection, and one
+// reader serves both what users send (strict) and what is stored (lenient:
+// an unknown field is a newer version's, an absent one is its zero value).
+
+// Malformed says that a body is not one JSON value in valid UTF-8 with every
+// member once.
+type Malformed struct{ Reason string }
+
+func (m *Malformed) Error() string { return m.Reason }
+
+// Problem is one thing that is wrong with a well-formed payload.
+type Problem struct {
+	Pointer string `json:"pointer"` // RFC 6901, e.g. "/price"
+	Detail  string `json:"detail"`
+}
+
+// Problems collects all that is wrong with a payload.
+type Problems struct{ List []Problem }
+
+// Add notes a problem.
+func (p *Problems) Add(pointer, format string, args ...any) {
+	p.List = append(p.List, Problem{pointer, fmt.Sprintf(format, args...)})
+}
+
+// Err is p, or nil where there is no problem.
+func (p *Problems) Err() error {
+	if len(p.List) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (p *Problems) Error() string {
+	var b strings.Builder
+	for i, x := range p.List {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if x.Pointer != "" {
+			b.WriteString(x.Pointer + " ")
+		}
+		b.WriteString(x.Detail)
+	}
+	return b.String()
+}
+
+// Length notes a text that is shorter or longer in code points; max < 0: no bound.
+func (p *Problems) Length(pointer, s string, min, max int) {
+	p.bounds(pointer, utf8.RuneCountInString(s), min, max, "characters")
+}
+
+// Count notes a list that has fewer or more items; max < 0: no bound.
+func (p *Problems) Count(pointer string, n, min, max int) { p.bounds(pointer, n, min, max, "items") }
+
+func (p *Problems) bounds(pointer string, n, min, max int, what string) {
+	switch {
+	case n < min && max >= 0:
+		p.Add(pointer, "must have %d to %d %s, has %d", min, max, what, n)
+	case n < min:
+		p.Add(pointer, "must have at least %d %s, has %d", min, what, n)
+	case max >= 0 && n > max:
+		p.Add(pointer, "must have at most %d %s, has %d", max, what, n)
+	}
+}
+
+// Email notes what is no plausible e-mail address: one @, a name before it, a
+// domain behind it, at most 254 characters (RFC 5321, 4.5.3.1).
+func (p *Problems) Email(pointer, s string) {
+	a, err := mail.ParseAddress(s)
+	name, domain, _ := strings.Cut(s, "@")
+	if err != nil || a.Address != s || strings.Count(s, "@") != 1 || utf8.RuneCountInString(s) > 254 ||
+		name == "" || !strings.Contains(strings.Trim(domain, "."), ".") || strings.Trim(domain, ".") != domain {
+		p.Add(pointer, "must be an e-mail address such as name@example.com, of at most 254 characters")
+	}
+}
+
+// Trim is s without surrounding white space.
+func Trim(s string) string { return strings.TrimSpace(s) }
+
+// Distinct is list without repeats; the first of each is kept.
+func Distinct[T comparable](list []T) []T {
+	seen := make(map[T]bool, len(list))
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool {
+		defer func() { seen[x] = true }()
+		return seen[x]
+	})
+}
+
+// Value is a JSON value being read; mistakes are noted, and read as zero.
+type Value struct {
+	raw     jsontext.Value // nil: absent, or a mistake noted already
+	pointer string
+	in      *reading
+}
+
+type reading struct {
+	Problems
+	stored bool
+}
+
+func readStrict[T any](body []byte, empty bool, read func(Value) T) (t T, err error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		if !empty {
+			return t, &Malformed{"the body is missing: the command's payload is expected as JSON"}
+		}
+		body = []byte("{}")
+	}
+	raw, err := parse(body)
+	if err != nil {
+		return t, err
+	}
+	in := &reading{}
+	t = read(Value{raw, "", in})
+	return t, in.Err()
+}
+
+func readStored[T any](data []byte, read func(Value) T) (t T, err error) {
+	in := &reading{stored: true}
+	t = read(Value{data, "", in})
+	return t, in.Err()
+}
+
+// ReadStored reads a value that the program itself wrote; for generated code.
+func ReadStored[T any](data []byte, read func(Value) T) (T, error) { return readStored(data, read) }
+
+func parse(body []byte) (jsontext.Value, error) {
+	if i := invalidUTF8(body); i >= 0 {
+		return nil, &Malformed{fmt.Sprintf("the body is not valid UTF-8 (byte %d)", i)}
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(body))
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return nil, &Malformed{"the body is not valid JSON: " + explain(err)}
+	}
+	raw = raw.Clone()
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, &Malformed{"the body has data after the JSON value"}
+	}
+	return raw, nil
+}
+
+func invalidUTF8(b []byte) int {
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+func explain(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "it ends too early"
+	}
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		where := fmt.Sprintf(" (byte %d)", syntax.ByteOffset)
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return fmt.Sprintf("a member is there twice: %s%s", syntax.JSONPointer, where)
+		}
+		return strings.TrimPrefix(syntax.Err.Error(), "jsontext: ") + where
+	}
+	return strings.TrimPrefix(err.Error(), "jsontext: ")
+}
+
+func (v Value) mistaken(want string) {
+	if v.raw != nil && !(v.in.stored && v.raw.Kind() == 'n') {
+		v.in.Add(v.pointer, "must be %s", want)
+	}
+}
+
+// String reads a text.
+func (v Value) String() string {
+	if v.raw == nil || v.raw.Kind() != '"' {
+		v.mistaken("a string")
+		return ""
+	}
+	b, err := jsontext.AppendUnquote(nil, v.raw)
+	if err != nil {
+		v.mistaken("a string")
+	}
+	return string(b)
+}
+
+// Bool reads true or false.
+func (v Value) Bool() bool {
+	if v.raw != nil && v.raw.Kind() == 't' {
+		return true
+	}
+	if v.raw == nil || v.raw.Kind() != 'f' {
+		v.mistaken("true or false")
+	}
+	return false
+}
+
+// Int reads a whole number of so many bits.
+func (v Value) Int(bits int) int64 {
+	if v.raw == nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(v.raw), 10, bits)
+	if err != nil {
+		v.mistaken(fmt.Sprintf("a whole number of at most %d bits", bits))
+		return 0
+	}
+	return n
+}
+
+// Uint reads a whole number of so many bits, not below 0.
+func (v Value) Uint(bits int) uint64 {
+	if v.raw == nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(v.raw), 10, bits)
+	if err != nil {
+		v.mistaken(fmt.Sprintf("a whole number from 0, of at most %d bits", bits))
+		return 0
+	}
+	return n
+}
+
+// Float reads a number.
+func (v Value) Float() float64 {
+	if v.raw == nil {
+		return 0
+	}
+	f, err := strconv.ParseFloat(string(v.raw), 64)
+	if err != nil || v.raw.Kind() != '0' || math.IsInf(f, 0) {
+		v.mistaken("a number")
+		return 0
+	}
+	return f
+}
+
+// Price reads a [Price].
+func (v Value) Price() Price {
+	if v.raw == nil {
+		return Price{}
+	}
+	p, err := ParsePrice(string(v.raw))
+	switch {
+	case err == nil:
+	case v.raw.Kind() != '0':
+		v.mistaken("a number")
+	default:
+		v.in.Add(v.pointer, "%s", err)
+	}
+	return p
+}
+
+// Time reads an RFC 3339 time.
+func (v Value) Time() time.Time {
+	if v.raw == nil {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, v.String())
+	if err != nil {
+		v.mistaken("a time such as 2006-01-02T15:04:05Z (RFC 3339)")
+	}
+	return t.UTC()
+}
+
+// List reads an array of what item reads.
+func List[T any](v Value, item func(Value) T) []T {
+	if v.raw == nil || v.raw.Kind() != '[' {
+		v.mistaken("an array")
+		return nil
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(v.raw))
+	_, _ = dec.ReadToken()
+	list := []T{}
+	for dec.PeekKind() != ']' {
+		raw, err := dec.ReadValue()
+		if err != nil {
+			v.mistaken("an array")
+			return list
+		}
+		list = append(list, item(Value{raw.Clone(), fmt.Sprintf("%s/%d", v.pointer, len(list)), v.in}))
+	}
+	return list
+}
+
+// Fields are the members of a JSON object being read.
+type Fields struct {
+	Value
+	names  []string
+	values []jsontext.Value
+	read   []bool
+}
+
+// Fields reads an object; call Done when all its fields are read.
+func (v Value) Fields() *Fields {
+	o := &Fields{Value: v}
+	if v.raw == nil || v.raw.Kind() != '{' {
+		v.mistaken("an object")
+		o.raw = nil
+		return o
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(v.raw))
+	_, _ = dec.ReadToken()
+	for dec.PeekKind() == '"' {
+		name, err1 := dec.ReadToken()
+		n := name.String()
+		raw, err2 := dec.ReadValue()
+		if err := errors.Join(err1, err2); err != nil {
+			v.in.Add(v.pointer, "can't be read: %s", explain(err))
+			return o
+		}
+		o.names, o.values = append(o.names, n), append(o.values, raw.Clone())
+	}
+	if _, err := dec.ReadToken(); err != nil { // the closing brace; stored data may be damaged
+		v.in.Add(v.pointer, "can't be read: %s", explain(err))
+	}
+	o.read = make([]bool, len(o.names))
+	return o
+}
+
+func (o *Fields) field(name string) (Value, bool) {
+	v := Value{nil, o.pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name), o.in}
+	i := slices.Index(o.names, name)
+	if i < 0 {
+		return v, false
+	}
+	o.read[i] = true
+	if v.raw = o.values[i]; v.raw.Kind() == 'n' && !o.in.stored {
+		o.in.Add(v.pointer, "must not be null")
+		v.raw = nil
+	}
+	return v, true
+}
+
+// Field is a member that must be there.
+func (o *Fields) Field(name string) Value {
+	v, ok := o.field(name)
+	if !ok && o.raw != nil && !o.in.stored {
+		o.in.Add(v.pointer, "is missing")
+	}
+	return v
+}
+
+// Optional is a member that may be absent; where it is there, it has a value.
+func (o *Fields) Optional(name string) Value {
+	v, _ := o.field(name)
+	if !o.in.stored && string(v.raw) == `""` {
+		o.in.Add(v.pointer, "must not be empty; leave it out instead")
+		v.raw = nil
+	}
+	return v
+}
+
+// Done notes the members that nobody asked for.
+func (o *Fields) Done() {
+	if o.in.stored {
+		return
+	}
+	for i, read := range o.read {
+		if !read {
+			o.in.Add(o.pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(o.names[i]), "is not a field of this command")
+		}
+	}
+}
+
+// AppendName starts an object's member: the comma where one is due, its name, a colon.
+func AppendName(b []byte, name string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	return append(AppendString(b, name), ':')
+}
+
+// AppendString appends s as a JSON string.
+func AppendString(b []byte, s string) []byte {
+	out, err := jsontext.AppendQuote(b, s)
+	if err != nil { // invalid UTF-8: stored as U+FFFD, as strings.ToValidUTF8 has it
+		out, _ = jsontext.AppendQuote(b, strings.ToValidUTF8(s, "\uFFFD"))
+	}
+	return out
+}
+
+// AppendFloat appends a number; what JSON has no number for becomes 0.
+func AppendFloat(b []byte, f float64) []byte {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		f = 0
+	}
+	return strconv.AppendFloat(b, f, 'g', -1, 64)
+}
+
+// AppendTime appends a time in RFC 3339, UTC, with milliseconds.
+func AppendTime(b []byte, t time.Time) []byte {
+	return AppendString(b, FormatTime(t))
+}
+
+// FormatTime is RFC 3339 in UTC with milliseconds, e.g. 2026-01-02T15:04:05.000Z.
+func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// AppendList appends an array of what item appends.
+func AppendList[T any](b []byte, list []T, item func([]byte, T) []byte) []byte {
+	b = append(b, '[')
+	for i, x := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = item(b, x)
+	}
+	return append(b, ']')
+}
