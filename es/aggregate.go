@@ -88,7 +88,7 @@ func (a Aggregate[C, E, S]) State(ctx context.Context, r Reader, id string) (S, 
 // Load is [Aggregate.State] with the aggregate's owner, "" where it is not there.
 func (a Aggregate[C, E, S]) Load(ctx context.Context, r Reader, id string) (S, string, error) {
 	l, err := r.Load(ctx, a.rules.Name, id)
-	if err != nil {
+	if err != nil || l.Version == 0 {
 		var zero S
 		return zero, "", err
 	}

@@ -98,7 +98,7 @@ type Shop interface {
 // TaskCommand is a command with what makes it take effect once.
 type TaskCommand struct {
 	Command
-	MessageID     string
+	MessageID     string // empty: a new one, so that the command is judged each time it is sent
 	CorrelationID string
 }
 
