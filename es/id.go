@@ -1,19 +1,26 @@
 package es
 
-// ValidID reports whether id may name an aggregate of a user: 1–128 characters
-// of A-Z a-z 0-9 . _ ~ -, but not "." or "..". Such an id is one path segment
-// that needs no escaping. Internal aggregates may have other ids.
+import "unicode/utf8"
+
+// ValidID says whether id may name an aggregate that users send commands to:
+// 1 to 128 characters of A-Z a-z 0-9 . _ ~ - (those that need no encoding in a
+// URL, RFC 3986), but not . or .. (which URLs drop).
 func ValidID(id string) bool {
 	if id == "" || len(id) > 128 || id == "." || id == ".." {
 		return false
 	}
 	for i := range len(id) {
 		switch c := id[i]; {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		case c == '.', c == '_', c == '~', c == '-':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '~', c == '-':
 		default:
 			return false
 		}
 	}
 	return true
+}
+
+// ValidInternalID says whether id may name an internal aggregate: any UTF-8
+// string of 1 to 1,024 bytes.
+func ValidInternalID(id string) bool {
+	return id != "" && len(id) <= 1024 && utf8.ValidString(id)
 }
