@@ -1,0 +1,364 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"onlineshop/es"
+)
+
+// Config is what an engine runs on. Publications, Snapshots and Gate may be nil.
+type Config struct {
+	Plugins      []es.Plugin
+	Log          Log
+	Cursors      Cursors
+	Rows         Rows
+	Parking      Parking
+	Hints        Hints
+	Bus          Bus
+	Publications Publications // nil: every plugin is in this process
+	Snapshots    Snapshots    // nil: none are kept
+	Gate         Gate         // nil: commands race
+	Clock        Clock
+	Logger       *slog.Logger // nil: slog.Default
+	// Count is told of what operators count, e.g. ("SideEffectFailed",
+	// "effect:Ordering.SendOrderConfirmation"). nil: nobody counts.
+	Count func(metric, consumer string)
+	// Parallel is how many aggregates a task's commands work on side by side;
+	// default 1.
+	Parallel int
+	// CacheBytes bounds the folded aggregates in memory, by estimate; default 64 MiB.
+	CacheBytes int64
+	// Memory is how many commits' command ids an aggregate remembers; default 256.
+	Memory int
+	// SnapshotEvery is how many commits lie between two snapshots; default 100.
+	SnapshotEvery int64
+}
+
+// Engine runs plugins. Its methods are safe for concurrent use.
+type Engine struct {
+	Config
+	aggregates map[string]*aggregate
+	names      []string // of aggregates, as the plugins list them
+	models     map[string]*model
+	followers  map[string]*follower
+	points     map[string]*point
+	cache      *cache
+}
+
+// aggregate is one aggregate with everything that consumes its events.
+type aggregate struct {
+	es.AggregateDefinition
+	plugin    string
+	commands  map[string]es.CommandDefinition
+	followers []*follower // mappings and side effects
+	points    []*point    // where its events are published
+	models    []*model
+}
+
+// point is an extension point with the publications of its one source.
+type point struct {
+	es.PointDefinition
+	source       string
+	publications []es.PublicationDefinition
+}
+
+// publisher is the point's consumer name, under which its failures are parked.
+func (p *point) publisher() string { return "publication:" + p.Name }
+
+type model struct {
+	es.ReadModelDefinition
+	consumer string
+}
+
+// Rejections of the engine itself; the domain has its own.
+var (
+	ErrInvalidID          = &es.Rejection{Code: "InvalidId", Status: http.StatusUnprocessableEntity}
+	ErrForbidden          = &es.Rejection{Code: "Forbidden", Status: http.StatusForbidden}
+	ErrNotFound           = es.NotFound("NotFound")
+	ErrKeyReused          = &es.Rejection{Code: "IdempotencyKeyReused", Status: http.StatusUnprocessableEntity}
+	ErrVersionMismatch    = &es.Rejection{Code: "VersionMismatch", Status: http.StatusPreconditionFailed}
+	ErrVersionNotReached  = es.Conflict("VersionNotReached")
+	ErrContention         = &es.Rejection{Code: "Unavailable", Status: http.StatusServiceUnavailable}
+	ErrCommitTooLarge     = &es.Rejection{Code: "PayloadTooLarge", Status: http.StatusRequestEntityTooLarge}
+	errUnknownPointSource = "%s publishes at %s, which %s does too: an extension point has one source"
+)
+
+// New checks that the plugins fit together and returns an engine for them.
+func New(c Config) (*Engine, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Count == nil {
+		c.Count = func(string, string) {}
+	}
+	c.Parallel = max(c.Parallel, 1)
+	if c.CacheBytes == 0 {
+		c.CacheBytes = 64 << 20
+	}
+	if c.Memory == 0 {
+		c.Memory = 256
+	}
+	if c.SnapshotEvery == 0 {
+		c.SnapshotEvery = 100
+	}
+	e := &Engine{
+		Config: c, aggregates: map[string]*aggregate{}, models: map[string]*model{},
+		followers: map[string]*follower{}, points: map[string]*point{}, cache: newCache(c.CacheBytes),
+	}
+	for _, p := range c.Plugins {
+		for _, a := range p.Aggregates {
+			d := a.Definition()
+			if e.aggregates[d.Name] != nil {
+				return nil, fmt.Errorf("plugin %s: there are two aggregates %s", p.Name, d.Name)
+			}
+			x := &aggregate{AggregateDefinition: d, plugin: p.Name, commands: map[string]es.CommandDefinition{}}
+			for _, cmd := range d.Commands {
+				x.commands[cmd.Name] = cmd
+			}
+			e.aggregates[d.Name] = x
+			e.names = append(e.names, d.Name)
+		}
+	}
+	var errs []error
+	for _, p := range c.Plugins {
+		errs = append(errs, e.wire(p))
+	}
+	for _, p := range c.Plugins {
+		for _, x := range p.Extensions {
+			errs = append(errs, e.listen(p, x.Definition()))
+		}
+	}
+	return e, errors.Join(errs...)
+}
+
+func (e *Engine) wire(p es.Plugin) error {
+	source := func(name, of string) (*aggregate, error) {
+		a := e.aggregates[of]
+		if a == nil || a.plugin != p.Name {
+			return nil, fmt.Errorf("%s.%s: %s is no aggregate of its plugin", p.Name, name, of)
+		}
+		return a, nil
+	}
+	for _, m := range p.ReadModels {
+		d := m.Definition()
+		d.Name = p.Name + "." + d.Name
+		x := &model{d, "readmodel:" + d.Name}
+		if e.models[d.Name] != nil {
+			return fmt.Errorf("there are two read models %s", d.Name)
+		}
+		for _, s := range d.Sources {
+			a, err := source(m.Name(), s)
+			if err != nil {
+				return err
+			}
+			a.models = append(a.models, x)
+		}
+		e.models[d.Name] = x
+	}
+	for _, m := range p.Mappings {
+		d := m.Definition()
+		a, err := source(d.Name, d.Source)
+		if err != nil {
+			return err
+		}
+		if _, err := source(d.Name, d.Target); err != nil {
+			return err
+		}
+		if err := e.add(a, e.mapping(p.Name, a, d)); err != nil {
+			return err
+		}
+	}
+	for _, t := range p.Tasks {
+		for _, s := range t.SideEffects {
+			d := s.Definition()
+			a, err := source(d.Name, d.Source)
+			if err != nil {
+				return err
+			}
+			if err := e.add(a, e.effect(p.Name, a, d)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, x := range p.Publications {
+		d := x.Definition()
+		a, err := source(d.Point.Name, d.Source)
+		if err != nil {
+			return err
+		}
+		pt := e.points[d.Point.Name]
+		if pt == nil {
+			pt = &point{PointDefinition: d.Point, source: d.Source}
+			e.points[d.Point.Name] = pt
+			a.points = append(a.points, pt)
+		}
+		if pt.source != d.Source {
+			return fmt.Errorf(errUnknownPointSource, d.Source, d.Point.Name, pt.source)
+		}
+		pt.publications = append(pt.publications, d)
+	}
+	return nil
+}
+
+func (e *Engine) add(a *aggregate, f *follower) error {
+	if e.followers[f.name] != nil {
+		return fmt.Errorf("there are two followers %s", f.name)
+	}
+	e.followers[f.name] = f
+	if a != nil {
+		a.followers = append(a.followers, f)
+	}
+	return nil
+}
+
+func (e *Engine) listen(p es.Plugin, d es.ExtensionDefinition) error {
+	if a := e.aggregates[d.Target]; a == nil || a.plugin != p.Name {
+		return fmt.Errorf("%s.%s: %s is no aggregate of its plugin", p.Name, d.Name, d.Target)
+	}
+	return e.add(nil, e.extension(p.Name, d))
+}
+
+// Authorize says whether the caller may send the command, whoever owns the
+// aggregate: [ErrForbidden], or [ErrNotFound] where there is no such command.
+func (e *Engine) Authorize(caller es.Caller, aggregate, command string) error {
+	a := e.aggregates[aggregate]
+	if a == nil {
+		return ErrNotFound.Because("there is no aggregate %s", aggregate)
+	}
+	c, ok := a.commands[command]
+	if !ok {
+		return ErrNotFound.Because("%s has no command %s", aggregate, command)
+	}
+	if !c.Access.Owner && !c.Access.Admits(caller) {
+		return ErrForbidden.Because("%s of %s is for members of %s", command, aggregate, strings.Join(c.Access.Groups, ", "))
+	}
+	return nil
+}
+
+// notFound is what an aggregate or row is to those whom it does not exist for.
+func notFound(aggregate, id string) *es.Rejection {
+	short := aggregate[strings.LastIndex(aggregate, ".")+1:]
+	return es.NotFound(short+"NotFound").Because("there is no %s %q", short, id)
+}
+
+// guard turns a panic of domain code into an error.
+func guard(what string, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
+	}
+}
+
+// passing says that an error is no verdict on the work: it is worth trying
+// again, and parks nothing.
+func passing(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, es.ErrUnknownType) || errors.Is(err, ErrContention) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// attempts of a port call while the store throttles: 10 ms doubled each time,
+// about 5 s in all.
+const attempts = 10
+
+// retry repeats a port call while its store is unavailable.
+func retry[T any](ctx context.Context, e *Engine, f func() (T, error)) (T, error) {
+	for i := 0; ; i++ {
+		t, err := f()
+		if err == nil || !errors.Is(err, ErrUnavailable) || i == attempts-1 {
+			return t, err
+		}
+		if err := e.Clock.Sleep(ctx, min(10*time.Millisecond<<i, time.Second)); err != nil {
+			return t, err
+		}
+	}
+}
+
+func (e *Engine) do(ctx context.Context, f func() error) error {
+	_, err := retry(ctx, e, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// commits reads a stream from seq on to its end.
+func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(Commit) error) error {
+	type page struct {
+		commits []Commit
+		more    bool
+	}
+	for {
+		p, err := retry(ctx, e, func() (p page, err error) {
+			p.commits, p.more, err = e.Log.Read(ctx, s, from)
+			return p, err
+		})
+		if err != nil {
+			return fmt.Errorf("read %s from %d: %w", s, from, err)
+		}
+		for _, c := range p.commits {
+			if c.Seq != from {
+				return fmt.Errorf("read %s: commit %d is missing, %d is there: the log is damaged", s, from, c.Seq)
+			}
+			if err := yield(c); err != nil {
+				return err
+			}
+			from++
+		}
+		if !p.more {
+			return nil
+		}
+	}
+}
+
+// decode reads a commit's events, with their envelopes.
+func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
+	out := make([]es.Recorded[any], len(c.Events))
+	for i, s := range c.Events {
+		e, err := a.DecodeEvent(s.Type, s.Version, s.Data)
+		if err != nil {
+			return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
+		}
+		out[i] = es.Recorded[any]{
+			ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1,
+			Time: c.Meta.Time, Meta: c.Meta.public(),
+		}
+	}
+	return out, nil
+}
+
+func (m Meta) public() es.Meta {
+	return es.Meta{
+		MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID,
+		User: m.User, Owner: m.Owner, Service: m.Service,
+	}
+}
+
+// Followers are the consumers' names, read models included, in a stable order.
+func (e *Engine) Followers() (names []string) {
+	for n := range e.followers {
+		names = append(names, n)
+	}
+	for _, m := range e.models {
+		names = append(names, m.consumer)
+	}
+	for _, p := range e.points {
+		names = append(names, p.publisher())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Listeners are the followers that hear of what is published at the point.
+func (e *Engine) Listeners(point string) (names []string) {
+	for _, f := range e.followers {
+		if f.point == point {
+			names = append(names, f.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

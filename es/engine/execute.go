@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"onlineshop/es"
+)
+
+// Request is a command with who sends it and what makes it take effect once.
+type Request struct {
+	es.Command
+	Caller         es.Caller
+	IdempotencyKey string // per caller and aggregate; empty: each request is a command of its own
+	IfVersion      *int64 // refused with [ErrVersionMismatch] unless the aggregate has this version
+	CorrelationID  string // empty: the message id
+	Traceparent    string
+}
+
+// Outcome is what became of an accepted command.
+type Outcome struct {
+	Version int64    // events in the aggregate's stream, after the command
+	Events  []string // names of what was appended; none: nothing to change
+}
+
+// MaxCommit is how many bytes of events a commit may have: DynamoDB's items end
+// at 400 KB, keys and metadata included.
+const MaxCommit = 380 << 10
+
+// maxConflicts is how often a command decides again after losing its place in
+// the stream to another.
+const maxConflicts = 64
+
+// order is a command on its way through execute.
+type order struct {
+	of          *aggregate
+	stream      Stream
+	payload     any
+	id          ID
+	from        fromHash // of id.From
+	hash        string   // of the payload
+	messageID   string
+	causationID string
+	since       time.Time // when a follower's cause was committed; zero: a user's command
+	lookedUp    bool      // the whole log was searched for the id, in vain
+	owned       bool      // only the owner may
+	ifVersion   *int64
+	Request
+}
+
+// Execute decides a command and appends what it decides, once. Errors are
+// *es.Rejection where the answer is no, and [ErrUnavailable].
+func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
+	if !es.ValidID(r.ID) {
+		return Outcome{}, ErrInvalidID.Because("an id has 1 to 128 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor .., not %q", r.ID)
+	}
+	a := e.aggregates[r.Aggregate]
+	if a == nil || a.Internal && !r.Caller.System {
+		return Outcome{}, ErrNotFound.Because("there is no aggregate %s with commands", r.Aggregate)
+	}
+	o, err := e.order(a, r)
+	if err != nil {
+		return Outcome{}, err
+	}
+	o.messageID = r.IdempotencyKey
+	if o.messageID == "" {
+		o.messageID = e.Clock.NewID()
+	}
+	// Keys are per user: a separator that no printable key contains.
+	o.identify(ID{From: "user:" + r.Caller.User + "\n" + o.messageID})
+	return e.execute(ctx, o)
+}
+
+// order prepares a command; its ids are still to be set.
+func (e *Engine) order(a *aggregate, r Request) (*order, error) {
+	typ, data, err := a.EncodeCommand(r.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("command for %s %q: %w", a.Name, r.ID, err)
+	}
+	if err := e.Authorize(r.Caller, a.Name, typ); err != nil {
+		return nil, err
+	}
+	access := a.commands[typ].Access
+	return &order{
+		of: a, stream: Stream{a.Name, r.ID}, payload: r.Payload, hash: hashCommand(typ, data),
+		owned: access.Owner && !access.Admits(r.Caller), ifVersion: r.IfVersion, Request: r,
+	}, nil
+}
+
+func (o *order) identify(id ID) { o.id, o.from = id, hashFrom(id.From) }
+
+// hashCommand tells one payload from another, for [ErrKeyReused].
+func hashCommand(typ string, data []byte) string {
+	h := sha256.Sum256(append([]byte(typ+"\n"), data...))
+	return hex.EncodeToString(h[:12])
+}
+
+// verdict is what a folded stream says to a command.
+type verdict struct {
+	done    bool // decided earlier: outcome holds
+	lookup  bool // perhaps decided earlier: the log must tell
+	outcome Outcome
+	events  []any
+	err     error
+	next    int64
+	version int64
+	owner   string
+	last    time.Time
+}
+
+func (f *folded) judge(o *order) (v verdict) {
+	f.Lock()
+	defer f.Unlock()
+	v = verdict{next: f.next, version: f.version, owner: f.owner, last: f.last, outcome: Outcome{Version: f.version}}
+	if o.owned && f.owner != o.Caller.User {
+		v.err = notFound(o.of.Name, o.ID)
+		return v
+	}
+	if r := f.find(o.from, o.id); r != nil {
+		if o.since.IsZero() && r.Payload != o.hash {
+			v.err = ErrKeyReused.Because("this Idempotency-Key was used on %s for another command; use a new key", o.stream.ID)
+			return v
+		}
+		v.done = true
+		if r.At == o.id.At && r.Nr == o.id.Nr {
+			v.outcome = Outcome{r.Version, r.Events}
+		}
+		return v
+	}
+	if !o.since.IsZero() && !o.lookedUp && f.mayHaveForgotten(o.from, o.since) {
+		v.lookup = true
+		return v
+	}
+	if o.ifVersion != nil && f.version != *o.ifVersion {
+		v.err = ErrVersionMismatch.Because("%s has version %d, If-Match says %d", o.stream.ID, f.version, *o.ifVersion)
+		return v
+	}
+	v.events, v.err = o.decide(f.state)
+	return v
+}
+
+func (o *order) decide(state any) (events []any, err error) {
+	defer guard("decide "+o.stream.String(), &err)
+	return o.of.Decide(o.payload, state)
+}
+
+// execute decides on the cached state, or, for a stream not seen before, on the
+// speculation that it is empty. An append is conditional on the stream's end, so
+// it proves the state right; any other answer is confirmed by a consistent read.
+func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
+	if e.Gate != nil {
+		leave, err := e.Gate.Enter(ctx, o.stream)
+		if err != nil {
+			return Outcome{}, fmt.Errorf("%s: %w", o.stream, err)
+		}
+		defer leave()
+	}
+	f := e.cache.folded(o.of, o.stream.ID)
+	defer e.cache.settle(f)
+	confirmed := false
+	confirm := func() error {
+		confirmed = true
+		return e.catchUp(ctx, f)
+	}
+	for conflicts := 0; ; {
+		v := f.judge(o)
+		if v.done {
+			return v.outcome, nil
+		}
+		if v.lookup {
+			found, err := e.lookup(ctx, o)
+			if err != nil || found {
+				return v.outcome, err
+			}
+			o.lookedUp = true
+			continue
+		}
+		if v.err == nil && len(v.events) > 0 {
+			v.err = e.check(ctx, o)
+		}
+		if v.err != nil || len(v.events) == 0 {
+			var no *es.Rejection
+			if v.err != nil && !errors.As(v.err, &no) {
+				return Outcome{}, fmt.Errorf("%s: %w", o.stream, v.err)
+			}
+			if confirmed {
+				return v.outcome, v.err
+			}
+			if err := confirm(); err != nil {
+				return Outcome{}, err
+			}
+			continue
+		}
+		c, err := e.commit(ctx, o, v)
+		if err != nil {
+			return Outcome{}, err
+		}
+		err = e.do(ctx, func() error { return e.Log.Append(ctx, c) })
+		var conflict *Conflict
+		switch {
+		case err == nil:
+			f.Lock()
+			if f.next == c.Seq {
+				if err := f.add(c, v.events, e.Memory); err != nil {
+					e.cache.drop(o.stream)
+				}
+			}
+			f.Unlock()
+			e.save(ctx, f)
+			names := make([]string, len(c.Events))
+			for i, s := range c.Events {
+				names[i] = s.Type
+			}
+			return Outcome{c.Version, names}, nil
+		case errors.As(err, &conflict):
+			if conflicts++; conflicts > maxConflicts {
+				return Outcome{}, ErrContention.Because("%s changes too fast; try again", o.stream.ID)
+			}
+			confirmed = false
+			if f.wasRead() && conflicts == 1 {
+				err = e.absorb(f, conflict.Theirs)
+			} else {
+				err = confirm()
+			}
+			if err != nil {
+				return Outcome{}, err
+			}
+		default:
+			return Outcome{}, fmt.Errorf("append to %s: %w", o.stream, err)
+		}
+	}
+}
+
+func (f *folded) wasRead() bool {
+	f.Lock()
+	defer f.Unlock()
+	return f.read
+}
+
+func (e *Engine) check(ctx context.Context, o *order) (err error) {
+	if o.of.Check == nil {
+		return nil
+	}
+	defer guard("check "+o.stream.String(), &err)
+	return o.of.Check(ctx, reader{e, o.Caller}, o.payload)
+}
+
+// lookup searches the whole log for the order's id.
+func (e *Engine) lookup(ctx context.Context, o *order) (found bool, err error) {
+	err = e.commits(ctx, o.stream, 0, func(c Commit) error {
+		m := remembered{From: hashFrom(c.Meta.Command.From), At: c.Meta.Command.At, Nr: c.Meta.Command.Nr}
+		found = found || m.covers(o.from, o.id)
+		return nil
+	})
+	return found, err
+}
+
+func (e *Engine) commit(ctx context.Context, o *order, v verdict) (Commit, error) {
+	c := Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
+	size := 0
+	for _, ev := range v.events {
+		typ, version, data, err := o.of.EncodeEvent(ev)
+		if err != nil {
+			return c, fmt.Errorf("%s: %w", o.stream, err)
+		}
+		if version == 1 {
+			version = 0 // the stored form leaves it out
+		}
+		c.Events = append(c.Events, es.StoredEvent{Type: typ, Version: version, Data: data})
+		size += len(typ) + len(data) + 32
+	}
+	if size > MaxCommit {
+		return c, ErrCommitTooLarge.Because("what this command decides on %s takes %d bytes, a commit holds at most %d", o.stream.ID, size, MaxCommit)
+	}
+	owner := v.owner
+	if v.next == 0 {
+		owner = o.Caller.User
+		if o.of.Owner != nil {
+			var err error
+			if owner, err = o.of.Owner(ctx, reader{e, o.Caller}, o.payload); err != nil {
+				return c, fmt.Errorf("owner of %s: %w", o.stream, err)
+			}
+		}
+	}
+	now := e.Clock.Now()
+	if v.last.Sub(now) > 5*time.Minute {
+		e.Count("ClockBehind", o.of.Name)
+		e.Logger.WarnContext(ctx, "the stream's latest commit is from the future: check the clocks", "stream", o.stream, "latest", v.last, "now", now)
+	}
+	for _, t := range []time.Time{v.last, o.since} {
+		if t.After(now) {
+			now = t
+		}
+	}
+	correlation := o.CorrelationID
+	if correlation == "" {
+		correlation = o.messageID
+	}
+	c.Meta = Meta{
+		Command: o.id, Payload: o.hash, MessageID: o.messageID, CorrelationID: correlation, CausationID: o.causationID,
+		User: o.Caller.User, Owner: owner, Service: o.of.plugin, Time: now.UTC().Truncate(time.Millisecond), Traceparent: o.Traceparent,
+	}
+	return c, nil
+}

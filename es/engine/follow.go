@@ -1,0 +1,298 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"onlineshop/es"
+)
+
+// follower acts on one stream's commits in order: a mapping, an extension or a
+// side effect.
+type follower struct {
+	name      string // kind:Plugin.Name; also the cursors' key and the ids' From
+	plugin    string
+	source    string // aggregate; empty for an extension
+	point     string // extension point; empty for others
+	contract  es.PointDefinition
+	target    string // aggregate that is sent to; empty for a side effect
+	delay     time.Duration
+	startAt   time.Time             // commits before it are passed over
+	concerned func(d delivery) bool // false: nothing to do, and no cursor to move
+	apply     func(context.Context, delivery) error
+	forgetful bool // a side effect: passes over what is older than a day
+}
+
+// delivery is one commit as a follower sees it: its source aggregate's events,
+// or the contract events that it published.
+type delivery struct {
+	stream Stream
+	seq    int64
+	meta   Meta
+	events []es.Recorded[any]
+}
+
+// tooOld is how long after a commit its side effects still run.
+const tooOld = 24 * time.Hour
+
+func (e *Engine) mapping(plugin string, source *aggregate, d es.MappingDefinition) *follower {
+	f := &follower{name: "mapping:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, startAt: d.Since}
+	e.sends(f, func(id string, ev any) []es.Command { return d.Apply(id, ev) })
+	return f
+}
+
+func (e *Engine) extension(plugin string, d es.ExtensionDefinition) *follower {
+	f := &follower{name: "extension:" + plugin + "." + d.Name, plugin: plugin, point: d.Point.Name, target: d.Target, startAt: d.Since}
+	f.contract = d.Point
+	e.sends(f, func(_ string, ev any) []es.Command { return d.Apply(ev) })
+	return f
+}
+
+// sends makes a follower of a function from events to commands. A command's id
+// is its place: follower and stream, commit, number in the commit.
+func (e *Engine) sends(f *follower, commands func(id string, ev any) []es.Command) {
+	all := func(d delivery) (out []es.Command, err error) {
+		defer guard(f.name, &err)
+		for _, ev := range d.events {
+			out = append(out, commands(d.stream.ID, ev.Event)...)
+		}
+		return out, nil
+	}
+	f.concerned = func(d delivery) bool {
+		out, err := all(d)
+		return err != nil || len(out) > 0 // a failing one is found again by apply, and parked
+	}
+	f.apply = func(ctx context.Context, d delivery) error {
+		out, err := all(d)
+		if err != nil {
+			return err
+		}
+		for nr, c := range out {
+			if err := e.send(ctx, f, d, int64(nr), c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (e *Engine) send(ctx context.Context, f *follower, d delivery, nr int64, c es.Command) error {
+	a := e.aggregates[c.Aggregate]
+	o, err := e.order(a, Request{Command: c, Caller: es.System(), CorrelationID: d.meta.CorrelationID, Traceparent: d.meta.Traceparent})
+	if err != nil {
+		return err
+	}
+	if !es.ValidInternalID(c.ID) || !a.Internal && !es.ValidID(c.ID) {
+		e.reject(ctx, f, d, c, ErrInvalidID)
+		return nil
+	}
+	o.identify(ID{From: f.name + "/" + d.stream.String(), At: d.seq, Nr: nr})
+	o.messageID = fmt.Sprintf("%s/%s/%d/%d", f.name, d.stream, d.seq, nr)
+	o.causationID, o.since = d.meta.MessageID, d.meta.Time
+	_, err = e.execute(ctx, o)
+	var no *es.Rejection
+	if errors.As(err, &no) && no.Code != ErrContention.Code {
+		e.reject(ctx, f, d, c, no)
+		return nil // final, once the cursor has passed
+	}
+	return err
+}
+
+func (e *Engine) reject(ctx context.Context, f *follower, d delivery, c es.Command, no *es.Rejection) {
+	e.Logger.InfoContext(ctx, "command rejected, which is final", "follower", f.name, "stream", d.stream, "seq", d.seq,
+		"target", c.Aggregate+"#"+c.ID, "rejection", no.Error(), "correlationId", d.meta.CorrelationID)
+}
+
+func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) *follower {
+	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, forgetful: true}
+	f.concerned = func(dl delivery) bool {
+		for _, ev := range dl.events {
+			if d.Concerns(ev.Event) {
+				return true
+			}
+		}
+		return false
+	}
+	f.apply = func(ctx context.Context, dl delivery) error {
+		for _, ev := range dl.events {
+			if !d.Concerns(ev.Event) {
+				continue
+			}
+			err := func() (err error) {
+				defer guard(f.name, &err)
+				return d.Run(ctx, reader{e, es.System()}, ev)
+			}()
+			if ctx.Err() != nil {
+				return ctx.Err() // stopped in the middle, which is no failure of the effect's
+			}
+			if err != nil {
+				e.Count("SideEffectFailed", f.name)
+				e.Logger.ErrorContext(ctx, "side effect failed; it is not tried again", "effect", f.name, "stream", dl.stream,
+					"version", ev.Version, "error", err, "correlationId", dl.meta.CorrelationID)
+			}
+		}
+		return nil
+	}
+	return f
+}
+
+// Follow brings a follower to the end of a stream, or as far as the hint's
+// content reaches. Late, early, repeated and lost hints, new followers, sweeps
+// and redrives all come through here. A failure parks the key and is no error of
+// Follow's; an error says that the hint is to be delivered again.
+func (e *Engine) Follow(ctx context.Context, h Hint) error {
+	f := e.followers[h.Follower]
+	if f == nil {
+		return fmt.Errorf("hint for %s on %s: there is no such follower here: %w", h.Follower, h.Stream, es.ErrUnknownType)
+	}
+	cur, err := retry(ctx, e, func() (Cursor, error) { return e.Cursors.Cursor(ctx, f.name, h.Stream) })
+	if err != nil {
+		return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
+	}
+	if h.Seq < cur.Next {
+		return nil
+	}
+	at, failure := cur.Next, error(nil)
+	for d, err := range e.deliveries(ctx, f, h, cur.Next) {
+		if err != nil {
+			failure = err
+			break
+		}
+		if d.meta.Time.Before(f.startAt) || !f.concerned(d) {
+			continue
+		}
+		now := e.Clock.Now()
+		if wait := f.delayLeft(d.meta.Time, now); wait > 0 {
+			failure = e.do(ctx, func() error {
+				return e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: d.seq})
+			})
+			break
+		}
+		if f.forgetful && now.Sub(d.meta.Time) > tooOld {
+			e.Logger.WarnContext(ctx, "side effect passed over: its commit is older than a day", "effect", f.name, "stream", d.stream, "seq", d.seq)
+		} else if failure = f.apply(ctx, d); failure != nil {
+			break
+		}
+		at = d.seq + 1
+	}
+	if at > cur.Next {
+		if err := e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, h.Stream, cur.Next, at) }); err != nil {
+			return fmt.Errorf("%s: move cursor on %s to %d: %w", f.name, h.Stream, at, err)
+		}
+	}
+	if failure != nil {
+		return e.failed(ctx, f.name, h.Stream, failure)
+	}
+	if cur.Parked {
+		return e.unpark(ctx, f.name, h.Stream)
+	}
+	return nil
+}
+
+// deliveries are what the follower has to see from next on, in order.
+func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
+	if f.point != "" {
+		return e.published(ctx, f, h, next)
+	}
+	return func(yield func(delivery, error) bool) {
+		one := func(c Commit) error {
+			events, err := e.aggregates[f.source].decode(c)
+			if !yield(delivery{c.Stream, c.Seq, c.Meta, events}, err) || err != nil {
+				return errStop
+			}
+			return nil
+		}
+		if h.Commit != nil && h.Commit.Seq == next {
+			_ = one(*h.Commit) // nothing lies between: the hint's content serves
+			return
+		}
+		if err := e.commits(ctx, h.Stream, next, one); err != nil && !errors.Is(err, errStop) {
+			yield(delivery{}, err)
+		}
+	}
+}
+
+// errStop ends a walk through a log early.
+var errStop = errors.New("stop")
+
+// published are the entries of another plugin's extension point. Its log is not
+// for us: what the hint does not carry is asked of the publisher.
+func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
+	return func(yield func(delivery, error) bool) {
+		one := func(en Entry) bool {
+			d := delivery{en.Stream, en.Seq, en.Meta, make([]es.Recorded[any], len(en.Events))}
+			for i, p := range en.Events {
+				ev, err := f.contract.Decode(p.Type, p.Version, p.Data)
+				if err != nil {
+					yield(d, fmt.Errorf("%s at %d: %w", en.Stream, en.Seq, err))
+					return false
+				}
+				d.events[i] = es.Recorded[any]{ID: p.Key, Event: ev, Time: en.Time, Meta: en.Meta.public()}
+			}
+			return yield(d, nil)
+		}
+		if h.Entry != nil && h.Entry.Events != nil && h.Entry.Prev < next && h.Entry.Seq >= next {
+			one(*h.Entry)
+			return
+		}
+		type page struct {
+			entries []Entry
+			next    int64
+			more    bool
+		}
+		for {
+			p, err := retry(ctx, e, func() (p page, err error) {
+				p.entries, p.next, p.more, err = e.publications().Since(ctx, f.point, h.Stream, next)
+				return p, err
+			})
+			if err != nil {
+				yield(delivery{}, fmt.Errorf("publications of %s since %d: %w", h.Stream, next, err))
+				return
+			}
+			for _, en := range p.entries {
+				if !one(en) {
+					return
+				}
+			}
+			if !p.more {
+				return
+			}
+			next = p.next
+		}
+	}
+}
+
+func (e *Engine) publications() Publications {
+	if e.Publications != nil {
+		return e.Publications
+	}
+	return e
+}
+
+// failed parks a key, unless the failure is a passing one: then it is returned,
+// and the hint is to be delivered again.
+func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure error) error {
+	if passing(failure) {
+		return fmt.Errorf("%s on %s: %w", consumer, s, failure)
+	}
+	now := e.Clock.Now()
+	e.Count("Parked", consumer)
+	e.Logger.ErrorContext(ctx, "parked: others go on, this key waits for the sweep or a redrive", "consumer", consumer, "stream", s, "error", failure)
+	err := e.do(ctx, func() error {
+		return e.Parking.Park(ctx, Parked{Consumer: consumer, Stream: s, Error: failure.Error(), Since: now, Last: now, Attempts: 1})
+	})
+	if err != nil {
+		return fmt.Errorf("park %s on %s: %w", consumer, s, err)
+	}
+	return nil
+}
+
+func (e *Engine) unpark(ctx context.Context, consumer string, s Stream) error {
+	if err := e.do(ctx, func() error { return e.Parking.Unpark(ctx, consumer, s) }); err != nil {
+		return fmt.Errorf("unpark %s on %s: %w", consumer, s, err)
+	}
+	return nil
+}

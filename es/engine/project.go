@@ -1,0 +1,312 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"onlineshop/es"
+)
+
+// Project brings every row that the commit concerns up to date. Failures park
+// their key; an error says that the commit is to be projected again.
+func (e *Engine) Project(ctx context.Context, c Commit) error {
+	a := e.aggregates[c.Stream.Aggregate]
+	if a == nil {
+		return nil
+	}
+	var errs []error
+	for _, m := range a.models {
+		if _, err := e.row(ctx, m, c.Stream.ID, catch{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}); err != nil {
+			errs = append(errs, e.failed(ctx, m.consumer, Stream{c.Stream.Aggregate, c.Stream.ID}, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// catch says how far a row is to be brought.
+type catch struct {
+	source string  // this source to its end, and others where the row is absent; empty: all sources
+	seq    int64   // known to exist in source: a row that has it is left
+	commit *Commit // the one at seq; may be nil
+	afresh bool    // fold everything again
+}
+
+// row keeps a row equal to the canonical fold: each source's stream of its id,
+// whole, in declared order. A repeated, late, early or lost hint, a rebuild and
+// a read of one's own write are all this call.
+func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row, error) {
+	for {
+		row, err := retry(ctx, e, func() (Row, error) { return e.Rows.Row(ctx, m.Name, id) })
+		if err != nil {
+			return row, fmt.Errorf("read row %s of %s: %w", id, m.Name, err)
+		}
+		if want.source != "" && row.View != nil && want.seq < row.At[want.source].Next && !want.afresh {
+			return row, nil
+		}
+		next, changed, err := e.foldRow(ctx, m, id, row, want)
+		if err != nil {
+			return row, err
+		}
+		if changed {
+			lost, err := retry(ctx, e, func() (bool, error) { return e.Rows.Put(ctx, next) })
+			if err != nil {
+				return row, fmt.Errorf("write row %s of %s: %w", id, m.Name, err)
+			}
+			if lost {
+				continue
+			}
+		}
+		if row.Parked {
+			for _, s := range m.Sources {
+				if err := e.unpark(ctx, m.consumer, Stream{s, id}); err != nil {
+					return row, err
+				}
+			}
+		}
+		return next, nil
+	}
+}
+
+// foldRow is the row after what it has missed. An absent row is folded from all
+// its logs, so nothing has to be kept for later, whoever comes first.
+func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want catch) (next Row, changed bool, err error) {
+	var view any
+	afresh := want.afresh || row.View == nil
+	if !afresh {
+		if view, err = m.Decode(row.View); err != nil {
+			return row, false, err
+		}
+		if want.source == "" {
+			if afresh, err = e.beyond(ctx, m, id, row); err != nil {
+				return row, false, err
+			}
+		}
+	}
+	for {
+		next = Row{Model: m.Name, ID: id, Owner: row.Owner, At: map[string]Position{}, Rev: row.Rev + 1}
+		if afresh {
+			view, next.Owner = nil, ""
+		}
+		removed := false
+		for _, source := range m.Sources {
+			at := row.At[source]
+			if afresh {
+				at = Position{}
+			}
+			if !afresh && want.source != "" && want.source != source {
+				next.At[source] = at
+				continue
+			}
+			fold := func(c Commit) error {
+				events, err := e.aggregates[source].decode(c)
+				if err != nil {
+					return err
+				}
+				for _, ev := range events {
+					was := view
+					if view, err = m.apply(source, ev, view); err != nil {
+						return err
+					}
+					if was == nil && view != nil {
+						next.Owner = c.Meta.Owner
+					}
+					if was != nil && view == nil && !afresh {
+						removed = true
+						return errStop
+					}
+				}
+				at = Position{Next: c.Seq + 1, Version: c.Version}
+				return nil
+			}
+			if want.commit != nil && want.source == source && want.commit.Seq == at.Next {
+				err = fold(*want.commit) // nothing lies between: the hint's content serves
+			} else {
+				err = e.commits(ctx, Stream{source, id}, at.Next, fold)
+			}
+			if removed {
+				break
+			}
+			if err != nil {
+				return row, false, err
+			}
+			next.At[source] = at
+		}
+		if !removed {
+			break
+		}
+		afresh = true // deleted, perhaps to be made again: folded afresh, as an absent row is
+	}
+	if view == nil {
+		// Not made yet: whoever makes it reads these commits too.
+		return Row{Model: m.Name, ID: id, At: next.At, Rev: next.Rev, Parked: row.Parked}, row.View != nil, nil
+	}
+	if next.View, err = m.Encode(view); err != nil {
+		return row, false, fmt.Errorf("row %s of %s: %w", id, m.Name, err)
+	}
+	if next.Indexed, err = m.indexed(next.View); err != nil {
+		return row, false, err
+	}
+	same := string(next.View) == string(row.View) && maps.Equal(next.At, row.At) && next.Owner == row.Owner
+	return next, !same, nil
+}
+
+// beyond reports a row that is ahead of a log, as after a table was restored
+// from a backup.
+func (e *Engine) beyond(ctx context.Context, m *model, id string, row Row) (bool, error) {
+	for _, s := range m.Sources {
+		if row.At[s].Next == 0 {
+			continue
+		}
+		head, err := e.head(ctx, Stream{s, id})
+		if err != nil {
+			return false, err
+		}
+		if head == nil || row.At[s].Next > head.Seq+1 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (m *model) apply(source string, ev es.Recorded[any], row any) (out any, err error) {
+	defer guard(m.consumer, &err)
+	return m.Project(source, ev, row), nil
+}
+
+// indexed are the declared fields that have a value.
+func (m *model) indexed(view []byte) (map[string]string, error) {
+	if len(m.Indexes) == 0 {
+		return nil, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(view, &fields); err != nil {
+		return nil, fmt.Errorf("row of %s: %w", m.Name, err)
+	}
+	out := map[string]string{}
+	for _, f := range m.Indexes {
+		var v string
+		if raw, ok := fields[f]; ok {
+			if err := json.Unmarshal(raw, &v); err != nil {
+				return nil, fmt.Errorf("row of %s: index %s: %w", m.Name, f, err)
+			}
+		}
+		if v != "" {
+			out[f] = v
+		}
+	}
+	return out, nil
+}
+
+// readable returns the model, or why the caller may not read it.
+func (e *Engine) readable(caller es.Caller, name string) (*model, error) {
+	m := e.models[name]
+	if m == nil {
+		return nil, ErrNotFound.Because("there is no read model %s", name)
+	}
+	if !m.Access.Owner && !m.Access.Admits(caller) {
+		return nil, ErrForbidden.Because("%s is for members of %v", name, m.Access.Groups)
+	}
+	return m, nil
+}
+
+// AuthorizeView says whether the caller may read the model, whoever owns its rows.
+func (e *Engine) AuthorizeView(caller es.Caller, name string) error {
+	_, err := e.readable(caller, name)
+	return err
+}
+
+// Row reads one row. With minVersion it is folded up to date first, and must
+// have reached that version of its first source ([ErrVersionNotReached]).
+func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, minVersion *int64) (Row, error) {
+	m, err := e.readable(caller, name)
+	if err != nil {
+		return Row{}, err
+	}
+	var row Row
+	if minVersion != nil {
+		row, err = e.row(ctx, m, id, catch{})
+	} else {
+		row, err = retry(ctx, e, func() (Row, error) { return e.Rows.Row(ctx, m.Name, id) })
+	}
+	if err != nil {
+		return Row{}, fmt.Errorf("row %s of %s: %w", id, name, err)
+	}
+	if row.View == nil && (minVersion == nil || *minVersion <= row.At[m.Sources[0]].Version) {
+		return Row{}, notFound(m.Sources[0], id)
+	}
+	if row.View != nil && !m.Access.AdmitsOwner(caller, row.Owner) {
+		return Row{}, notFound(m.Sources[0], id)
+	}
+	if v := row.At[m.Sources[0]].Version; minVersion != nil && v < *minVersion {
+		return Row{}, ErrVersionNotReached.Because("%s has version %d, not yet %d", id, v, *minVersion)
+	}
+	return row, nil
+}
+
+// List pages through a read model's rows, or those whose field has the value.
+func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Row, next string, err error) {
+	m, err := e.readable(caller, q.Model)
+	if err != nil {
+		return nil, "", err
+	}
+	if q.Field != "" && !slices.Contains(m.Indexes, q.Field) {
+		return nil, "", fmt.Errorf("list %s by %s: it has no such index", q.Model, q.Field)
+	}
+	if !m.Access.Admits(caller) {
+		q.Owner = caller.User
+	}
+	type page struct {
+		rows []Row
+		next string
+	}
+	p, err := retry(ctx, e, func() (p page, err error) {
+		p.rows, p.next, err = e.Rows.List(ctx, q)
+		return p, err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list %s: %w", q.Model, err)
+	}
+	return p.rows, p.next, nil
+}
+
+// History returns a page of an aggregate's events, from version from on; next is
+// the version to go on with, 0 at the end.
+func (e *Engine) History(ctx context.Context, aggregate, id string, from int64, limit int) (page []Event, next int64, err error) {
+	a := e.aggregates[aggregate]
+	if a == nil {
+		return nil, 0, ErrNotFound.Because("there is no aggregate %s", aggregate)
+	}
+	seq := max(0, min(from, 1)-1) // a commit has at least one event, so its seq is below its first version
+	size := 0
+	err = e.commits(ctx, Stream{aggregate, id}, seq, func(c Commit) error {
+		first := c.Version - int64(len(c.Events)) + 1
+		for i, s := range c.Events {
+			v := first + int64(i)
+			if v < from {
+				continue
+			}
+			if len(page) == limit || size > maxPage {
+				next = v
+				return errStop
+			}
+			size += len(s.Data)
+			page = append(page, Event{s, v, c.Meta})
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return page, next, err
+}
+
+// Event is one event of a history.
+type Event struct {
+	es.StoredEvent
+	Number int64 // its place in the stream, from 1: the aggregate's version after it
+	Meta   Meta
+}

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"onlineshop/es"
+)
+
+// Relay sends the hints and entries for one commit: a hint to each follower that
+// it concerns, an entry for each extension point where it publishes something.
+// An error says that the commit is to be relayed again; repeats do no harm.
+func (e *Engine) Relay(ctx context.Context, c Commit) error { return e.relay(ctx, c, true, true) }
+
+// RelayEffects and RelayCommands are the two halves of Relay, for a platform
+// that lets side effects wait for nobody, and nobody for them.
+func (e *Engine) RelayEffects(ctx context.Context, c Commit) error {
+	return e.relay(ctx, c, true, false)
+}
+
+// RelayCommands is Relay without side effects.
+func (e *Engine) RelayCommands(ctx context.Context, c Commit) error {
+	return e.relay(ctx, c, false, true)
+}
+
+func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) error {
+	a := e.aggregates[c.Stream.Aggregate]
+	if a == nil || len(a.followers)+len(a.points) == 0 {
+		return nil
+	}
+	events, failure := a.decode(c)
+	d := delivery{c.Stream, c.Seq, c.Meta, events}
+	var errs []error
+	for _, f := range a.followers {
+		if f.forgetful && !effects || !f.forgetful && !commands {
+			continue
+		}
+		if failure != nil {
+			errs = append(errs, e.failed(ctx, f.name, c.Stream, failure))
+			continue
+		}
+		if c.Meta.Time.Before(f.startAt) || !f.concerned(d) {
+			continue
+		}
+		wait := f.delayLeft(c.Meta.Time, e.Clock.Now())
+		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c}
+		if err := e.do(ctx, func() error { return e.Hints.Send(ctx, wait, h) }); err != nil {
+			errs = append(errs, fmt.Errorf("hint for %s at %s: %w", f.name, c.Stream, err))
+		}
+	}
+	if commands {
+		for _, p := range a.points {
+			errs = append(errs, e.publish(ctx, a, p, c))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// publish puts what the commit publishes at the point on the bus.
+func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit) error {
+	entry, err := p.entry(a, c)
+	if err == nil && entry == nil {
+		return nil
+	}
+	if err == nil {
+		entry.Prev, err = e.previous(ctx, a, p, c)
+	}
+	if err == nil {
+		err = e.do(ctx, func() error { return e.Bus.Publish(ctx, *entry) })
+		if err != nil { // the bus is transport: what it refuses is tried again
+			return fmt.Errorf("publish %s at %d on %s: %w", c.Stream, c.Seq, p.Name, err)
+		}
+		return nil
+	}
+	return e.failed(ctx, p.publisher(), c.Stream, err)
+}
+
+// entry is what the commit publishes at the point; nil: nothing.
+func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
+	defer guard(fmt.Sprintf("publish %s at %d on %s", c.Stream, c.Seq, p.Name), &err)
+	events, err := a.decode(c)
+	if err != nil {
+		return nil, err
+	}
+	en := Entry{Point: p.Name, Stream: c.Stream, Seq: c.Seq, Prev: -1, Time: c.Meta.Time, Meta: c.Meta}
+	for _, ev := range events {
+		for _, pub := range p.publications {
+			for _, out := range pub.Apply(c.Stream.ID, ev.Event) {
+				typ, version, data, err := p.Encode(out)
+				if err != nil {
+					return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
+				}
+				if version == 1 {
+					version = 0
+				}
+				en.Events = append(en.Events, PublishedEvent{es.StoredEvent{Type: typ, Version: version, Data: data}, p.Key(out)})
+			}
+		}
+	}
+	if en.Events == nil {
+		return nil, nil
+	}
+	return &en, nil
+}
+
+// previous is the place of the stream's latest commit before c that published at
+// the point; -1: none.
+func (e *Engine) previous(ctx context.Context, a *aggregate, p *point, c Commit) (int64, error) {
+	for before := c.Seq; before > 0; {
+		page, err := e.before(ctx, c.Stream, before)
+		if err != nil {
+			return 0, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, b := range page {
+			if en, err := p.entry(a, b); err != nil {
+				return 0, err
+			} else if en != nil {
+				return b.Seq, nil
+			}
+			before = b.Seq
+		}
+	}
+	return -1, nil
+}
+
+func (e *Engine) before(ctx context.Context, s Stream, seq int64) ([]Commit, error) {
+	page, err := retry(ctx, e, func() ([]Commit, error) { return e.Log.Before(ctx, s, seq) })
+	if err != nil {
+		return nil, fmt.Errorf("read %s before %d: %w", s, seq, err)
+	}
+	return page, nil
+}
+
+// head is the stream's last commit; nil where there is none.
+func (e *Engine) head(ctx context.Context, s Stream) (*Commit, error) {
+	page, err := e.before(ctx, s, math.MaxInt64)
+	if err != nil || len(page) == 0 {
+		return nil, err
+	}
+	return &page[0], nil
+}
+
+// Since implements [Publications] for the plugins of this engine.
+func (e *Engine) Since(ctx context.Context, name string, s Stream, from int64) (entries []Entry, next int64, more bool, err error) {
+	p, a := e.points[name], e.aggregates[s.Aggregate]
+	if p == nil || a == nil || p.source != s.Aggregate {
+		return nil, 0, false, fmt.Errorf("publications of %s at %s: nothing is published there from it", s, name)
+	}
+	next = from
+	size, prev := 0, from-1
+	err = e.commits(ctx, s, from, func(c Commit) error {
+		if size >= maxPage {
+			more = true
+			return errStop
+		}
+		next = c.Seq + 1
+		en, err := p.entry(a, c)
+		if err != nil || en == nil {
+			return err
+		}
+		en.Prev, prev = prev, c.Seq
+		for _, ev := range en.Events {
+			size += len(ev.Data) + len(ev.Key) + 100
+		}
+		entries = append(entries, *en)
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return entries, next, more, err
+}
+
+// maxPage is about how many bytes of entries one answer holds.
+const maxPage = 1 << 20
+
+// Deliver hands an entry to every extension here that listens to its point.
+func (e *Engine) Deliver(ctx context.Context, entry Entry) error {
+	var errs []error
+	for _, name := range e.Listeners(entry.Point) {
+		errs = append(errs, e.Follow(ctx, Hint{Follower: name, Stream: entry.Stream, Seq: entry.Seq, Entry: &entry}))
+	}
+	return errors.Join(errs...)
+}
+
+// delayLeft is how long a follower still has to wait for a commit.
+func (f *follower) delayLeft(committed, now time.Time) time.Duration {
+	if f.delay == 0 {
+		return 0
+	}
+	return max(0, committed.Add(f.delay).Sub(now))
+}

@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Progress is one bounded step of long work: how many streams or keys it did,
+// and where the next step goes on; empty at the end.
+type Progress struct {
+	Done int    `json:"done"`
+	Next string `json:"next,omitempty"`
+}
+
+// ErrCursor says that a cursor is not one of this work.
+var ErrCursor = errors.New("this cursor belongs to something else; start again without one")
+
+// ListParked pages through what is parked.
+func (e *Engine) ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error) {
+	type page struct {
+		parked []Parked
+		next   string
+	}
+	p, err := retry(ctx, e, func() (p page, err error) {
+		p.parked, p.next, err = e.Parking.ListParked(ctx, cursor)
+		return p, err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list what is parked: %w", err)
+	}
+	return p.parked, p.next, nil
+}
+
+// Redrive tries a page of parked keys again, whenever they failed.
+func (e *Engine) Redrive(ctx context.Context, cursor string) (Progress, error) {
+	return e.redrive(ctx, cursor, func(Parked) bool { return true })
+}
+
+// RedriveDue tries those parked keys of a page again whose back-off is over:
+// 10 s after the first failure, doubled for each further one, at most an hour.
+func (e *Engine) RedriveDue(ctx context.Context, cursor string) (Progress, error) {
+	now := e.Clock.Now()
+	return e.redrive(ctx, cursor, func(p Parked) bool {
+		wait := min(10*time.Second<<min(p.Attempts-1, 10), time.Hour)
+		return !p.Last.Add(wait).After(now)
+	})
+}
+
+func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bool) (Progress, error) {
+	parked, next, err := e.ListParked(ctx, cursor)
+	if err != nil {
+		return Progress{}, err
+	}
+	done := 0
+	var errs []error
+	for _, p := range parked {
+		if due(p) {
+			done++
+			errs = append(errs, e.again(ctx, p))
+		}
+	}
+	return Progress{done, next}, errors.Join(errs...)
+}
+
+// again tries a parked key.
+func (e *Engine) again(ctx context.Context, p Parked) error {
+	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
+	case e.followers[p.Consumer] != nil:
+		return e.hint(ctx, p.Consumer, p.Stream)
+	case kind == "readmodel" && e.models[name] != nil:
+		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catch{}); err != nil {
+			return e.failed(ctx, p.Consumer, p.Stream, err)
+		}
+		return e.unpark(ctx, p.Consumer, p.Stream)
+	case kind == "publication" && e.points[name] != nil:
+		ok, err := e.republish(ctx, e.points[name], p.Stream)
+		if err != nil || !ok {
+			return err
+		}
+		return e.unpark(ctx, p.Consumer, p.Stream)
+	}
+	e.Logger.WarnContext(ctx, "parked for a consumer that this program does not have; left alone", "consumer", p.Consumer, "stream", p.Stream)
+	return nil
+}
+
+func (e *Engine) hint(ctx context.Context, follower string, s Stream) error {
+	err := e.do(ctx, func() error {
+		return e.Hints.Send(ctx, 0, Hint{Follower: follower, Stream: s, Seq: Latest})
+	})
+	if err != nil {
+		return fmt.Errorf("hint for %s on %s: %w", follower, s, err)
+	}
+	return nil
+}
+
+// republish puts the stream's latest publication on the bus again; its followers
+// ask for what they lack before it.
+func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, err error) {
+	a := e.aggregates[s.Aggregate]
+	for before := int64(Latest); before > 0; {
+		page, err := e.before(ctx, s, before)
+		if err != nil {
+			return false, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, c := range page {
+			en, err := p.entry(a, c)
+			if err != nil {
+				return false, e.failed(ctx, p.publisher(), s, err)
+			}
+			if en != nil {
+				return true, e.publish(ctx, a, p, c)
+			}
+			before = c.Seq
+		}
+	}
+	return true, nil
+}
+
+// Sweep brings the consumers of a page of streams up to date, whatever was lost:
+// every follower gets a hint, every extension point its latest entry, every row
+// is folded to the end. It is how lost hints, a new follower and a plugin
+// deployed later catch up.
+func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
+	return e.walk(ctx, cursor, e.names, func(a *aggregate, id string) error {
+		s := Stream{a.Name, id}
+		var errs []error
+		for _, f := range a.followers {
+			errs = append(errs, e.reset(ctx, f, s), e.hint(ctx, f.name, s))
+		}
+		for _, p := range a.points {
+			_, err := e.republish(ctx, p, s)
+			errs = append(errs, err)
+		}
+		for _, m := range a.models {
+			if _, err := e.row(ctx, m, id, catch{}); err != nil {
+				errs = append(errs, e.failed(ctx, m.consumer, s, err))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// reset moves a cursor back that is beyond its log's end, as after a table was
+// restored from a backup.
+func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
+	cur, err := retry(ctx, e, func() (Cursor, error) { return e.Cursors.Cursor(ctx, f.name, s) })
+	if err != nil || cur.Next == 0 {
+		return err
+	}
+	head, err := e.head(ctx, s)
+	if err != nil || head != nil && cur.Next <= head.Seq+1 {
+		return err
+	}
+	end := int64(0)
+	if head != nil {
+		end = head.Seq + 1
+	}
+	return e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, s, cur.Next, end) })
+}
+
+// Rebuild folds a page of a read model's rows again from their logs, in place.
+// It runs no mapping, publication or side effect.
+func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, error) {
+	m := e.models[name]
+	if m == nil {
+		return Progress{}, ErrNotFound.Because("there is no read model %s", name)
+	}
+	return e.walk(ctx, cursor, m.Sources, func(a *aggregate, id string) error {
+		if _, err := e.row(ctx, m, id, catch{afresh: true}); err != nil {
+			return e.failed(ctx, m.consumer, Stream{a.Name, id}, err)
+		}
+		return nil
+	})
+}
+
+// walk does a page of the streams of some aggregates, one aggregate after the
+// other. A cursor is the aggregate's place in the list, a colon, the log's own.
+func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) error) (Progress, error) {
+	place, inner, _ := strings.Cut(cursor, ":")
+	i := 0
+	if cursor != "" {
+		var err error
+		if i, err = strconv.Atoi(place); err != nil || i < 0 || i >= len(aggregates) {
+			return Progress{}, ErrCursor
+		}
+	}
+	a := e.aggregates[aggregates[i]]
+	type page struct {
+		ids  []string
+		next string
+	}
+	p, err := retry(ctx, e, func() (p page, err error) {
+		p.ids, p.next, err = e.Log.Streams(ctx, a.Name, inner)
+		return p, err
+	})
+	if err != nil {
+		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
+	}
+	var errs []error
+	for _, id := range p.ids {
+		errs = append(errs, do(a, id))
+	}
+	next := ""
+	switch {
+	case p.next != "":
+		next = strconv.Itoa(i) + ":" + p.next
+	case i+1 < len(aggregates):
+		next = strconv.Itoa(i+1) + ":"
+	}
+	return Progress{len(p.ids), next}, errors.Join(errs...)
+}

@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"onlineshop/es"
+)
+
+// Events implements [es.Reader].
+func (r reader) Events(ctx context.Context, name, id string) iter.Seq2[es.Recorded[any], error] {
+	return func(yield func(es.Recorded[any], error) bool) {
+		a := r.aggregates[name]
+		if a == nil {
+			yield(es.Recorded[any]{}, fmt.Errorf("events of %s %q: there is no such aggregate in this plugin", name, id))
+			return
+		}
+		err := r.commits(ctx, Stream{name, id}, 0, func(c Commit) error {
+			events, err := a.decode(c)
+			if err != nil {
+				return err
+			}
+			for _, ev := range events {
+				if !yield(ev, nil) {
+					return errStop
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(es.Recorded[any]{}, err)
+		}
+	}
+}
+
+// OnObject runs a plugin's task for an object. [es.ErrUnfinished] or another
+// error: to be called again. stopping tells the task to return at its next
+// checkpoint.
+func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Object, stopping func() bool) (err error) {
+	defer guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
+	return t.OnObject(ctx, o, shop{reader{e, es.System()}, plugin + "." + t.Name, stopping})
+}
+
+// shop is what a task works with.
+type shop struct {
+	reader
+	task     string
+	stopping func() bool
+}
+
+func (s shop) Stopping() bool { return s.stopping() }
+
+// Execute implements [es.Shop].
+func (s shop) Execute(ctx context.Context, commands ...es.TaskCommand) []es.Outcome {
+	outcomes := make([]es.Outcome, len(commands))
+	groups := map[Stream][]int{}
+	var order []Stream
+	for i, c := range commands {
+		st := Stream{c.Aggregate, c.ID}
+		if groups[st] == nil {
+			order = append(order, st)
+		}
+		groups[st] = append(groups[st], i)
+	}
+	run := func(st Stream) {
+		for _, i := range groups[st] {
+			outcomes[i] = s.one(ctx, commands[i])
+		}
+	}
+	if s.Parallel == 1 {
+		for _, st := range order {
+			run(st)
+		}
+		return outcomes
+	}
+	work := make(chan Stream)
+	var wg sync.WaitGroup
+	for range min(s.Parallel, len(order)) {
+		wg.Go(func() {
+			for st := range work {
+				run(st)
+			}
+		})
+	}
+	for _, st := range order {
+		work <- st
+	}
+	close(work)
+	wg.Wait()
+	return outcomes
+}
+
+func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
+	if err := ctx.Err(); err != nil {
+		return es.Outcome{Err: err}
+	}
+	a := s.aggregates[c.Aggregate]
+	if a == nil {
+		return es.Outcome{Err: fmt.Errorf("task %s: there is no aggregate %s", s.task, c.Aggregate)}
+	}
+	if !es.ValidInternalID(c.ID) || !a.Internal && !es.ValidID(c.ID) {
+		return es.Outcome{Err: ErrInvalidID.Because("%q names no %s", c.ID, c.Aggregate)}
+	}
+	o, err := s.order(a, Request{Command: c.Command, Caller: s.caller, CorrelationID: c.CorrelationID})
+	if err != nil {
+		return es.Outcome{Err: err}
+	}
+	o.messageID = c.MessageID
+	o.identify(ID{From: "task:" + s.task + "/" + c.MessageID})
+	out, err := s.execute(ctx, o)
+	return es.Outcome{Version: out.Version, Events: out.Events, Err: err}
+}
