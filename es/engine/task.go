@@ -108,8 +108,10 @@ func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
 	if err != nil {
 		return es.Outcome{Err: err}
 	}
-	o.messageID = c.MessageID
-	o.identify(ID{From: "task:" + s.task + "/" + c.MessageID})
+	if o.messageID = c.MessageID; o.messageID == "" {
+		o.messageID = s.Clock.NewID()
+	}
+	o.identify(ID{From: "task:" + s.task + "/" + o.messageID})
 	out, err := s.execute(ctx, o)
 	return es.Outcome{Version: out.Version, Events: out.Events, Err: err}
 }
