@@ -92,6 +92,22 @@ func (p *Problems) Email(pointer, s string) {
 	}
 }
 
+// OneOf notes a text that is none of the values.
+func (p *Problems) OneOf(pointer, s string, values ...string) {
+	if !slices.Contains(values, s) {
+		p.Add(pointer, "must be one of %s", strings.Join(values, ", "))
+	}
+}
+
+// Each is a copy of list with every item as valid has it; at is the list's pointer.
+func Each[T any](list []T, at string, valid func(item T, at string) T) []T {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i] = valid(list[i], fmt.Sprintf("%s/%d", at, i))
+	}
+	return list
+}
+
 // Trim is s without surrounding white space.
 func Trim(s string) string { return strings.TrimSpace(s) }
 
@@ -240,12 +256,12 @@ func (v Value) Uint(bits int) uint64 {
 	return n
 }
 
-// Float reads a number.
-func (v Value) Float() float64 {
+// Float reads a number that fits so many bits.
+func (v Value) Float(bits int) float64 {
 	if v.raw == nil {
 		return 0
 	}
-	f, err := strconv.ParseFloat(string(v.raw), 64)
+	f, err := strconv.ParseFloat(string(v.raw), bits)
 	if err != nil || v.raw.Kind() != '0' || math.IsInf(f, 0) {
 		v.mistaken("a number")
 		return 0
@@ -381,6 +397,15 @@ func (o *Fields) Done() {
 	}
 }
 
+// Empty reads an object without members.
+func (v Value) Empty() struct{} {
+	v.Fields().Done()
+	return struct{}{}
+}
+
+// AppendEmpty appends an object without members.
+func AppendEmpty(b []byte, _ struct{}) []byte { return append(b, "{}"...) }
+
 // AppendName starts an object's member: the comma where one is due, its name, a colon.
 func AppendName(b []byte, name string) []byte {
 	if b[len(b)-1] != '{' {
@@ -398,12 +423,13 @@ func AppendString(b []byte, s string) []byte {
 	return out
 }
 
-// AppendFloat appends a number; what JSON has no number for becomes 0.
-func AppendFloat(b []byte, f float64) []byte {
+// AppendFloat appends a number of so many bits; what JSON has no number for
+// becomes 0.
+func AppendFloat(b []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		f = 0
 	}
-	return strconv.AppendFloat(b, f, 'g', -1, 64)
+	return strconv.AppendFloat(b, f, 'g', -1, bits)
 }
 
 // AppendTime appends a time in RFC 3339, UTC, with milliseconds.

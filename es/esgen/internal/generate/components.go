@@ -1,0 +1,275 @@
+package generate
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// calledName is a name that a component is given.
+type calledName struct {
+	kind, name string
+	at         token.Pos
+}
+
+// embedding is a type embedded in a state.
+type embedding struct {
+	of *typeDecl
+	at token.Pos
+	in *pkg
+}
+
+// constructors of package es: the field of es.Plugin that their results go to,
+// and what the components are called in messages.
+var constructors = map[string]struct{ list, kind string }{
+	"NewReadModel":  {"ReadModels", "read models"},
+	"NewMapping":    {"Mappings", "event mappings"},
+	"Publish":       {"Publications", ""},
+	"NewExtension":  {"Extensions", "extensions"},
+	"NewSideEffect": {"", "side effects"},
+}
+
+// results of functions that are components.
+var results = map[string]string{
+	"Mapping": "Mappings", "Publication": "Publications", "Extension": "Extensions", "Task": "Tasks",
+}
+
+func (p *plugin) readComponents(q *pkg) {
+	for _, f := range q.files {
+		ast.Inspect(f.File, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				p.readCall(f, n)
+			case *ast.CompositeLit:
+				p.readTask(f, n)
+			}
+			return true
+		})
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				p.readFunction(f, d)
+			case *ast.GenDecl:
+				if d.Tok != token.VAR {
+					continue
+				}
+				for _, s := range d.Specs {
+					p.readVariable(f, s.(*ast.ValueSpec))
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(p.components, func(a, b *component) int {
+		return strings.Compare(a.pkg.path+"."+a.name, b.pkg.path+"."+b.name)
+	})
+}
+
+// readCall notes a component's name, and a read model's row and indexes.
+func (p *plugin) readCall(f *file, call *ast.CallExpr) {
+	if s, ok := call.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "By" {
+		if root, ok := unchain(call).(*ast.CallExpr); ok && f.es(root.Fun) == "NewReadModel" {
+			p.checkIndex(f, root, call)
+		}
+	}
+	name := f.es(call.Fun)
+	c, ok := constructors[name]
+	if !ok || c.kind == "" || len(call.Args) == 0 {
+		return
+	}
+	p.call(c.kind, call.Args[0])
+	if name == "NewReadModel" {
+		if d := p.row(f, call); d != nil {
+			p.addRow(d)
+		}
+	}
+}
+
+// readTask notes a task's name.
+func (p *plugin) readTask(f *file, lit *ast.CompositeLit) {
+	if lit.Type == nil || f.es(lit.Type) != "Task" || len(lit.Elts) == 0 {
+		return
+	}
+	for _, e := range lit.Elts {
+		if kv, ok := e.(*ast.KeyValueExpr); ok {
+			if id, ok := kv.Key.(*ast.Ident); ok && id.Name == "Name" {
+				p.call("tasks", kv.Value)
+				return
+			}
+		}
+	}
+	p.mistake(lit.Pos(), "the task has no name: give it one, as in es.Task{Name: \"ImportProducts\", …}")
+}
+
+func (p *plugin) call(kind string, e ast.Expr) {
+	lit, ok := e.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		p.mistake(e.Pos(), "names of %s are stored, so write this one as a literal, not as %s", kind, types.ExprString(e))
+		return
+	}
+	name, err := strconv.Unquote(lit.Value)
+	if err != nil || !properName.MatchString(name) {
+		p.mistake(e.Pos(), "%s is no name for one of the %s: use letters and digits, a capital first, as in ProductDemands", lit.Value, kind)
+		return
+	}
+	p.called = append(p.called, calledName{kind, name, e.Pos()})
+}
+
+// row is the type argument of es.NewReadModel; what is wrong with it is noted.
+func (p *plugin) row(f *file, call *ast.CallExpr) *typeDecl {
+	var arg ast.Expr
+	switch g := call.Fun.(type) {
+	case *ast.IndexExpr:
+		arg = g.Index
+	default:
+		p.mistake(call.Pos(), "the read model's row type can't be told from syntax: write es.NewReadModel[Row](…)")
+		return nil
+	}
+	d, _, _ := p.lookup(f, arg)
+	name := types.ExprString(arg)
+	switch {
+	case d == nil:
+		p.mistake(arg.Pos(), "the row type %s is declared nowhere in this module: declare it as a struct", name)
+	case !slices.Contains(p.packages, d.file.pkg):
+		p.mistake(arg.Pos(), "the row type %s is declared outside of the plugin, so it can't be given its JSON methods: declare a type of it here", name)
+	case d.spec.Assign.IsValid() || d.spec.TypeParams != nil:
+		p.mistake(arg.Pos(), "the row type %s is an alias or has type parameters: declare it as a struct", name)
+	default:
+		root := p.structOf(d)
+		if root == nil {
+			p.mistake(arg.Pos(), "the row type %s is no struct: declare it as one", name)
+			return nil
+		}
+		if _, err := p.object(root); err == nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// checkIndex holds a .By("field") against the row's fields.
+func (p *plugin) checkIndex(f *file, root, by *ast.CallExpr) {
+	g, ok := root.Fun.(*ast.IndexExpr)
+	if !ok || len(by.Args) != 1 {
+		return
+	}
+	d, _, _ := p.lookup(f, g.Index)
+	lit, isLit := by.Args[0].(*ast.BasicLit)
+	if d == nil || p.structOf(d) == nil {
+		return
+	}
+	o, err := p.object(p.structOf(d))
+	if err != nil {
+		return
+	}
+	var texts []string
+	for _, l := range o.leaves() {
+		if l.typ.kind == text {
+			texts = append(texts, l.wire)
+		}
+	}
+	if isLit {
+		name, _ := strconv.Unquote(lit.Value)
+		if slices.Contains(texts, name) {
+			return
+		}
+	}
+	p.mistake(by.Args[0].Pos(), "rows of %s can't be listed by %s: it is none of their text fields %s", d.name(), types.ExprString(by.Args[0]), strings.Join(texts, ", "))
+}
+
+// unchain is the expression that method calls such as .By(…).Allow(…) start from.
+func unchain(e ast.Expr) ast.Expr {
+	for {
+		switch x := e.(type) {
+		case *ast.ParenExpr:
+			e = x.X
+			continue
+		case *ast.CallExpr:
+			if s, ok := x.Fun.(*ast.SelectorExpr); ok {
+				switch s.X.(type) {
+				case *ast.CallExpr, *ast.CompositeLit, *ast.ParenExpr:
+					e = s.X
+					continue
+				}
+			}
+		}
+		return e
+	}
+}
+
+func (p *plugin) readVariable(f *file, s *ast.ValueSpec) {
+	for i, id := range s.Names {
+		list := ""
+		if s.Type != nil {
+			list = listOf(f, s.Type)
+		} else if i < len(s.Values) {
+			switch root := unchain(s.Values[i]).(type) {
+			case *ast.CallExpr:
+				list = constructors[f.es(root.Fun)].list
+			case *ast.CompositeLit:
+				list = listOf(f, root.Type)
+			}
+		}
+		switch {
+		case list == "" || id.Name == "_":
+		case !id.IsExported():
+			p.mistake(id.Pos(), "%s is not exported, so it is no part of the plugin: export it, or call es where it is used", id.Name)
+		default:
+			p.components = append(p.components, &component{list: list, pkg: f.pkg, name: id.Name, at: id.Pos()})
+		}
+	}
+}
+
+// listOf is the field of es.Plugin that values of a type go to, or "".
+func listOf(f *file, t ast.Expr) string {
+	name := f.es(t)
+	if name == "ReadModel" {
+		return "ReadModels"
+	}
+	return results[name]
+}
+
+func (p *plugin) readFunction(f *file, d *ast.FuncDecl) {
+	if d.Recv != nil || !d.Name.IsExported() || d.Type.Results.NumFields() != 1 {
+		return
+	}
+	list := listOf(f, d.Type.Results.List[0].Type)
+	switch {
+	case list == "":
+		return
+	case list == "ReadModels":
+		p.mistake(d.Pos(), "%s returns a read model: declare it as a variable", d.Name.Name)
+		return
+	case d.Type.TypeParams != nil:
+		p.mistake(d.Pos(), "%s has type parameters, so it can't be part of the plugin: declare a function for each", d.Name.Name)
+		return
+	}
+	c := &component{list: list, pkg: f.pkg, name: d.Name.Name, at: d.Pos(), function: true}
+	for _, x := range d.Type.Params.List {
+		if _, ok := x.Type.(*ast.Ellipsis); ok || len(x.Names) == 0 {
+			p.mistake(x.Pos(), "parameters of %s are what the plugin asks for by name: give each a name and a single value", d.Name.Name)
+			continue
+		}
+		for _, id := range x.Names {
+			if id.Name == "_" {
+				p.mistake(id.Pos(), "parameters of %s are what the plugin asks for by name: give each a name", d.Name.Name)
+				continue
+			}
+			p.checkVisible(f, d, x.Type)
+			c.parameters = append(c.parameters, parameter{exported(id.Name), f, x.Type, id.Pos()})
+		}
+	}
+	p.components = append(p.components, c)
+}
+
+// checkVisible finds types that the plugin's Deps can't name.
+func (p *plugin) checkVisible(f *file, d *ast.FuncDecl, t ast.Expr) {
+	f.spell(t, func(from, name string) string {
+		if !ast.IsExported(name) && from != p.pkg.path {
+			p.mistake(t.Pos(), "%s asks for a %s, which the plugin's Deps can't name: export it", d.Name.Name, name)
+		}
+		return from + "\x00" + name
+	})
+}

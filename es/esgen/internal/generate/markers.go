@@ -1,0 +1,167 @@
+package generate
+
+import (
+	"go/ast"
+	"go/token"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// marker is one "//es:name arguments" of a comment.
+type marker struct {
+	at         token.Pos
+	name, args string
+}
+
+// markers by where they belong.
+var (
+	onPackage = []string{"plugin"}
+	onUnion   = []string{"aggregate", "internal", "inplace"}
+	onType    = []string{"version"}
+	onField   = []string{"optional", "trim", "len", "email", "distinct"}
+	places    = []struct {
+		names []string
+		place string
+	}{
+		{onPackage, "in the doc comment of the plugin's package"},
+		{onUnion, "on the unions Command and Event"},
+		{onType, "on an event"},
+		{onField, "on a field"},
+	}
+)
+
+var (
+	directive = regexp.MustCompile(`^//[a-z0-9]+:[a-z0-9]`)
+	markerIn  = regexp.MustCompile(`(^|\s)//es:`)
+)
+
+// split takes a comment apart into its text and its markers. A line may hold
+// both, and several markers: "// shown in lists //es:trim //es:len 1..200".
+func split(groups ...*ast.CommentGroup) (text string, out []marker) {
+	var lines []string
+	for _, g := range groups {
+		if g == nil {
+			continue
+		}
+		for _, c := range g.List {
+			places := markerIn.FindAllStringIndex(c.Text, -1)
+			if strings.HasPrefix(c.Text, "/*") {
+				places = nil
+			}
+			head := c.Text
+			for i, p := range places {
+				if i == 0 {
+					head = c.Text[:p[0]]
+				}
+				end := len(c.Text)
+				if i+1 < len(places) {
+					end = places[i+1][0]
+				}
+				name, args, _ := strings.Cut(c.Text[p[1]:end], " ")
+				out = append(out, marker{c.Pos() + token.Pos(p[0]), name, strings.TrimSpace(args)})
+			}
+			if directive.MatchString(head) {
+				continue
+			}
+			head = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(head, "//"), "/*"), "*/")
+			lines = append(lines, strings.Fields(head)...)
+		}
+	}
+	return strings.Join(lines, " "), out
+}
+
+// checkMarkers finds markers that nobody knows, that stand where they say
+// nothing, or whose arguments make no sense.
+func (m *module) checkMarkers(f *file) {
+	allowed := map[*ast.CommentGroup][]string{f.Doc: onPackage}
+	allow := func(names []string, groups ...*ast.CommentGroup) {
+		for _, g := range groups {
+			allowed[g] = append(allowed[g], names...)
+		}
+	}
+	ast.Inspect(f.File, func(n ast.Node) bool {
+		if field, ok := n.(*ast.Field); ok {
+			allow(onField, field.Doc, field.Comment)
+		}
+		return true
+	})
+	for _, d := range f.pkg.types {
+		if d.file != f {
+			continue
+		}
+		if _, union := d.spec.Type.(*ast.InterfaceType); union {
+			allow(onUnion, d.doc, d.in.Doc, d.spec.Comment)
+		} else {
+			allow(onType, d.doc, d.spec.Comment)
+		}
+	}
+	for _, g := range f.Comments {
+		_, found := split(g)
+		for _, x := range found {
+			m.checkMarker(x, allowed[g])
+		}
+	}
+}
+
+func (m *module) checkMarker(x marker, here []string) {
+	for _, p := range places {
+		if !slices.Contains(p.names, x.name) {
+			continue
+		}
+		if !slices.Contains(here, x.name) {
+			m.mistake(x.at, "the marker //es:%s says nothing here: it belongs %s", x.name, p.place)
+			return
+		}
+		if ok, example := wellFormed(x); !ok {
+			m.mistake(x.at, "the marker //es:%s can't be read: write it as in %s", strings.TrimSpace(x.name+" "+x.args), example)
+		}
+		return
+	}
+	var known []string
+	for _, p := range places {
+		known = append(known, p.names...)
+	}
+	m.mistake(x.at, "there is no marker //es:%s: the generator knows %s", x.name, strings.Join(known, ", "))
+}
+
+// properName is what a component may be called: it is stored, and shown in paths.
+var properName = regexp.MustCompile(`^[A-Z][A-Za-z0-9_]*$`)
+
+func wellFormed(x marker) (ok bool, example string) {
+	switch x.name {
+	case "plugin":
+		_, _, ok = pluginArgs(x.args)
+		return ok, "//es:plugin Catalog heartbeat=5m"
+	case "aggregate":
+		return properName.MatchString(x.args), "//es:aggregate ProductDemand"
+	case "version":
+		n, err := strconv.Atoi(x.args)
+		return err == nil && n > 0, "//es:version 2"
+	case "len":
+		_, ok = lenArgs(x.args)
+		return ok, "//es:len 1..200 or //es:len 1.."
+	}
+	return x.args == "", "//es:" + x.name
+}
+
+// limits of a length; max < 0: no bound.
+type limits struct{ min, max int }
+
+func lenArgs(s string) (l limits, ok bool) {
+	low, high, found := strings.Cut(s, "..")
+	if !found {
+		return l, false
+	}
+	var err error
+	if l.min, err = strconv.Atoi(low); err != nil || l.min < 0 {
+		return l, false
+	}
+	if high == "" {
+		l.max = -1
+		return l, true
+	}
+	l.max, err = strconv.Atoi(high)
+	return l, err == nil && l.max >= l.min
+}

@@ -1,0 +1,380 @@
+package generate
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"strconv"
+	"strings"
+)
+
+// kind is how a type is written in JSON.
+type kind int
+
+const (
+	text kind = iota
+	truth
+	integer
+	natural
+	float
+	price
+	moment
+	list
+	nested // an object
+)
+
+// wireType is a type that has a wire form.
+type wireType struct {
+	kind   kind
+	basic  string    // Go's name for it, e.g. "int64"; of text, truth and numbers
+	bits   int       // of a number
+	named  *typeDecl // nil: unnamed or predeclared
+	item   *wireType // of a list
+	object *object   // of a nested
+	values []string  // the constants that a text type declares
+}
+
+// object is a struct type's wire form. Types declared through one another
+// share it.
+type object struct {
+	root   *typeDecl // whose declaration lists the fields
+	fields []field
+}
+
+type field struct {
+	name, wire string // in Go, in JSON
+	typ        *wireType
+	embedded   bool // its fields are the object's
+	doc        string
+
+	optional, trim, email, distinct bool
+	length                          *limits
+}
+
+var basics = map[string]wireType{
+	"string": {kind: text}, "bool": {kind: truth},
+	"int": {kind: integer, bits: 64}, "int8": {kind: integer, bits: 8}, "int16": {kind: integer, bits: 16},
+	"int32": {kind: integer, bits: 32}, "rune": {kind: integer, bits: 32}, "int64": {kind: integer, bits: 64},
+	"uint": {kind: natural, bits: 64}, "uint8": {kind: natural, bits: 8}, "byte": {kind: natural, bits: 8},
+	"uint16": {kind: natural, bits: 16}, "uint32": {kind: natural, bits: 32}, "uint64": {kind: natural, bits: 64},
+	"float32": {kind: float, bits: 32}, "float64": {kind: float, bits: 64},
+}
+
+// noWireForm says why a type has none, and what to use.
+type noWireForm string
+
+func (n noWireForm) Error() string { return "which has no wire form: " + string(n) }
+
+// wireType finds how a type expression in f is written.
+func (m *module) wireType(f *file, e ast.Expr) (*wireType, error) {
+	switch e := e.(type) {
+	case *ast.ParenExpr:
+		return m.wireType(f, e.X)
+	case *ast.ArrayType:
+		if e.Len != nil {
+			return nil, noWireForm("use a slice")
+		}
+		item, err := m.wireType(f, e.Elt)
+		if err != nil {
+			return nil, err
+		}
+		if item.kind == natural && item.bits == 8 {
+			return nil, noWireForm("use a string")
+		}
+		return &wireType{kind: list, item: item}, nil
+	case *ast.MapType:
+		return nil, noWireForm("use a slice of a struct type that holds key and value")
+	case *ast.StarExpr:
+		return nil, noWireForm("use the value, marked //es:optional where it may be absent")
+	case *ast.InterfaceType:
+		return nil, noWireForm("use a concrete type")
+	case *ast.FuncType, *ast.ChanType:
+		return nil, noWireForm("use data")
+	case *ast.StructType:
+		return nil, noWireForm("declare the struct as a type with a name")
+	case *ast.IndexExpr, *ast.IndexListExpr:
+		return nil, noWireForm("use a type without type parameters")
+	case *ast.Ident, *ast.SelectorExpr:
+		return m.namedType(f, e)
+	}
+	return nil, noWireForm("use a basic type, a slice, a struct of this module, es.Price or time.Time")
+}
+
+func (m *module) namedType(f *file, e ast.Expr) (*wireType, error) {
+	d, elsewhere, name := m.lookup(f, e)
+	switch {
+	case d != nil:
+		return m.declaredType(d)
+	case elsewhere == framework && name == "Price":
+		return &wireType{kind: price}, nil
+	case elsewhere == "time" && name == "Time":
+		return &wireType{kind: moment}, nil
+	case elsewhere != "":
+		return nil, noWireForm("use a basic type, a slice, a struct of this module, es.Price or time.Time")
+	case name == "any" || name == "error":
+		return nil, noWireForm("use a concrete type")
+	}
+	if t, ok := basics[name]; ok {
+		t.basic = name
+		return &t, nil
+	}
+	return nil, noWireForm("it is declared nowhere in the package, or a complex number or machine word: use a basic type, a slice, a struct of this module, es.Price or time.Time")
+}
+
+func (m *module) declaredType(d *typeDecl) (*wireType, error) {
+	if d.spec.TypeParams != nil {
+		return nil, noWireForm("use a type without type parameters")
+	}
+	if d.spec.Assign.IsValid() {
+		return m.wireType(d.file, d.spec.Type)
+	}
+	if root := m.structOf(d); root != nil {
+		o, err := m.object(root)
+		if err != nil {
+			return nil, err
+		}
+		return &wireType{kind: nested, named: d, object: o}, nil
+	}
+	t, err := m.wireType(d.file, d.spec.Type)
+	if err != nil {
+		return nil, err
+	}
+	own := *t
+	own.named = d
+	if own.kind == text {
+		own.values = m.values(d)
+	}
+	return &own, nil
+}
+
+// structOf is the declaration that lists the fields of struct type d; nil where it
+// is no struct.
+func (m *module) structOf(d *typeDecl) *typeDecl {
+	for seen := map[*typeDecl]bool{}; d != nil && !seen[d]; {
+		seen[d] = true
+		switch t := d.spec.Type.(type) {
+		case *ast.StructType:
+			return d
+		default:
+			d, _, _ = m.lookup(d.file, t)
+		}
+	}
+	return nil
+}
+
+// object reads a struct declaration's fields; what is wrong with them is noted
+// where they stand.
+func (m *module) object(root *typeDecl) (*object, error) {
+	if o, ok := m.objects[root]; ok {
+		if o == nil {
+			return nil, noWireForm("it contains itself")
+		}
+		return o, nil
+	}
+	m.objects[root] = nil // being read
+	o := &object{root: root}
+	for _, f := range root.spec.Type.(*ast.StructType).Fields.List {
+		o.fields = append(o.fields, m.fields(root, f)...)
+	}
+	wires := map[string]string{}
+	for _, l := range o.leaves() {
+		if first, ok := wires[l.wire]; ok {
+			m.mistake(root.spec.Pos(), "%s has two fields that are %q in JSON: %s and %s: rename one", root.name(), l.wire, first, l.path)
+		}
+		wires[l.wire] = l.path
+	}
+	m.objects[root] = o
+	return o, nil
+}
+
+func (m *module) fields(root *typeDecl, syntax *ast.Field) (out []field) {
+	doc, markers := split(syntax.Doc, syntax.Comment)
+	proto := field{doc: doc, embedded: len(syntax.Names) == 0}
+	names := syntax.Names
+	if proto.embedded {
+		names = []*ast.Ident{embeddedName(syntax.Type)}
+	}
+	typ, err := m.wireType(root.file, syntax.Type)
+	for _, id := range names {
+		f := proto
+		f.name, f.wire, f.typ = id.Name, wireName(id.Name), typ
+		switch {
+		case err != nil:
+			m.mistake(id.Pos(), "field %s of %s has type %s, %s", id.Name, root.name(), types.ExprString(syntax.Type), err)
+			continue
+		case !ast.IsExported(id.Name):
+			m.mistake(id.Pos(), "field %s of %s is not exported, so it has no wire form: export it", id.Name, root.name())
+			continue
+		case f.embedded && typ.kind != nested:
+			m.mistake(id.Pos(), "%s embeds %s, which is no struct: give it a field name", root.name(), types.ExprString(syntax.Type))
+			continue
+		}
+		for _, x := range markers {
+			m.mark(root, &f, x)
+		}
+		if f.optional && typ.kind == nested && !typ.object.comparable() {
+			m.mistake(id.Pos(), "field %s of %s can't be optional: it has lists in it, so whether it is absent can't be told: use a slice of at most one", id.Name, root.name())
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func embeddedName(e ast.Expr) *ast.Ident {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e
+	case *ast.SelectorExpr:
+		return e.Sel
+	case *ast.StarExpr:
+		return embeddedName(e.X)
+	case *ast.IndexExpr:
+		return embeddedName(e.X)
+	case *ast.IndexListExpr:
+		return embeddedName(e.X)
+	}
+	return &ast.Ident{NamePos: e.Pos(), Name: "_"}
+}
+
+// mark applies a field's marker.
+func (m *module) mark(root *typeDecl, f *field, x marker) {
+	k := f.typ.kind
+	fits := func(ok bool, what string) {
+		if !ok || f.embedded {
+			m.mistake(x.at, "//es:%s on field %s of %s says nothing: it is for %s", x.name, f.name, root.name(), what)
+		}
+	}
+	switch x.name {
+	case "optional":
+		f.optional = true
+		fits(true, "fields with a name of their own")
+	case "trim":
+		f.trim = true
+		fits(k == text, "text")
+	case "email":
+		f.email = true
+		fits(k == text, "text")
+	case "distinct":
+		f.distinct = true
+		fits(k == list && f.typ.item.comparable(), "lists of what == compares")
+	case "len":
+		if l, ok := lenArgs(x.args); ok {
+			f.length = &l
+		}
+		fits(k == text || k == list, "text and lists")
+	}
+}
+
+func (t *wireType) comparable() bool {
+	return t.kind != list && (t.kind != nested || t.object.comparable())
+}
+
+func (o *object) comparable() bool {
+	for _, f := range o.fields {
+		if !f.typ.comparable() {
+			return false
+		}
+	}
+	return true
+}
+
+// leaf is a field of an object's JSON, wherever it is embedded.
+type leaf struct {
+	field
+	path string // from the object, as in "Details.Name"
+}
+
+func (o *object) leaves() (out []leaf) {
+	for _, f := range o.fields {
+		if !f.embedded {
+			out = append(out, leaf{f, f.name})
+			continue
+		}
+		for _, l := range f.typ.object.leaves() {
+			l.path = f.name + "." + l.path
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// limited reports whether what users send in the object has limits or a normal form.
+func (o *object) limited() bool {
+	for _, f := range o.fields {
+		if f.trim || f.email || f.distinct || f.length != nil || f.typ.limited() {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *wireType) limited() bool {
+	return t.values != nil || t.kind == list && t.item.limited() || t.kind == nested && t.object.limited()
+}
+
+// identity is equal for structs that Go converts into each other and that are
+// written alike; where limits count, also limited alike.
+func (o *object) identity(limits bool) string {
+	var b strings.Builder
+	for _, f := range o.fields {
+		fmt.Fprintf(&b, "%s %s %v %v", f.name, f.typ.identity(), f.embedded, f.optional)
+		if limits {
+			fmt.Fprintf(&b, " %v %v %v", f.trim, f.email, f.distinct)
+			if f.length != nil {
+				fmt.Fprintf(&b, " %d..%d", f.length.min, f.length.max)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (t *wireType) identity() string {
+	switch {
+	case t.named != nil:
+		return t.named.file.pkg.path + "." + t.named.name()
+	case t.kind == list:
+		return "[]" + t.item.identity()
+	}
+	return cmp.Or(t.basic, strconv.Itoa(int(t.kind)))
+}
+
+// values are the constants that a text type's package declares of it, in the
+// order of the sources.
+func (m *module) values(d *typeDecl) (out []string) {
+	for _, f := range d.file.pkg.files {
+		for _, decl := range f.Decls {
+			g, ok := decl.(*ast.GenDecl)
+			if !ok || g.Tok != token.CONST {
+				continue
+			}
+			for _, s := range g.Specs {
+				out = append(out, m.constants(d, s.(*ast.ValueSpec))...)
+			}
+		}
+	}
+	return out
+}
+
+func (m *module) constants(d *typeDecl, s *ast.ValueSpec) (out []string) {
+	is := func(e ast.Expr) bool { id, ok := e.(*ast.Ident); return ok && id.Name == d.name() }
+	for i, v := range s.Values {
+		if call, ok := v.(*ast.CallExpr); ok && is(call.Fun) && len(call.Args) == 1 {
+			v = call.Args[0]
+		} else if s.Type == nil || !is(s.Type) {
+			continue
+		}
+		lit, ok := v.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			m.mistake(v.Pos(), "the constant %s is a value of %s, which the generator lists: write its text as a literal", s.Names[i].Name, d.name())
+			continue
+		}
+		text, err := strconv.Unquote(lit.Value)
+		if err == nil {
+			out = append(out, text)
+		}
+	}
+	return out
+}
