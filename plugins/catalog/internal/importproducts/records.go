@@ -1,0 +1,164 @@
+package importproducts
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxRecord is how many bytes a record may have.
+const maxRecord = 1 << 20
+
+// position is a place in the file where a record may start.
+type position struct {
+	offset int64 // bytes from the file's start
+	line   int64 // physical line, from 1
+}
+
+// record is one CSV record, or a line that is none.
+type record struct {
+	line   int64    // physical line of its first character
+	fields []string // valid until the next record
+	err    error    // why it is no record
+}
+
+// records reads RFC 4180 text record by record. What can't be read costs one
+// line, not the rest of the file: after a quote that is never closed, reading
+// goes on at the line after the one where the record began. So it keeps the
+// text from the record's start on, which maxRecord bounds.
+type records struct {
+	position // of text
+	in       io.Reader
+	text     []byte // read from in and not yet passed on
+	atEnd    bool   // in has no more
+	buffer   []byte // that text lies in
+
+	source bytes.Reader // one record's text, on its way to the parser
+	piped  *bufio.Reader
+	parser *csv.Reader
+}
+
+func newRecords(in io.Reader, p position) *records {
+	r := &records{in: in, position: p, buffer: make([]byte, 64<<10)}
+	r.piped = bufio.NewReader(&r.source)
+	r.parser = csv.NewReader(r.piped) // which takes a bufio.Reader as it is
+	r.parser.FieldsPerRecord = -1
+	r.parser.ReuseRecord = true
+	return r
+}
+
+var errTooLong = fmt.Errorf("it is longer than %d bytes (is a quote left open?)", maxRecord)
+
+// next returns the next record; blank lines are none. io.EOF: there are no more.
+func (r *records) next() (record, error) {
+	for {
+		whole, firstLine, err := r.measure()
+		switch {
+		case errors.Is(err, errTooLong):
+			rejected := record{line: r.line, err: err}
+			return rejected, r.skipLine()
+		case err != nil:
+			return record{}, err
+		case len(bytes.TrimSpace(r.text[:whole])) == 0:
+			r.pass(whole)
+			continue
+		}
+		r.source.Reset(r.text[:whole])
+		r.piped.Reset(&r.source)
+		out := record{line: r.line}
+		if out.fields, out.err = r.parser.Read(); out.err != nil {
+			whole = firstLine
+			if parse := (*csv.ParseError)(nil); errors.As(out.err, &parse) {
+				out.err = parse.Err
+			}
+		}
+		r.pass(whole)
+		return out, nil
+	}
+}
+
+// measure says how many bytes the record at the front of text has, up to the
+// first line break outside of quotes, and how many its first line.
+func (r *records) measure() (whole, firstLine int, err error) {
+	quotes := 0
+	for {
+		at := bytes.IndexByte(r.text[whole:], '\n')
+		switch {
+		case whole+at >= maxRecord || at < 0 && len(r.text) > maxRecord:
+			return 0, 0, errTooLong
+		case at >= 0:
+			at++
+		case !r.atEnd:
+			if err := r.fill(); err != nil {
+				return 0, 0, err
+			}
+			continue
+		case len(r.text) == 0:
+			return 0, 0, io.EOF
+		default:
+			at = len(r.text) - whole
+		}
+		quotes += bytes.Count(r.text[whole:whole+at], []byte{'"'})
+		whole += at
+		if firstLine == 0 {
+			firstLine = whole
+		}
+		if quotes%2 == 0 || r.atEnd && whole == len(r.text) {
+			return whole, firstLine, nil
+		}
+	}
+}
+
+// skipLine passes over the line at the front, however long it is.
+func (r *records) skipLine() error {
+	for {
+		if at := bytes.IndexByte(r.text, '\n'); at >= 0 {
+			r.pass(at + 1)
+			return nil
+		}
+		r.pass(len(r.text))
+		if r.atEnd {
+			return nil
+		}
+		if err := r.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *records) pass(n int) {
+	r.offset += int64(n)
+	r.line += int64(bytes.Count(r.text[:n], []byte{'\n'}))
+	r.text = r.text[n:]
+}
+
+// fill reads more text.
+func (r *records) fill() error {
+	if len(r.text) == len(r.buffer) {
+		r.buffer = make([]byte, 2*len(r.buffer))
+	}
+	kept := copy(r.buffer, r.text)
+	n, err := io.ReadAtLeast(r.in, r.buffer[kept:], 1)
+	if r.atEnd = errors.Is(err, io.EOF); err != nil && !r.atEnd {
+		return err
+	}
+	r.text = r.buffer[:kept+n]
+	return nil
+}
+
+// skipMark passes over a byte-order mark at the front.
+func (r *records) skipMark() error {
+	mark := []byte("\uFEFF")
+	for len(r.text) < len(mark) && !r.atEnd {
+		if err := r.fill(); err != nil {
+			return err
+		}
+	}
+	if bytes.HasPrefix(r.text, mark) {
+		r.pass(len(mark))
+	}
+	return nil
+}

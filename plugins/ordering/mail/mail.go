@@ -1,0 +1,25 @@
+// Package mail is what Ordering asks of a service that sends e-mails.
+package mail
+
+import (
+	"context"
+	"time"
+)
+
+// EmailService sends the shop's e-mails.
+type EmailService interface {
+	// SendOrderConfirmation thanks a customer for an order. An error is logged and
+	// counted; the message is not sent again.
+	SendOrderConfirmation(ctx context.Context, c OrderConfirmation) error
+}
+
+// OrderConfirmation is what a confirmation says.
+type OrderConfirmation struct {
+	// MessageID names the message: the same whenever the same order is confirmed,
+	// in the characters of an id, so that it can name a file.
+	MessageID  string
+	To         string // the customer's e-mail address
+	OrderID    string
+	ProductIDs []string
+	PlacedAt   time.Time
+}
