@@ -15,11 +15,22 @@ type calledName struct {
 	at         token.Pos
 }
 
-// embedding is a type embedded in a state.
-type embedding struct {
-	of *typeDecl
-	at token.Pos
-	in *pkg
+// component is a part of the plugin that is not generated.
+type component struct {
+	list       string // the field of es.Plugin that it goes to
+	pkg        *pkg
+	name       string // of the variable or function
+	at         token.Pos
+	function   bool
+	parameters []parameter
+}
+
+// parameter is what a component asks for, and a field of the plugin's Deps.
+type parameter struct {
+	field string
+	file  *file
+	typ   ast.Expr
+	at    token.Pos
 }
 
 // constructors of package es: the field of es.Plugin that their results go to,

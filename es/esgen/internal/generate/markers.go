@@ -19,7 +19,7 @@ type marker struct {
 var (
 	onPackage = []string{"plugin"}
 	onUnion   = []string{"aggregate", "internal", "inplace"}
-	onType    = []string{"version"}
+	onEvent   = []string{"version"}
 	onField   = []string{"optional", "trim", "len", "email", "distinct"}
 	places    = []struct {
 		names []string
@@ -27,7 +27,7 @@ var (
 	}{
 		{onPackage, "in the doc comment of the plugin's package"},
 		{onUnion, "on the unions Command and Event"},
-		{onType, "on an event"},
+		{onEvent, "on an event"},
 		{onField, "on a field"},
 	}
 )
@@ -82,19 +82,20 @@ func (m *module) checkMarkers(f *file) {
 		}
 	}
 	ast.Inspect(f.File, func(n ast.Node) bool {
-		if field, ok := n.(*ast.Field); ok {
-			allow(onField, field.Doc, field.Comment)
+		if t, ok := n.(*ast.StructType); ok {
+			for _, x := range t.Fields.List {
+				allow(onField, x.Doc, x.Comment)
+			}
 		}
 		return true
 	})
-	for _, d := range f.pkg.types {
-		if d.file != f {
-			continue
-		}
-		if _, union := d.spec.Type.(*ast.InterfaceType); union {
-			allow(onUnion, d.doc, d.in.Doc, d.spec.Comment)
-		} else {
-			allow(onType, d.doc, d.spec.Comment)
+	for name, d := range f.pkg.types {
+		switch {
+		case d.file != f:
+		case name == "Command" || name == "Event":
+			allow(onUnion, d.in.Doc, d.doc, d.spec.Comment)
+		case f.pkg.has(name, "evolve") || f.pkg.has(name, "key"):
+			allow(onEvent, d.doc, d.spec.Comment)
 		}
 	}
 	for _, g := range f.Comments {

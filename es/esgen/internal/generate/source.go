@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/scanner"
 	"go/token"
@@ -127,8 +128,7 @@ func (m *module) err() error {
 }
 
 func isSource(name string) bool {
-	return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") && !strings.HasSuffix(name, generatedSuffix) &&
-		!strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
+	return strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") && !strings.HasSuffix(name, generatedSuffix)
 }
 
 // load parses a package of the module once; nil where the folder has no sources.
@@ -143,7 +143,7 @@ func (m *module) load(importPath string) *pkg {
 		return nil
 	}
 	for _, e := range entries {
-		if e.IsDir() || !isSource(e.Name()) {
+		if match, err := build.Default.MatchFile(m.dir(importPath), e.Name()); e.IsDir() || !isSource(e.Name()) || err == nil && !match {
 			continue
 		}
 		full := filepath.Join(m.dir(importPath), e.Name())
@@ -249,8 +249,13 @@ func (m *module) declare(f *file, d ast.Decl) {
 	}
 }
 
-// lookup finds the type that an expression names: in this module, "" for
-// path; elsewhere, its package's path and name.
+// has reports whether a type of the package has a method.
+func (p *pkg) has(typeName, methodName string) bool {
+	return slices.ContainsFunc(p.methods, func(x *method) bool { return x.on == typeName && x.decl.Name.Name == methodName })
+}
+
+// lookup finds the declaration that an expression names, where it is in this
+// module; else its package's path ("" for predeclared names) and its name.
 func (m *module) lookup(f *file, e ast.Expr) (d *typeDecl, elsewhere, name string) {
 	switch e := e.(type) {
 	case *ast.Ident:

@@ -67,8 +67,12 @@ var initialisms = []string{"API", "CSV", "HTTP", "HTTPS", "ID", "IP", "JSON", "S
 func exported(name string) string {
 	var b strings.Builder
 	for _, w := range words(name) {
-		if slices.Contains(initialisms, strings.ToUpper(w)) {
-			w = strings.ToUpper(w)
+		upper := strings.ToUpper(w)
+		switch {
+		case slices.Contains(initialisms, upper):
+			w = upper
+		case slices.Contains(initialisms, strings.TrimSuffix(upper, "S")): // IDs
+			w = strings.TrimSuffix(upper, "S") + "s"
 		}
 		b.WriteString(capitalized(w))
 	}

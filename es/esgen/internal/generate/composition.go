@@ -1,0 +1,116 @@
+package generate
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// writePlugin writes the composition.
+func (p *plugin) writePlugin(w *writer) {
+	fields := p.dependencies(w)
+	w.f("// Deps is what the plugin's components ask for.\ntype Deps struct {\nUIBundleURL string // of the plugin's user interface; may be empty")
+	for _, x := range fields {
+		w.f("%s %s // for %s", x.field, x.goType, strings.Join(x.users, ", "))
+	}
+	w.f("}\n")
+	w.f("// Plugin is everything below this folder.\nfunc Plugin(d Deps) %s {\nreturn %s{", w.es("Plugin"), w.es("Plugin"))
+	w.f("Name: %q,\nHeartbeatInterval: %s,\nUIBundleURL: d.UIBundleURL,", p.name, w.duration(p.heartbeat))
+	var aggregates []string
+	for _, a := range p.aggregates {
+		aggregates = append(aggregates, w.symbol(a.pkg.path, a.pkg.name, "Aggregate"))
+	}
+	w.list("Aggregates", "AnyAggregate", aggregates)
+	for _, l := range []struct{ list, typ string }{
+		{"ReadModels", "AnyReadModel"}, {"Mappings", "Mapping"}, {"Publications", "Publication"}, {"Extensions", "Extension"}, {"Tasks", "Task"},
+	} {
+		var items []string
+		for _, c := range p.components {
+			if c.list == l.list {
+				items = append(items, w.component(c))
+			}
+		}
+		w.list(l.list, l.typ, items)
+	}
+	w.f("}\n}")
+}
+
+func (w *writer) list(field, typ string, items []string) {
+	if items != nil {
+		w.f("%s: []%s{%s},", field, w.es(typ), strings.Join(items, ", "))
+	}
+}
+
+func (w *writer) component(c *component) string {
+	s := w.symbol(c.pkg.path, c.pkg.name, c.name)
+	if !c.function {
+		return s
+	}
+	var args []string
+	for _, x := range c.parameters {
+		args = append(args, "d."+x.field)
+	}
+	return s + "(" + strings.Join(args, ", ") + ")"
+}
+
+// dependency is a field of Deps.
+type dependency struct {
+	parameter
+	goType string
+	users  []string // "order.AutoShip"
+}
+
+// dependencies are the parameters of all components, each name once.
+func (p *plugin) dependencies(w *writer) []*dependency {
+	byName := map[string]*dependency{}
+	for _, c := range p.components {
+		user := c.pkg.name + "." + c.name
+		for _, x := range c.parameters {
+			typ := x.file.qualified(x.typ)
+			if x.field == "UIBundleURL" {
+				p.mistake(x.at, "UIBundleURL of the plugin's Deps is the user interface's: rename this parameter of %s", user)
+				continue
+			}
+			known := byName[x.field]
+			if known == nil {
+				known = &dependency{parameter: x, goType: x.file.spell(x.typ, func(from, name string) string {
+					return strings.Replace(w.symbol(from, p.packageName(from), name), ".", "\x00", 1)
+				})}
+				byName[x.field] = known
+			} else if other := known.file.qualified(known.typ); other != typ {
+				p.mistake(x.at, "the plugin's Deps can't have %s twice: here as %s, in %s as %s: rename one", x.field, typ, p.where(known.at), other)
+			}
+			known.users = append(known.users, user)
+		}
+	}
+	var out []*dependency
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		out = append(out, byName[name])
+	}
+	return out
+}
+
+// packageName is the name of the package at an import path.
+func (m *module) packageName(importPath string) string {
+	if m.owns(importPath) {
+		if q := m.load(importPath); q != nil {
+			return q.name
+		}
+	}
+	return filepath.Base(filepath.FromSlash(importPath))
+}
+
+func (w *writer) duration(d time.Duration) string {
+	for _, u := range []struct {
+		unit time.Duration
+		name string
+	}{{time.Hour, "time.Hour"}, {time.Minute, "time.Minute"}, {time.Second, "time.Second"}} {
+		if d%u.unit == 0 {
+			return fmt.Sprintf("%d * %s", d/u.unit, w.std(u.name))
+		}
+	}
+	return fmt.Sprintf("%d * %s", d, w.std("time.Nanosecond"))
+}

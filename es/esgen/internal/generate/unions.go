@@ -1,0 +1,327 @@
+package generate
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// aggregate is a package that declares commands, events and a state.
+type aggregate struct {
+	pkg               *pkg
+	at                token.Pos
+	name              string // "Product"
+	internal, inPlace bool
+	commands, events  []*member // by name
+	access, upcasts   bool
+	checks, owns      bool
+}
+
+// point is a contract package: an extension point's events.
+type point struct {
+	pkg     *pkg
+	name    string // "Products"
+	events  []*member
+	upcasts bool
+}
+
+// member is a type of a union.
+type member struct {
+	decl    *typeDecl
+	object  *object
+	version int
+	allow   bool
+}
+
+// union is an interface that the package declares, with the method that seals it.
+func (q *pkg) union(name, method string) (d *typeDecl, seal *ast.FuncType) {
+	d = q.types[name]
+	if d == nil {
+		return nil, nil
+	}
+	i, ok := d.spec.Type.(*ast.InterfaceType)
+	if !ok {
+		return nil, nil
+	}
+	for _, f := range i.Methods.List {
+		if t, ok := f.Type.(*ast.FuncType); ok && len(f.Names) == 1 && f.Names[0].Name == method {
+			return d, t
+		}
+	}
+	return nil, nil
+}
+
+// seals and their signatures.
+var seals = map[string]string{
+	"decide": "(State) ([]Event, error)",
+	"evolve": "(State) State",
+	"key":    "() string",
+	"check":  "(context.Context, " + framework + ".Reader) error",
+	"owner":  "(context.Context, " + framework + ".Reader) (string, error)",
+	"allow":  "() " + framework + ".Access",
+}
+
+func (p *plugin) checkSignature(f *file, name string, t *ast.FuncType, of string) bool {
+	if f.signature(t) == seals[name] {
+		return true
+	}
+	want := strings.ReplaceAll(seals[name], framework, "es")
+	p.mistake(t.Pos(), "%s of %s must be %s%s", name, of, name, want)
+	return false
+}
+
+func (p *plugin) readUnions(q *pkg) {
+	command, decide := q.union("Command", "decide")
+	event, evolve := q.union("Event", "evolve")
+	contract, key := q.union("Event", "key")
+	switch {
+	case command == nil && event == nil && contract == nil:
+		return
+	case contract != nil:
+		if command != nil {
+			p.mistake(contract.spec.Pos(), "package %s has commands, so its events are folded, not routed: seal Event with evolve(State) State", q.name)
+			return
+		}
+		if p.checkSignature(contract.file, "key", key, "Event") {
+			p.readPoint(q, contract)
+		}
+		return
+	case command == nil:
+		p.mistake(event.spec.Pos(), "package %s has events but no commands: declare type Command interface{ decide(State) ([]Event, error) }", q.name)
+	case event == nil:
+		p.mistake(command.spec.Pos(), "package %s has commands but no events: declare type Event interface{ evolve(State) State }", q.name)
+	case q.types["State"] == nil:
+		p.mistake(command.spec.Pos(), "package %s has commands and events but no state: declare type State", q.name)
+	case p.checkSignature(command.file, "decide", decide, "Command") && p.checkSignature(event.file, "evolve", evolve, "Event"):
+		p.readAggregate(q, command, event)
+	}
+}
+
+func (p *plugin) readAggregate(q *pkg, command, event *typeDecl) {
+	a := &aggregate{pkg: q, at: command.spec.Pos(), name: capitalized(q.name)}
+	groups := []*ast.CommentGroup{command.in.Doc, command.doc, command.spec.Comment, event.doc, event.spec.Comment}
+	if event.in != command.in {
+		groups = append(groups, event.in.Doc)
+	}
+	_, markers := split(slices.Compact(groups)...)
+	for _, x := range markers {
+		switch x.name {
+		case "aggregate":
+			a.name = x.args
+		case "internal":
+			a.internal = true
+		case "inplace":
+			a.inPlace = true
+		}
+	}
+	a.commands = p.members(q, "decide", "Command", command)
+	a.events = p.members(q, "evolve", "Event", event)
+	a.checks = p.optional(q, a, "check") > 0
+	a.owns = p.optional(q, a, "owner") > 0
+	p.optional(q, a, "allow")
+	p.checkNeighbours(a)
+	p.checkPaths(a)
+	a.access = q.vars["access"] != nil
+	a.upcasts = p.upcasters(q, a.events)
+	p.aggregates = append(p.aggregates, a)
+}
+
+func (p *plugin) readPoint(q *pkg, event *typeDecl) {
+	if rest, ok := strings.CutPrefix(q.path, p.pkg.path+"/"); !ok || strings.Contains(rest, "/") || rest == "internal" {
+		p.mistake(event.spec.Pos(), "package %s declares an extension point's events, but other plugins can't import it: put it directly below %s", q.name, p.pkg.name)
+		return
+	}
+	x := &point{pkg: q, name: capitalized(q.name)}
+	x.events = p.members(q, "key", "Event", event)
+	x.upcasts = p.upcasters(q, x.events)
+	p.points = append(p.points, x)
+}
+
+// members are the types with the union's method, by name.
+func (p *plugin) members(q *pkg, seal, union string, in *typeDecl) (out []*member) {
+	seen := map[string]bool{}
+	for _, x := range q.methods {
+		if x.decl.Name.Name != seal || seen[x.on] {
+			continue
+		}
+		seen[x.on] = true
+		d := q.types[x.on]
+		if d == nil {
+			p.mistake(x.decl.Pos(), "%s is of a type that package %s does not declare: %s", seal, q.name, x.on)
+			continue
+		}
+		at, name := x.decl.Name.Pos(), d.name()
+		switch root := p.structOf(d); {
+		case d.spec.Assign.IsValid():
+			p.mistake(at, "%s is an alias, so it can't be a member of %s: declare it as a type of its own", name, union)
+		case d.spec.TypeParams != nil:
+			p.mistake(at, "%s has type parameters, so it can't be a member of %s: declare a type for each", name, union)
+		case x.pointer:
+			p.mistake(at, "%s of %s has a pointer receiver: members of %s are values, so write func (%s) %s", seal, name, union, name, seal)
+		case !ast.IsExported(name):
+			p.mistake(at, "%s is a member of %s but not exported: export it, since its name is part of what is stored", name, union)
+		case root == nil:
+			p.mistake(d.spec.Pos(), "%s is a member of %s but no struct, so it has no wire form: declare it as a struct", name, union)
+		case p.checkSignature(x.file, seal, x.decl.Type, name):
+			o, err := p.object(root)
+			if err != nil {
+				p.mistake(d.spec.Pos(), "%s has type %s, %s", name, types.ExprString(d.spec.Type), err)
+				continue
+			}
+			out = append(out, &member{decl: d, object: o, version: version(d)})
+		}
+	}
+	if len(seen) == 0 {
+		p.mistake(in.spec.Pos(), "%s has no members: declare types with the method %s%s", union, seal, seals[seal])
+	}
+	slices.SortFunc(out, func(a, b *member) int { return strings.Compare(a.decl.name(), b.decl.name()) })
+	return out
+}
+
+// version is the marked one; 0 where none is.
+func version(d *typeDecl) int {
+	_, markers := split(d.doc, d.spec.Comment)
+	for _, x := range markers {
+		if x.name == "version" {
+			n, _ := strconv.Atoi(x.args)
+			return n
+		}
+	}
+	return 0
+}
+
+// optional counts the commands with an optional method.
+func (p *plugin) optional(q *pkg, a *aggregate, name string) (n int) {
+	for _, x := range q.methods {
+		if x.decl.Name.Name != name {
+			continue
+		}
+		i := slices.IndexFunc(a.commands, func(c *member) bool { return c.decl.name() == x.on })
+		switch {
+		case i < 0 && x.on == "State": // helper of the rules
+		case i < 0:
+			p.mistake(x.decl.Name.Pos(), "%s has the method %s, which says something about commands, but it has no rule: give it decide%s", x.on, name, seals["decide"])
+		case x.pointer:
+			p.mistake(x.decl.Name.Pos(), "%s of %s has a pointer receiver: write func (%s) %s", name, x.on, x.on, name)
+		case p.checkSignature(x.file, name, x.decl.Type, x.on):
+			n++
+			a.commands[i].allow = a.commands[i].allow || name == "allow"
+		}
+	}
+	return n
+}
+
+// checkNeighbours finds exported structs that stand in one declaration with
+// commands or events but have no rule: it was forgotten.
+func (p *plugin) checkNeighbours(a *aggregate) {
+	for _, members := range []struct {
+		seal, union string
+		list        []*member
+	}{{"decide", "commands", a.commands}, {"evolve", "events", a.events}} {
+		for _, name := range slices.Sorted(maps.Keys(a.pkg.types)) {
+			d := a.pkg.types[name]
+			among := slices.ContainsFunc(members.list, func(m *member) bool { return m.decl.in == d.in })
+			if among && d.spec.Name.IsExported() && p.structOf(d) != nil && !a.pkg.has(name, "decide") && !a.pkg.has(name, "evolve") {
+				p.mistake(d.spec.Pos(), "%s stands among the %s but has no rule: give it %s%s, or declare it apart", name, members.union, members.seal, seals[members.seal])
+			}
+		}
+	}
+}
+
+// checkPaths finds commands that HTTP can't tell apart.
+func (p *plugin) checkPaths(a *aggregate) {
+	first := map[string]string{}
+	for _, c := range a.commands {
+		name := c.decl.name()
+		if other, ok := first[kebab(name)]; ok {
+			p.mistake(c.decl.spec.Pos(), "the commands %s and %s have the same path, %s: rename one", other, name, kebab(name))
+		}
+		first[kebab(name)] = name
+	}
+}
+
+// checkState finds what a state must not embed: a row's JSON methods would
+// become the state's, and its snapshots would hold nothing else; with an
+// event's rule the state would be an event.
+func (p *plugin) checkState(a *aggregate) {
+	state := a.pkg.types["State"]
+	s, ok := state.spec.Type.(*ast.StructType)
+	if !ok {
+		return
+	}
+	for _, f := range s.Fields.List {
+		d, _, _ := p.lookup(state.file, f.Type)
+		switch {
+		case len(f.Names) > 0 || d == nil:
+		case slices.Contains(p.rows, d):
+			p.mistake(f.Pos(), "State embeds %s, whose JSON methods as a read model's row would become the state's: give it a field name", d.name())
+		case d.file.pkg == a.pkg && (a.pkg.has(d.name(), "evolve") || a.pkg.has(d.name(), "decide")):
+			p.mistake(f.Pos(), "State embeds %s, whose rule would become the state's: embed a struct without methods, or give it a field name", d.name())
+		}
+	}
+}
+
+// upcasters reads the package's variable of that name, and holds it against
+// the events' versions.
+func (p *plugin) upcasters(q *pkg, events []*member) bool {
+	type shape struct {
+		typ     string
+		version int
+	}
+	known := map[shape]token.Pos{}
+	if s := q.vars["upcasters"]; s != nil {
+		lit, ok := (ast.Expr)(nil), false
+		if len(s.Values) == 1 {
+			lit = s.Values[0]
+		}
+		composite, ok := lit.(*ast.CompositeLit)
+		if !ok {
+			p.mistake(s.Pos(), "upcasters must be a literal, as in var upcasters = es.Upcasters[Event]{es.Upcast(…)}")
+			return true
+		}
+		for _, e := range composite.Elts {
+			typ, v, ok := upcast(e)
+			if !ok {
+				p.mistake(e.Pos(), `upcasters are written as es.Upcast("Added", 1, func(old addedV1) Event { … }), with type and version as literals`)
+				continue
+			}
+			x := shape{typ, v}
+			if first, ok := known[x]; ok {
+				p.mistake(e.Pos(), "version %d of event %s is read twice: here and in %s", v, typ, p.where(first))
+			}
+			known[x] = e.Pos()
+			for _, m := range events {
+				if now := max(1, m.version); m.decl.name() == typ && now <= v {
+					p.mistake(e.Pos(), "the upcaster for version %d of event %s is never used: the event itself is in version %d; mark it //es:version %d", v, typ, now, v+1)
+				}
+			}
+		}
+	}
+	for _, m := range events {
+		for v := 1; v < m.version; v++ {
+			if _, ok := known[shape{m.decl.name(), v}]; !ok {
+				p.mistake(m.decl.spec.Pos(), "event %s is in version %d, but nothing reads its version %d: add es.Upcast(%q, %d, …) to upcasters", m.decl.name(), m.version, v, m.decl.name(), v)
+			}
+		}
+	}
+	return len(known) > 0
+}
+
+func upcast(e ast.Expr) (typ string, version int, ok bool) {
+	call, ok := e.(*ast.CallExpr)
+	if !ok || len(call.Args) != 3 {
+		return "", 0, false
+	}
+	name, ok1 := call.Args[0].(*ast.BasicLit)
+	number, ok2 := call.Args[1].(*ast.BasicLit)
+	if !ok1 || !ok2 {
+		return "", 0, false
+	}
+	typ, err1 := strconv.Unquote(name.Value)
+	version, err2 := strconv.Atoi(number.Value)
+	return typ, version, err1 == nil && err2 == nil
+}
