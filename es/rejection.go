@@ -3,7 +3,6 @@ package es
 import (
 	"errors"
 	"fmt"
-	"net/http"
 )
 
 // Rejection is the domain's "no": an error that a rule returns and that callers
@@ -16,10 +15,10 @@ type Rejection struct {
 }
 
 // NotFound declares a rejection for something that is not there (404).
-func NotFound(code string) *Rejection { return &Rejection{Code: code, Status: http.StatusNotFound} }
+func NotFound(code string) *Rejection { return &Rejection{Code: code, Status: 404} }
 
 // Conflict declares a rejection by the state of things (409).
-func Conflict(code string) *Rejection { return &Rejection{Code: code, Status: http.StatusConflict} }
+func Conflict(code string) *Rejection { return &Rejection{Code: code, Status: 409} }
 
 // Error is the code, followed by the detail where there is one.
 func (r *Rejection) Error() string {
