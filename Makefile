@@ -1,0 +1,39 @@
+# Go and a C compiler (for the race detector) are all that this needs.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LINT    := go tool -modfile=tools/go.mod golangci-lint
+SIM     := go test ./platform/sim -run TestShop -count=1 -timeout 0
+
+.PHONY: run build test generate lint bench sim
+.PHONY: check-format check-generated
+
+run: build ## build what is needed and serve the shop
+	@bin/shop serve
+
+build: ## build bin/shop
+	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/shop ./cmd/shop
+
+test: check-format check-generated lint ## everything that CI runs
+	go vet ./...
+	go test -race -timeout 20m ./...
+
+generate: ## write the *_gen.go files
+	go generate ./...
+
+lint: ## the linters, pinned in tools/go.mod
+	$(LINT) run
+
+bench: ## the figures of docs/benchmarks.md
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local ./cmd/shop
+
+sim: ## SEEDS=100000: so many schedules; SEED=42: replay one
+	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)))
+
+check-format:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these files: $$unformatted"; exit 1; }
+
+# Compares with what was there before, so that it holds for an uncommitted tree too.
+check-generated:
+	@sums() { find . -name '*_gen.go' | LC_ALL=C sort | xargs cksum; }; \
+	before=$$(sums) && go generate ./... && [ "$$before" = "$$(sums)" ] || \
+	{ echo "The generated files were not up to date. They are now: look at them, and commit them."; exit 1; }
