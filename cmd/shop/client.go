@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// client is a caller of the HTTP API.
+type client struct {
+	base  string // without a slash at the end
+	token string
+	http  *http.Client
+}
+
+// newClient makes a client of the shop at addr, host:port or a URL.
+func newClient(addr, token string) *client {
+	return &client{baseURL(addr), token, &http.Client{Timeout: 2 * time.Minute}}
+}
+
+// baseURL is where a shop that listens at addr can be reached.
+func baseURL(addr string) string {
+	if strings.Contains(addr, "://") {
+		return strings.TrimSuffix(addr, "/")
+	}
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			addr = net.JoinHostPort("localhost", port)
+		}
+	}
+	return "http://" + addr
+}
+
+// problem is an error answer of the API, RFC 9457.
+type problem struct {
+	Status        int    `json:"status"`
+	Code          string `json:"code"`
+	Title         string `json:"title"`
+	Detail        string `json:"detail"`
+	CorrelationID string `json:"correlationId"`
+}
+
+func (p *problem) Error() string {
+	text := p.Code
+	if d := cmp.Or(p.Detail, p.Title); d != "" {
+		text += ": " + d
+	}
+	if p.Status >= http.StatusInternalServerError {
+		text += " (correlation id " + p.CorrelationID + ")"
+	}
+	return text
+}
+
+// isProblem says whether the API answered with one of the codes.
+func isProblem(err error, codes ...string) bool {
+	var p *problem
+	return errors.As(err, &p) && slices.Contains(codes, p.Code)
+}
+
+// unreachable is an error of getting to the shop at all.
+type unreachable struct {
+	base  string
+	cause error
+}
+
+func (e *unreachable) Error() string {
+	return fmt.Sprintf("no shop answers at %s (%v); start one with \"shop serve\", or say with --addr or SHOP_ADDR where it is", e.base, e.cause)
+}
+
+func (e *unreachable) Unwrap() error { return e.cause }
+
+// get reads a resource. Errors are *problem and *unreachable.
+func (c *client) get(ctx context.Context, path string, out any) error {
+	return c.do(ctx, http.MethodGet, path, "", nil, out)
+}
+
+// post sends a command or a step of work; key is its Idempotency-Key, if any.
+func (c *client) post(ctx context.Context, path, key string, in, out any) error {
+	return c.do(ctx, http.MethodPost, path, key, in, out)
+}
+
+func (c *client) do(ctx context.Context, method, path, key string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return usagef("the address %s is none that a shop can be reached at: %v", c.base, err)
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		r.Header.Set("Idempotency-Key", key)
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // its text repeats method and address
+		}
+		return &unreachable{c.base, err}
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %s: the answer broke off: %w", method, path, err)
+	case answer.StatusCode >= http.StatusBadRequest:
+		p := problem{Status: answer.StatusCode}
+		if json.Unmarshal(b, &p) != nil || p.Code == "" {
+			return fmt.Errorf("%s%s answered %s: is a shop listening there?", c.base, path, answer.Status)
+		}
+		return fmt.Errorf("%s %s: %w", method, path, &p)
+	case out == nil:
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("%s%s answered with something else than a shop's JSON: %w", c.base, path, err)
+	}
+	return nil
+}
+
+// page is a page of a list.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"`
+}
+
+// each reads a list page by page; path has no query of its own.
+func each[T any](ctx context.Context, c *client, path string, yield func(T) error) error {
+	for cursor := ""; ; {
+		at := path
+		if cursor != "" {
+			at += "?cursor=" + url.QueryEscape(cursor)
+		}
+		var p page[T]
+		if err := c.get(ctx, at, &p); err != nil {
+			return err
+		}
+		for _, item := range p.Items {
+			if err := yield(item); err != nil {
+				return err
+			}
+		}
+		if cursor = p.Next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// await asks again until done is true, or ctx ends.
+func await(ctx context.Context, done func() (bool, error)) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

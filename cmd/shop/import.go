@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// bucket is the folder below the data folder whose files are imported.
+const bucket = "product-imports"
+
+// claimTime is how long a shop may take to claim a file, which it does once the
+// file has been still for a second.
+const claimTime = 20 * time.Second
+
+type importCommand struct {
+	Files []string `arg:"" name:"file" type:"existingfile" help:"CSV files with the columns name, description, price and, where wanted, id and categoryId."`
+}
+
+// Help is shown by --help.
+func (importCommand) Help() string {
+	return examples("Hands the files over to the shop that is being served from the data folder, and waits until they are in. A file whose rows are all there already changes nothing.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
+		"shop import june.csv", "shop import --json spring/*.csv")
+}
+
+// Run hands all files over, then waits for one after the other.
+func (c importCommand) Run(ctx context.Context, s *session) error {
+	names := map[string]string{}
+	for _, f := range c.Files {
+		key := filepath.Base(f)
+		switch other, twice := names[key]; {
+		case twice:
+			return usagef("%s and %s have one name, and the name is what an import is known by: rename one", other, f)
+		case strings.HasPrefix(key, "."):
+			return usagef("%s begins with a dot: such files are not imported; rename it", f)
+		}
+		names[key] = f
+	}
+	shop := s.client()
+	if err := served(ctx, shop, s.Data); err != nil {
+		return err
+	}
+	uploads := make([]*upload, len(c.Files))
+	for i, f := range c.Files {
+		u, err := handOver(ctx, shop, s.Data, f)
+		if err != nil {
+			return err
+		}
+		uploads[i] = u
+	}
+	refused := 0
+	for _, u := range uploads {
+		run, err := u.wait(ctx, shop, s.progress(u))
+		if err != nil {
+			return err
+		}
+		if run.Status == "rejected" {
+			refused++
+		}
+		if s.JSON {
+			err = s.printJSON(run)
+		} else {
+			s.summarize(run)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if refused > 0 {
+		return fmt.Errorf("%d of %d files refused", refused, len(uploads))
+	}
+	return nil
+}
+
+// importRun is a row of ProductImports.
+type importRun struct {
+	ID         string     `json:"id"`
+	Status     string     `json:"status"` // running, finished or rejected
+	Size       int64      `json:"size"`
+	Offset     int64      `json:"offset"`
+	Rows       int64      `json:"rows"`
+	Added      int64      `json:"added"`
+	Unchanged  int64      `json:"unchanged"`
+	Rejected   int64      `json:"rejected"`
+	StartedAt  time.Time  `json:"startedAt"`
+	FinishedAt *time.Time `json:"finishedAt,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	Report     string     `json:"report,omitempty"`
+}
+
+func (r importRun) ended() bool { return r.Status != "running" }
+
+func (s *session) summarize(r importRun) {
+	s.printf("%s: %s, %d rows: %d added, %d unchanged, %d rejected", r.ID, r.Status, r.Rows, r.Added, r.Unchanged, r.Rejected)
+	if r.FinishedAt != nil {
+		s.printf(", in %s", r.FinishedAt.Sub(r.StartedAt).Round(time.Millisecond))
+	}
+	if s.printf("\n"); r.Reason != "" {
+		s.printf("  %s\n", r.Reason)
+	}
+	if r.Report != "" {
+		s.printf("  why rows were rejected: %s%s\n", s.client().base, r.Report)
+	}
+}
+
+// progress draws how far the shop has read an upload.
+func (s *session) progress(u *upload) func(importRun) {
+	if !s.watched() {
+		return func(importRun) {}
+	}
+	bar := progressbar.NewOptions64(u.size, progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(u.key),
+		progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+	return func(r importRun) {
+		_ = bar.Set64(min(r.Offset, u.size)) // it is only drawn
+		if r.ended() {
+			_ = bar.Finish()
+		}
+	}
+}
+
+// upload is a file handed over to a shop.
+type upload struct {
+	key    string
+	path   string    // where it waits to be claimed
+	size   int64     // bytes
+	before time.Time // when the latest run of the key started that is none of ours; zero: none
+}
+
+// handOver copies a file into the bucket, whole or not at all.
+func handOver(ctx context.Context, shop *client, data, file string) (*upload, error) {
+	key := filepath.Base(file)
+	dir := filepath.Join(data, bucket)
+	u := &upload{key: key, path: filepath.Join(dir, key)}
+	if _, err := os.Lstat(u.path); err == nil {
+		return nil, fmt.Errorf("import %s: a file of this name waits in %s already; try again when the shop has taken it", file, dir)
+	}
+	run, err := u.run(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	u.before = run.StartedAt
+	if u.size, err = copyInto(u.path, file); err != nil {
+		return nil, fmt.Errorf("import %s: %w", file, err)
+	}
+	return u, nil
+}
+
+// copyInto copies under a name that the shop passes over, and renames.
+func copyInto(target, file string) (size int64, err error) {
+	from, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer from.Close()
+	to, err := os.CreateTemp(filepath.Dir(target), ".import-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(to.Name()) // gone where the rename went well
+	size, err = io.Copy(to, from)
+	if err = errors.Join(err, to.Sync(), to.Close()); err != nil {
+		return 0, err
+	}
+	return size, os.Rename(to.Name(), target)
+}
+
+// run is the key's latest one, read from the log; the zero value where there is none.
+func (u *upload) run(ctx context.Context, shop *client) (importRun, error) {
+	var r importRun
+	err := shop.get(ctx, "/catalog/product-imports/"+url.PathEscape(u.key)+"?minVersion=0", &r)
+	if isProblem(err, "ProductImportNotFound") {
+		err = nil
+	}
+	return r, err
+}
+
+// wait returns the upload's run once it has ended.
+func (u *upload) wait(ctx context.Context, shop *client, progress func(importRun)) (run importRun, err error) {
+	if err := u.claimed(ctx); err != nil {
+		return run, err
+	}
+	err = await(ctx, func() (bool, error) {
+		if run, err = u.run(ctx, shop); err != nil || !run.StartedAt.After(u.before) {
+			return false, err
+		}
+		progress(run)
+		return run.ended(), nil
+	})
+	return run, err
+}
+
+// claimed waits until a shop has taken the file.
+func (u *upload) claimed(ctx context.Context) error {
+	late := fmt.Errorf("no shop has taken %s within %s, so it was removed again: is --data (SHOP_DATA) the folder of the shop at --addr?", u.path, claimTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, claimTime, late)
+	defer cancel()
+	err := await(ctx, func() (bool, error) {
+		_, err := os.Lstat(u.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return true, nil
+		}
+		return false, err
+	})
+	if errors.Is(err, late) {
+		_ = os.Remove(u.path) // the text of late says why we look no further
+	}
+	return err
+}
+
+// servingFile tells in a data folder where the shop that uses it listens.
+const servingFile = "serving.json"
+
+// serving is the content of servingFile.
+type serving struct {
+	URL string `json:"url"`
+	PID int    `json:"pid"`
+}
+
+// announce writes servingFile; forget removes it.
+func announce(data, url string) (forget func(), err error) {
+	file := filepath.Join(data, servingFile)
+	b, err := json.Marshal(serving{url, os.Getpid()})
+	if err == nil {
+		err = os.WriteFile(file, append(b, '\n'), 0o600)
+	}
+	return func() { _ = os.Remove(file) }, err
+}
+
+// served is an error unless the shop answers and the folder is its.
+func served(ctx context.Context, shop *client, data string) error {
+	if err := shop.get(ctx, "/health", nil); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(filepath.Join(data, servingFile))
+	if err != nil {
+		return fmt.Errorf("no shop is being served from the folder %s (%w): say with --data or SHOP_DATA which one the shop at %s uses", data, err, shop.base)
+	}
+	var at serving
+	if err := json.Unmarshal(b, &at); err != nil {
+		return fmt.Errorf("read %s: %w", filepath.Join(data, servingFile), err)
+	}
+	if !sameAddress(at.URL, shop.base) {
+		return fmt.Errorf("the folder %s belongs to the shop at %s, not to the one at %s: say with --addr or --data which one you mean", data, at.URL, shop.base)
+	}
+	return nil
+}
+
+// sameAddress compares the ports alone: a shop goes by several names of one machine.
+func sameAddress(a, b string) bool {
+	x, err := url.Parse(a)
+	y, err2 := url.Parse(b)
+	return err == nil && err2 == nil && x.Port() == y.Port()
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// Exit codes of the program.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// program is the command line with where it writes to.
+type program struct{ out, err io.Writer }
+
+// Run parses the arguments, runs what they name and returns the exit code.
+func (p program) Run(ctx context.Context, args ...string) int {
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("shop"),
+		kong.Description(description),
+		kong.Writers(p.out, p.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic(err) // a malformed tag of ours
+	}
+	var usage *usageError
+	k, err := parser.Parse(args)
+	if err == nil {
+		err = k.Run(&session{program: p, settings: c.settings})
+	} else {
+		usage = &usageError{err.Error()}
+	}
+	switch {
+	case usage != nil, errors.As(err, &usage):
+		fmt.Fprintf(p.err, "shop: %s\nTry \"shop --help\".\n", usage)
+		return exitUsage
+	case err != nil:
+		fmt.Fprintf(p.err, "shop: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// usageError is a mistake in the command line or the settings.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+const description = `An event-sourced online shop on this machine.
+
+Start it with "shop serve"; the other commands talk to a shop that is being served.`
+
+// settings are the flags of every command.
+type settings struct {
+	Addr  string `help:"Where the shop listens: host:port, or a URL." env:"SHOP_ADDR" default:"127.0.0.1:8080"`
+	Data  string `help:"The shop's data folder." env:"SHOP_DATA" default:"data" placeholder:"DIR"`
+	Token string `help:"Bearer token to identify with." env:"SHOP_TOKEN" placeholder:"JWT"`
+	JSON  bool   `help:"Print JSON, one value a line." name:"json"`
+}
+
+type cli struct {
+	settings
+
+	Serve   serveCommand   `cmd:"" help:"Serve the shop from this machine."`
+	Import  importCommand  `cmd:"" help:"Import products from CSV files."`
+	Seed    seedCommand    `cmd:"" help:"Fill the shop with a demo catalogue, customers and orders."`
+	Events  eventsCommand  `cmd:"" help:"Print an aggregate's events."`
+	Parked  parkedCommand  `cmd:"" help:"List what failed and waits to be tried again."`
+	Redrive redriveCommand `cmd:"" help:"Try again what is parked."`
+	Sweep   sweepCommand   `cmd:"" help:"Bring every follower and view up to date from the log."`
+	Rebuild rebuildCommand `cmd:"" help:"Fold a read model again from the log."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// session is what a command runs with.
+type session struct {
+	program
+	settings
+}
+
+// client talks to the shop that the settings name.
+func (s *session) client() *client { return newClient(s.Addr, s.Token) }
+
+// printf writes to standard output, for people.
+func (s *session) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+
+// printJSON writes a value as a line of standard output, for programs.
+func (s *session) printJSON(v any) error { return json.NewEncoder(s.out).Encode(v) }
+
+// watched says whether somebody looks on: progress is drawn on a terminal only.
+func (s *session) watched() bool {
+	f, ok := s.err.(*os.File)
+	return ok && !s.JSON && term.IsTerminal(int(f.Fd()))
+}
+
+// examples is the help of a command that shows how to call it.
+func examples(about string, lines ...string) string {
+	return about + "\n\nExamples:\n\n  " + strings.Join(lines, "\n  ")
+}

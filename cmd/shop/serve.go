@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"onlineshop/httpapi"
+	"onlineshop/platform/local"
+	"onlineshop/plugins"
+	"onlineshop/plugins/catalog"
+	"onlineshop/plugins/ordering"
+	"onlineshop/plugins/ordering/mail"
+)
+
+// maxShipDelay is the longest delay of an event mapping, see [es.Mapping.After].
+const maxShipDelay = 15 * time.Minute
+
+// drainTime is how long requests and work in hand may take after SIGTERM.
+const drainTime = 20 * time.Second
+
+type serveCommand struct {
+	ShipDelay           time.Duration `help:"How long an order waits before it is shipped, and can be cancelled: up to 15m." env:"SHOP_SHIP_DELAY" default:"0s"`
+	Auth                string        `help:"Who callers are: \"none\" makes everybody on this machine the user local in group Admin, \"jwt\" takes bearer tokens." env:"SHOP_AUTH" enum:"none,jwt" default:"none"`
+	JWTIssuer           string        `help:"Issuer of the tokens: an OpenID Connect provider's URL." env:"SHOP_JWT_ISSUER" name:"jwt-issuer" placeholder:"URL"`
+	JWTAudience         string        `help:"Audience that the tokens must be meant for." env:"SHOP_JWT_AUDIENCE" name:"jwt-audience" placeholder:"NAME"`
+	EmailFrom           string        `help:"Sender of the e-mails." env:"SHOP_EMAIL_FROM" default:"shop@example.com"`
+	CatalogUIBundleURL  string        `help:"Where Catalog's user interface lies; shown in the manifest." env:"CATALOG_UI_BUNDLE_URL" name:"catalog-ui-bundle-url" placeholder:"URL"`
+	OrderingUIBundleURL string        `help:"Where Ordering's user interface lies; shown in the manifest." env:"ORDERING_UI_BUNDLE_URL" name:"ordering-ui-bundle-url" placeholder:"URL"`
+	Verbose             bool          `help:"Log requests too." short:"v"`
+}
+
+// Help is shown by --help.
+func (serveCommand) Help() string {
+	return examples("Serves the HTTP API, imports CSV files dropped into product-imports/ of the data folder, and writes e-mails to its emails/. Ctrl-C or SIGTERM lets work in hand finish; whatever was acknowledged survives any crash.",
+		"shop serve", "shop serve --addr 127.0.0.1:9000 --data ./other --ship-delay 10m",
+		"shop serve --addr 0.0.0.0:8080 --auth jwt --jwt-issuer https://login.example.com --jwt-audience shop")
+}
+
+// check refuses settings that make no sense together.
+func (c serveCommand) check(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	switch {
+	case err != nil:
+		return usagef("serve on %q: an address is host:port, e.g. 127.0.0.1:8080", addr)
+	case c.ShipDelay < 0 || c.ShipDelay > maxShipDelay:
+		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is between 0s and %s", c.ShipDelay, maxShipDelay)
+	case c.Auth == "jwt" && (c.JWTIssuer == "" || c.JWTAudience == ""):
+		return usagef("--auth jwt needs --jwt-issuer (SHOP_JWT_ISSUER) and --jwt-audience (SHOP_JWT_AUDIENCE)")
+	case c.Auth == "none" && !loopback(host):
+		return usagef("%s can be reached from other machines, and without an identity provider anybody could do anything: listen on 127.0.0.1, or set --auth jwt with --jwt-issuer and --jwt-audience", addr)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Run serves until ctx ends, then drains.
+func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
+	if err := c.check(s.Addr); err != nil {
+		return err
+	}
+	level := slog.LevelWarn
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	logger := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; stop what is there, or choose another address with --addr or SHOP_ADDR", s.Addr, err)
+	}
+	defer listener.Close()
+	identity, err := c.identity(ctx)
+	if err != nil {
+		return err
+	}
+	all := plugins.All(plugins.Deps{
+		Catalog: catalog.Deps{UIBundleURL: c.CatalogUIBundleURL},
+		Ordering: ordering.Deps{
+			UIBundleURL: c.OrderingUIBundleURL, ShipDelay: c.ShipDelay,
+			EmailService: outbox{local.NewOutbox(filepath.Join(s.Data, "emails"), c.EmailFrom)},
+		},
+	})
+	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drain(ctx, platform.Close)) }()
+
+	url := baseURL(listener.Addr().String())
+	handler, err := httpapi.New(httpapi.Config{
+		Engine: platform.Engine(), Plugins: all, Version: programVersion(), Identity: identity,
+		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      5 * time.Minute, // a step of a sweep may take a while
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	forget, err := announce(s.Data, url)
+	if err != nil {
+		return fmt.Errorf("tell in %s where the shop listens: %w", s.Data, err)
+	}
+	defer forget()
+	if err := c.welcome(s, url); err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", url, err)
+	case <-ctx.Done():
+		if !s.JSON {
+			s.printf("Closing: work in hand is being finished. Again Ctrl-C stops at once; nothing acknowledged is lost.\n")
+		}
+		return drain(ctx, server.Shutdown)
+	}
+}
+
+// drain lets a closer finish work in hand, although ctx has ended.
+func drain(ctx context.Context, closer func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return closer(ctx)
+}
+
+func (c serveCommand) identity(ctx context.Context) (httpapi.Identity, error) {
+	if c.Auth == "none" {
+		return httpapi.Local(), nil
+	}
+	id, err := httpapi.JWT(ctx, c.JWTIssuer, c.JWTAudience)
+	if err != nil {
+		return nil, fmt.Errorf("ask the identity provider %s for its keys: %w", c.JWTIssuer, err)
+	}
+	return id, nil
+}
+
+// hosts are the Host values answered on loopback, where a page of another
+// origin could otherwise get in by a name of its own; elsewhere all.
+func hosts(addr net.Addr) []string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsLoopback() {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return []string{addr.String()}
+	}
+	return []string{addr.String(), net.JoinHostPort("localhost", port)}
+}
+
+// welcome says where everything is.
+func (c serveCommand) welcome(s *session, url string) error {
+	data, err := filepath.Abs(s.Data)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(map[string]string{"url": url, "data": data, "version": programVersion()})
+	}
+	rows := []string{
+		"The shop is open at " + url + " (version " + programVersion() + ").",
+		"  CSV files   drop them into " + filepath.Join(s.Data, bucket),
+		"  e-mails     are written to " + filepath.Join(s.Data, "emails"),
+		"  API         " + url + "/openapi.json, /manifest.json, /health",
+		"  demo        fill it with \"shop seed\"",
+		"  close       Ctrl-C",
+	}
+	s.printf("%s\n", strings.Join(rows, "\n"))
+	return nil
+}
+
+// outbox is Ordering's e-mail service on this machine: a folder of messages.
+type outbox struct{ *local.Outbox }
+
+// SendOrderConfirmation implements [mail.EmailService].
+func (o outbox) SendOrderConfirmation(_ context.Context, c mail.OrderConfirmation) error {
+	var body strings.Builder
+	fmt.Fprintf(&body, "Thank you for your order %s of %s.\n\nYou ordered:\n", c.OrderID, c.PlacedAt.Format("2 January 2006"))
+	for _, id := range c.ProductIDs {
+		fmt.Fprintf(&body, "- %s\n", id)
+	}
+	return o.Send(c.MessageID, c.To, "Your order "+c.OrderID, body.String())
+}
+
+var _ mail.EmailService = outbox{}
