@@ -155,6 +155,12 @@ func readStored[T any](data []byte, read func(Value) T) (t T, err error) {
 	return t, in.Err()
 }
 
+// ReadSent reads a value that a user sent: [*Malformed] where it is no JSON,
+// [*Problems] where read finds mistakes. Where bare, an empty body is {}.
+func ReadSent[T any](body []byte, bare bool, read func(Value) T) (T, error) {
+	return readStrict(body, bare, read)
+}
+
 // ReadStored reads a value that the program itself wrote; for generated code.
 func ReadStored[T any](data []byte, read func(Value) T) (T, error) { return readStored(data, read) }
 

@@ -1,0 +1,205 @@
+// Package httpapi serves the shop over HTTP: commands, views, histories,
+// operations, and what describes them (OpenAPI, manifest, health).
+//
+// One handler serves every platform. Its routes come from the plugins'
+// definitions; it knows no plugin by name. Do not put it behind an
+// [http.ServeMux], which redirects paths that it finds unclean.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// Config is what the API serves.
+type Config struct {
+	Engine   *engine.Engine
+	Plugins  []es.Plugin
+	Version  string   // of the program
+	Identity Identity // who is calling: [Local] or [JWT]
+	// Hosts are the values of the Host header that are answered, compared without
+	// regard to case; others get a 421. nil: all.
+	Hosts   []string
+	Health  func(context.Context) (engine.Health, error) // nil: /health is not served
+	Reports engine.Reports                               // nil: tasks' reports are not served
+	Logger  *slog.Logger                                 // nil: slog.Default
+}
+
+// MaxBody is how many bytes a request's body may have.
+const MaxBody = 256 << 10
+
+// api is the handler.
+type api struct {
+	Config
+	routes    map[route]map[string]*endpoint // by method
+	endpoints []*endpoint                    // in the order of the plugins' definitions
+	origins   *http.CrossOriginProtection
+}
+
+// New returns the handler. It refuses plugins whose names collide once they
+// stand in a path.
+func New(c Config) (http.Handler, error) {
+	if c.Engine == nil || c.Identity == nil {
+		return nil, errors.New("http api: an engine and an identity are needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection()}
+	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addDescriptions} {
+		if err := add(); err != nil {
+			return nil, fmt.Errorf("http api: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// call is a request on its way through the checks.
+type call struct {
+	*http.Request
+	endpoint    *endpoint
+	header      http.Header // of the answer
+	correlation string
+	caller      es.Caller
+	id          string // the path's, decoded
+	body        []byte
+	key         string // Idempotency-Key
+	ifVersion   *int64 // If-Match
+	traceparent string
+	limit       int
+	cursor      string // as the engine or the store made it
+	minVersion  *int64
+	field       string // filter
+	value       string
+}
+
+// answer is what a request gets when nothing is wrong with it.
+type answer struct {
+	status int           // 0: 200
+	body   []byte        // JSON
+	stream io.ReadCloser // in place of body; its Content-Type is in the header
+}
+
+// ServeHTTP implements [http.Handler].
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := a.Engine.Clock.Now()
+	c := &call{Request: r, header: w.Header()}
+	given := c.readCorrelation(a.Engine.Clock.NewID)
+	c.header.Set("X-Correlation-Id", c.correlation)
+	c.header.Set("X-Content-Type-Options", "nosniff")
+	c.header.Set("Cache-Control", "no-store")
+
+	out, err := a.answer(w, c, given)
+	if err != nil {
+		out = a.problem(c, err)
+	}
+	status := a.write(w, c, out)
+
+	level := slog.LevelDebug
+	switch {
+	case status >= 500:
+		level = slog.LevelWarn
+	case status >= 400:
+		level = slog.LevelInfo
+	}
+	a.Logger.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.EscapedPath(), "status", status,
+		"duration", a.Engine.Clock.Now().Sub(start), "correlationId", c.correlation)
+}
+
+// answer makes the checks in the order that the contract gives them: the first
+// that fails answers. given is what is wrong with the correlation id.
+func (a *api) answer(w http.ResponseWriter, c *call, given error) (out *answer, err error) {
+	defer func() {
+		switch r := recover(); r {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(r)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	if a.Hosts != nil && !slices.ContainsFunc(a.Hosts, func(h string) bool { return strings.EqualFold(h, c.Host) }) {
+		return nil, errMisdirected.Because("this shop does not answer for the host %q", c.Host)
+	}
+	if err := a.find(c); err != nil {
+		return nil, err
+	}
+	if err := a.admit(c); err != nil {
+		return nil, err
+	}
+	if c.endpoint.body {
+		if err := c.readBody(w); err != nil {
+			return nil, err
+		}
+	}
+	if given != nil {
+		return nil, given
+	}
+	if err := c.readHeaders(); err != nil {
+		return nil, err
+	}
+	if err := c.readQuery(); err != nil {
+		return nil, err
+	}
+	if valid := c.endpoint.id; valid != nil && !valid.valid(c.id) {
+		return nil, engine.ErrInvalidID.Because("%s, not %q", valid.rule, c.id)
+	}
+	return c.endpoint.serve(c)
+}
+
+// admit lets in those whom the endpoint is for.
+func (a *api) admit(c *call) (err error) {
+	if err := a.origins.Check(c.Request); err != nil {
+		return engine.ErrForbidden.Because("a page of another origin may not send this request")
+	}
+	if c.endpoint.allow == nil {
+		return nil
+	}
+	if c.caller, err = a.Identity.Caller(c.Request); err != nil {
+		return err
+	}
+	return c.endpoint.allow(c.caller)
+}
+
+func (a *api) write(w http.ResponseWriter, c *call, out *answer) (status int) {
+	if status = out.status; status == 0 {
+		status = http.StatusOK
+	}
+	if out.body != nil {
+		if c.header.Get("Content-Type") == "" {
+			c.header.Set("Content-Type", "application/json")
+		}
+		c.header.Set("Content-Length", strconv.Itoa(len(out.body)))
+	}
+	w.WriteHeader(status)
+	if out.stream != nil {
+		defer out.stream.Close()
+	}
+	if c.Method == http.MethodHead {
+		return status
+	}
+	var err error
+	if out.stream != nil {
+		_, err = io.Copy(w, out.stream)
+	} else {
+		_, err = w.Write(out.body)
+	}
+	if err != nil {
+		a.Logger.DebugContext(c.Context(), "answer not sent whole", "correlationId", c.correlation, "error", err)
+		if out.stream != nil {
+			panic(http.ErrAbortHandler) // the client must not take a part for the whole
+		}
+	}
+	return status
+}

@@ -1,0 +1,230 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// readCorrelation takes the caller's correlation id, or makes one where it is
+// absent or not usable; the latter is an error.
+func (c *call) readCorrelation(newID func() string) error {
+	id, err := c.printable("X-Correlation-Id")
+	if c.correlation = id; id == "" {
+		c.correlation = newID()
+	}
+	return err
+}
+
+// printable reads a header of 1 to 128 printable ASCII characters; "" where it
+// is absent.
+func (c *call) printable(name string) (string, error) {
+	values := c.Header.Values(name)
+	if len(values) == 0 {
+		return "", nil
+	}
+	v := values[0]
+	unprintable := func(r rune) bool { return r < ' ' || r > '~' }
+	if len(values) > 1 || v == "" || len(v) > 128 || strings.ContainsFunc(v, unprintable) {
+		return "", errMalformed.Because("the header %s must be there once, with 1 to 128 printable ASCII characters", name)
+	}
+	return v, nil
+}
+
+var (
+	strongVersion = regexp.MustCompile(`^"(0|[1-9][0-9]{0,17})"$`)
+	traceContext  = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`) // W3C Trace Context, 3.2.2
+)
+
+func (c *call) readHeaders() (err error) {
+	if !c.endpoint.command {
+		return nil
+	}
+	if c.key, err = c.printable("Idempotency-Key"); err != nil {
+		return err
+	}
+	if given := c.Header.Values("If-Match"); len(given) > 0 {
+		m := strongVersion.FindStringSubmatch(given[0])
+		if len(given) > 1 || m == nil {
+			return errMalformed.Because(`the header If-Match must be one version in quotes, such as "2"`)
+		}
+		version, _ := strconv.ParseInt(m[1], 10, 64) // 18 digits fit
+		c.ifVersion = &version
+	}
+	if given := c.Header.Values("traceparent"); len(given) == 1 && validTrace(given[0]) {
+		c.traceparent = given[0]
+	}
+	return nil
+}
+
+// validTrace says whether a traceparent is to be passed on; any other is
+// ignored, as the standard asks.
+func validTrace(s string) bool {
+	m := traceContext.FindStringSubmatch(s)
+	return m != nil && m[1] != "ff" && strings.Trim(m[2], "0") != "" && strings.Trim(m[3], "0") != "" &&
+		(m[1] != "00" || m[4] == "") && len(s) <= 256
+}
+
+func (c *call) readBody(w http.ResponseWriter) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch large := errors.As(err, &tooLarge); {
+	case (len(body) > 0 || large) && !c.sendsJSON():
+		return errMediaType.Because("a body must be sent with Content-Type: application/json, in UTF-8 and not encoded otherwise")
+	case large:
+		return errTooLarge.Because("a body may have at most %d bytes", MaxBody)
+	case err != nil:
+		return errMalformed.Because("the body did not arrive whole")
+	}
+	c.body = body
+	return nil
+}
+
+func (c *call) sendsJSON() bool {
+	given := c.Header.Values("Content-Type")
+	if len(given) != 1 || c.Header.Get("Content-Encoding") != "" {
+		return false
+	}
+	typ, params, err := mime.ParseMediaType(given[0])
+	charset, named := params["charset"]
+	return err == nil && typ == "application/json" && (!named || strings.EqualFold(charset, "utf-8"))
+}
+
+// parameter is a query parameter.
+type parameter struct {
+	name, about string
+	schema      map[string]any
+	read        func(c *call, value string) error
+}
+
+// defaultLimit and maxLimit bound a page's items.
+const defaultLimit, maxLimit = 50, 200
+
+var (
+	limitParameter = parameter{
+		"limit", "how many items a page may have",
+		map[string]any{"type": "integer", "minimum": 1, "maximum": maxLimit, "default": defaultLimit},
+		func(c *call, value string) error {
+			n, ok := digits(value)
+			if !ok || n < 1 || n > maxLimit {
+				return errMalformed.Because("limit must be a whole number from 1 to %d", maxLimit)
+			}
+			c.limit = int(n)
+			return nil
+		},
+	}
+	cursorParameter = parameter{
+		"cursor", "the previous page's next",
+		map[string]any{"type": "string", "minLength": 1},
+		func(c *call, value string) error { c.cursor = value; return nil }, // opened when the filter is known
+	}
+	minVersionParameter = parameter{
+		"minVersion", "the version that the answer must have seen, as a command's answer gave it",
+		map[string]any{"type": "integer", "minimum": 0},
+		func(c *call, value string) error {
+			n, ok := digits(value)
+			if !ok {
+				return errMalformed.Because("minVersion must be a whole number from 0")
+			}
+			c.minVersion = &n
+			return nil
+		},
+	}
+)
+
+// filter is the query parameter of a read model's index.
+func filter(field string) parameter {
+	return parameter{
+		field, "only rows whose " + field + " is this; one filter at a time",
+		map[string]any{"type": "string", "minLength": 1},
+		func(c *call, value string) error {
+			if c.field != "" {
+				return errMalformed.Because("filter by %s or by %s, not by both", c.field, field)
+			}
+			if value == "" || len(value) > 1024 {
+				return errMalformed.Because("the filter %s needs a value of at most 1,024 bytes", field)
+			}
+			c.field, c.value = field, value
+			return nil
+		},
+	}
+}
+
+// digits reads a whole number without sign and leading zeros.
+func digits(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && strconv.FormatInt(n, 10) == s && n >= 0
+}
+
+func (c *call) readQuery() error {
+	c.limit = defaultLimit
+	given, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return errMalformed.Because("the query is not well-formed: %s", err)
+	}
+	paged := false
+	for _, p := range c.endpoint.query {
+		values, ok := given[p.name]
+		delete(given, p.name)
+		if !ok {
+			continue
+		}
+		if len(values) > 1 {
+			return errMalformed.Because("the query parameter %s is there more than once", p.name)
+		}
+		if !utf8.ValidString(values[0]) {
+			return errMalformed.Because("the query parameter %s is not valid UTF-8", p.name)
+		}
+		if err := p.read(c, values[0]); err != nil {
+			return err
+		}
+		paged = paged || p.name == cursorParameter.name
+	}
+	for name := range given {
+		return errMalformed.Because("there is no query parameter %q here", name)
+	}
+	if paged {
+		c.cursor, err = c.open(c.cursor)
+	}
+	return err
+}
+
+// A cursor is valid for one endpoint, id, filter and, where a page shows the
+// caller's own rows only, caller. It begins with a checksum over these, so that
+// a foreign or damaged one is told apart; it keeps nothing secret.
+const checksum = 9 // bytes; a multiple of 3 leaves no padding bits inside
+
+func (c *call) sum(inner string) []byte {
+	owner := ""
+	if c.endpoint.owner != nil {
+		owner = c.endpoint.owner(c.caller)
+	}
+	s := sha256.Sum256(fmt.Appendf(nil, "%q", []string{c.endpoint.path, c.id, c.field, c.value, owner, inner}))
+	return s[:checksum]
+}
+
+// seal makes a cursor for the caller of what the engine or the store made; ""
+// stays "".
+func (c *call) seal(inner string) string {
+	if inner == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(append(c.sum(inner), inner...))
+}
+
+func (c *call) open(cursor string) (inner string, err error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err == nil && len(b) > checksum && string(c.sum(string(b[checksum:]))) == string(b[:checksum]) {
+		return string(b[checksum:]), nil
+	}
+	return "", errMalformed.Because("this cursor is not one of these pages; start again without one")
+}

@@ -1,0 +1,261 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// addPlugins adds what the plugins' definitions declare.
+func (a *api) addPlugins() error {
+	seen := map[string]string{"operations": "the operations"}
+	for _, p := range a.Plugins {
+		base := "/" + kebab(p.Name)
+		// An aggregate and a read model share no path even where their methods differ:
+		// a reader of the address would not know which one it names.
+		claim := func(path, name string) error {
+			if other := seen[path]; other != "" {
+				return fmt.Errorf("%s and %s have the same path /%s", other, name, path)
+			}
+			seen[path] = name
+			return nil
+		}
+		if err := claim(base[1:], "plugin "+p.Name); err != nil {
+			return err
+		}
+		for _, x := range p.Aggregates {
+			d := x.Definition()
+			if err := errors.Join(claim(base[1:]+"/"+kebab(short(d.Name)), d.Name), a.addAggregate(base, p, d)); err != nil {
+				return err
+			}
+		}
+		for _, x := range p.ReadModels {
+			d := x.Definition()
+			d.Name = p.Name + "." + d.Name
+			if err := errors.Join(claim(base[1:]+"/"+kebab(x.Name()), d.Name), a.addReadModel(base, p, d)); err != nil {
+				return err
+			}
+		}
+		for _, t := range p.Tasks {
+			if t.Reports == nil || a.Reports == nil {
+				continue
+			}
+			if err := a.addReports(base, p, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) error {
+	at := base + "/" + kebab(short(d.Name)) + "/" + idSegment + "/"
+	var errs []error
+	if !d.Internal {
+		for _, cmd := range d.Commands {
+			errs = append(errs, a.add(&endpoint{
+				method: http.MethodPost, path: at + kebab(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
+				summary: cmd.Name + " of the aggregate " + d.Name,
+				allow:   func(c es.Caller) error { return a.Engine.Authorize(c, d.Name, cmd.Name) },
+				id:      commandID, command: true, body: true, payload: commandSchema(d.Name, cmd), bare: cmd.Empty,
+				answers: outcomeSchema, etag: true,
+				refuses: []int{404, 409, 412, 413, 415, 422},
+				serve:   func(c *call) (*answer, error) { return a.execute(c, d, cmd.Name) },
+			}))
+		}
+	}
+	errs = append(errs, a.add(&endpoint{
+		method: http.MethodGet, path: at + "events", tag: p.Name, name: d.Name + "-events",
+		summary: "The history of one " + d.Name, allow: admin, id: anyID,
+		query: []parameter{limitParameter, cursorParameter}, answers: historySchema(d), refuses: []int{422},
+		serve: func(c *call) (*answer, error) { return a.history(c, d.Name) },
+	}))
+	return errors.Join(errs...)
+}
+
+func admin(c es.Caller) error {
+	if !c.In(es.Admin) {
+		return engine.ErrForbidden.Because("this is for members of %s", es.Admin)
+	}
+	return nil
+}
+
+// outcome is a command's answer.
+type outcome struct {
+	Aggregate string   `json:"aggregate"`
+	ID        string   `json:"id"`
+	Version   int64    `json:"version"`
+	Events    []string `json:"events"`
+}
+
+func (a *api) execute(c *call, d es.AggregateDefinition, command string) (*answer, error) {
+	payload, err := d.ReadCommand(command, c.body)
+	if err != nil {
+		return nil, err
+	}
+	o, err := a.Engine.Execute(c.Context(), engine.Request{
+		Command: es.Command{Aggregate: d.Name, ID: c.id, Payload: payload}, Caller: c.caller,
+		IdempotencyKey: c.key, IfVersion: c.ifVersion, CorrelationID: c.correlation, Traceparent: c.traceparent,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.header.Set("ETag", etag(o.Version))
+	return &answer{body: marshal(outcome{d.Name, c.id, o.Version, append([]string{}, o.Events...)})}, nil
+}
+
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// page is a list's answer.
+type page struct {
+	Items []json.RawMessage `json:"items"`
+	Next  string            `json:"next,omitempty"`
+}
+
+func (a *api) history(c *call, aggregate string) (*answer, error) {
+	from := int64(1)
+	if c.cursor != "" {
+		from, _ = digits(c.cursor) // sealed by us
+	}
+	events, next, err := a.Engine.History(c.Context(), aggregate, c.id, from, c.limit)
+	if err != nil {
+		return nil, err
+	}
+	type event struct {
+		Version       int64           `json:"version"`
+		Type          string          `json:"type"`
+		Data          json.RawMessage `json:"data"`
+		Time          string          `json:"time"`
+		User          string          `json:"user"`
+		MessageID     string          `json:"messageId,omitempty"`
+		CorrelationID string          `json:"correlationId,omitempty"`
+		CausationID   string          `json:"causationId,omitempty"`
+	}
+	p := page{Items: []json.RawMessage{}}
+	for _, e := range events {
+		p.Items = append(p.Items, marshal(event{
+			e.Number, e.Type, e.Data, es.FormatTime(e.Meta.Time), e.Meta.User,
+			e.Meta.MessageID, e.Meta.CorrelationID, e.Meta.CausationID,
+		}))
+	}
+	if next > 0 {
+		p.Next = c.seal(strconv.FormatInt(next, 10))
+	}
+	return &answer{body: marshal(p)}, nil
+}
+
+func (a *api) addReadModel(base string, p es.Plugin, d es.ReadModelDefinition) error {
+	allow := func(c es.Caller) error { return a.Engine.AuthorizeView(c, d.Name) }
+	row, err := rowSchema(d)
+	if err != nil {
+		return err
+	}
+	list := &endpoint{
+		method: http.MethodGet, path: base + "/" + kebab(short(d.Name)), tag: p.Name, name: d.Name + "-list",
+		summary: "The rows of " + d.Name, allow: allow,
+		query: []parameter{limitParameter, cursorParameter}, answers: pageSchema(row),
+		owner: func(c es.Caller) string {
+			if d.Access.Admits(c) {
+				return ""
+			}
+			return c.User
+		},
+		serve: func(c *call) (*answer, error) { return a.list(c, d.Name) },
+	}
+	for _, field := range d.Indexes {
+		list.query = append(list.query, filter(field))
+	}
+	single := len(d.Sources) == 1
+	return errors.Join(a.add(list), a.add(&endpoint{
+		method: http.MethodGet, path: list.path + "/" + idSegment, tag: p.Name, name: d.Name,
+		summary: "One row of " + d.Name, allow: allow, id: anyID,
+		query: []parameter{minVersionParameter}, answers: row, etag: single, refuses: []int{404, 409, 422},
+		serve: func(c *call) (*answer, error) {
+			row, err := a.Engine.Row(c.Context(), c.caller, d.Name, c.id, c.minVersion)
+			if err != nil {
+				return nil, err
+			}
+			if single {
+				tag := etag(row.At[d.Sources[0]].Version)
+				c.header.Set("ETag", tag)
+				if c.has(tag) {
+					return &answer{status: http.StatusNotModified}, nil
+				}
+			}
+			return &answer{body: append(item(row), '\n')}, nil
+		},
+	}))
+}
+
+// has says whether the caller holds the row with that tag already.
+func (c *call) has(tag string) bool {
+	for _, t := range strings.Split(strings.Join(c.Header.Values("If-None-Match"), ","), ",") {
+		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *api) list(c *call, model string) (*answer, error) {
+	rows, next, err := a.Engine.List(c.Context(), c.caller, engine.Query{
+		Model: model, Field: c.field, Value: c.value, Limit: c.limit, Cursor: c.cursor,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := page{Items: []json.RawMessage{}, Next: c.seal(next)}
+	for _, row := range rows {
+		p.Items = append(p.Items, item(row))
+	}
+	return &answer{body: marshal(p)}, nil
+}
+
+// item is a row as callers see it: its id, then the view's fields.
+func item(row engine.Row) []byte {
+	b := es.AppendString([]byte(`{"id":`), row.ID)
+	fields := row.View[1:] // without the brace
+	if string(fields) != "}" {
+		b = append(b, ',')
+	}
+	return append(b, fields...)
+}
+
+func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
+	task := p.Name + "." + t.Name
+	return a.add(&endpoint{
+		method: http.MethodGet, path: base + "/" + kebab(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
+		summary: "What the task " + task + " reports about one object", allow: admin, id: anyID, refuses: []int{404, 422},
+		serve: func(c *call) (*answer, error) {
+			r, err := a.Reports.Report(c.Context(), task, c.id)
+			switch {
+			case errors.Is(err, engine.ErrNotFound):
+				return nil, engine.ErrNotFound.Because("there is no report for %q", c.id)
+			case err != nil:
+				return nil, fmt.Errorf("report of %s for %q: %w", task, c.id, err)
+			case r.Body == nil:
+				c.header.Set("Location", r.URL)
+				return &answer{status: http.StatusFound}, nil
+			}
+			c.header.Set("Content-Type", "text/csv; charset=utf-8")
+			c.header.Set("Content-Disposition", attachment(c.id))
+			return &answer{stream: r.Body}, nil
+		},
+	})
+}
+
+// attachment names the file that a report of the object is saved as:
+// "june-report.csv" for "2026/june.csv".
+func attachment(key string) string {
+	name := path.Base(key)
+	name = strings.TrimSuffix(name, path.Ext(name))
+	return mime.FormatMediaType("attachment", map[string]string{"filename": name + "-report.csv"})
+}
