@@ -1,0 +1,71 @@
+// Package book is a book of the library.
+package book
+
+import (
+	"time"
+
+	"onlineshop/es"
+	"onlineshop/es/esgen/internal/library/shelves"
+)
+
+// Imprint is who published a book; it is embedded.
+type Imprint struct {
+	Publisher string //es:trim //es:len 1..50
+	Year      uint16 //es:optional
+}
+
+// Chapter is a part of a book.
+type Chapter struct {
+	Title string //es:trim //es:len 1..
+	Pages int
+}
+
+// Tags are words to find a book by.
+type Tags []string
+
+// Details are what a book is registered with.
+type Details struct {
+	// Title is how it is listed.
+	Title string //es:trim //es:len 1..20
+	Imprint
+	Shelf      shelves.Shelf
+	Spare      shelves.Shelf //es:optional
+	Chapters   []Chapter     //es:len 1..3
+	Tags       Tags          //es:optional //es:distinct //es:len 0..2
+	Rooms      []shelves.Room
+	Contact    string //es:optional //es:email
+	UIBundleID string // "as in the manifest", with a `backquote`
+	Weight     float32
+	Lent       bool
+	Price      es.Price //es:optional
+	BoughtAt   time.Time
+	SoldAt     time.Time //es:optional
+	Grid       [][]int64
+}
+
+type (
+	// Register puts a book on its shelf.
+	Register Details
+	Move     struct{ Shelf shelves.Shelf }
+	Retire   struct{}
+)
+
+type (
+	Registered Details
+	//es:version 2
+	Moved   Move
+	Retired struct{}
+)
+
+//es:aggregate PrintedBook
+//es:inplace
+type (
+	Command interface{ decide(State) ([]Event, error) }
+	Event   interface{ evolve(State) State }
+)
+
+// State is the zero value until the book is registered.
+type State struct {
+	Registered bool
+	Shelf      shelves.Shelf
+}

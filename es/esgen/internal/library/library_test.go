@@ -1,0 +1,63 @@
+package library_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"onlineshop/es"
+	"onlineshop/es/esgen/internal/library"
+	"onlineshop/es/esgen/internal/library/internal/book"
+	"onlineshop/es/esgen/internal/library/lending"
+)
+
+// board keeps the notices put up on it.
+type board []string
+
+func (b *board) PutUp(_ context.Context, title string) error {
+	*b = append(*b, title)
+	return nil
+}
+
+func TestThePluginIsEverythingBelowItsFolder(t *testing.T) {
+	var notices board
+	p := library.Plugin(library.Deps{
+		UIBundleURL: "https://example.com/ui.js", Board: &notices, BookLifetime: time.Minute,
+		NoticeURL: func(id string) string { return "/notices/" + id },
+	})
+	if p.Name != "Library" || p.HeartbeatInterval != 90*time.Second || p.UIBundleURL != "https://example.com/ui.js" {
+		t.Errorf("the plugin is %q, every %s, with %q", p.Name, p.HeartbeatInterval, p.UIBundleURL)
+	}
+	if len(p.Aggregates) != 1 || len(p.ReadModels) != 2 || len(p.Mappings) != 1 || len(p.Publications) != 1 || len(p.Extensions) != 1 || len(p.Tasks) != 2 {
+		t.Fatalf("it has %d aggregates, %d read models, %d mappings, %d publications, %d extensions and %d tasks",
+			len(p.Aggregates), len(p.ReadModels), len(p.Mappings), len(p.Publications), len(p.Extensions), len(p.Tasks))
+	}
+	if got := p.Mappings[0].Definition().Delay; got != time.Minute {
+		t.Errorf("the mapping waits %s, want its dependency's %s", got, time.Minute)
+	}
+	err := p.Tasks[1].SideEffects[0].Run(context.Background(), nil, es.Recorded[any]{ID: "b1", Event: book.Registered{Title: "Dune"}})
+	if err != nil || len(notices) != 1 || notices[0] != "Dune /notices/b1 1m0s" {
+		t.Errorf("the task puts up %q (%v)", notices, err)
+	}
+}
+
+func TestTheExtensionPointSpeaksItsContract(t *testing.T) {
+	d := lending.ExtensionPoint.Definition()
+	if d.Name != "Library.Lending" {
+		t.Errorf("it is called %s", d.Name)
+	}
+	e := lending.BookRegistered{BookID: "b1", Title: "Dune"}
+	if got := d.Key(e); got != "b1" {
+		t.Errorf("%v is routed by %s", e, got)
+	}
+	typ, version, data, err := d.Encode(e)
+	if err != nil || typ != "BookRegistered" || version != 1 || string(data) != `{"bookId":"b1","title":"Dune"}` {
+		t.Errorf("%v is published as %s %d %s (%v)", e, typ, version, data, err)
+	}
+	if back, err := d.Decode(typ, version, data); err != nil || back != e {
+		t.Errorf("it is read back as %v (%v)", back, err)
+	}
+	if old, err := d.Decode("BookRetired", 1, []byte(`{"isbn":"b1"}`)); err != nil || old != (lending.BookRetired{BookID: "b1"}) {
+		t.Errorf("an earlier version is read as %v (%v)", old, err)
+	}
+}
