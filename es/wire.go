@@ -122,9 +122,18 @@ func Distinct[T comparable](list []T) []T {
 
 // Value is a JSON value being read; mistakes are noted, and read as zero.
 type Value struct {
-	raw     jsontext.Value // nil: absent, or a mistake noted already
-	pointer string
-	in      *reading
+	raw  jsontext.Value // nil: absent, or a mistake noted already
+	at   string         // pointer of what it is in
+	name string         // its own name there
+	in   *reading
+}
+
+// pointer is made where there is a mistake to point at.
+func (v Value) pointer() string {
+	if v.at == "" && v.name == "" {
+		return ""
+	}
+	return v.at + "/" + strings.ReplaceAll(strings.ReplaceAll(v.name, "~", "~0"), "/", "~1")
 }
 
 type reading struct {
@@ -145,13 +154,13 @@ func readStrict[T any](body []byte, empty bool, read func(Value) T) (t T, err er
 		return t, err
 	}
 	in := &reading{}
-	t = read(Value{raw, "", in})
+	t = read(Value{raw: raw, in: in})
 	return t, in.Err()
 }
 
 func readStored[T any](data []byte, read func(Value) T) (t T, err error) {
 	in := &reading{stored: true}
-	t = read(Value{data, "", in})
+	t = read(Value{raw: data, in: in})
 	return t, in.Err()
 }
 
@@ -208,7 +217,7 @@ func explain(err error) string {
 
 func (v Value) mistaken(want string) {
 	if v.raw != nil && !(v.in.stored && v.raw.Kind() == 'n') {
-		v.in.Add(v.pointer, "must be %s", want)
+		v.in.Add(v.pointer(), "must be %s", want)
 	}
 }
 
@@ -286,7 +295,7 @@ func (v Value) Price() Price {
 	case v.raw.Kind() != '0':
 		v.mistaken("a number")
 	default:
-		v.in.Add(v.pointer, "%s", err)
+		v.in.Add(v.pointer(), "%s", err)
 	}
 	return p
 }
@@ -303,22 +312,29 @@ func (v Value) Time() time.Time {
 	return t.UTC()
 }
 
+// slice is the part of v that the decoder has just read, which stays as it is
+// when the decoder goes on.
+func (v Value) slice(dec *jsontext.Decoder, raw jsontext.Value) jsontext.Value {
+	end := int(dec.InputOffset())
+	return v.raw[end-len(raw) : end : end]
+}
+
 // List reads an array of what item reads.
 func List[T any](v Value, item func(Value) T) []T {
 	if v.raw == nil || v.raw.Kind() != '[' {
 		v.mistaken("an array")
 		return nil
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v.raw))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v.raw)) // reads in place
 	_, _ = dec.ReadToken()
-	list := []T{}
+	list, at := []T{}, v.pointer()
 	for dec.PeekKind() != ']' {
 		raw, err := dec.ReadValue()
 		if err != nil {
 			v.mistaken("an array")
 			return list
 		}
-		list = append(list, item(Value{raw.Clone(), fmt.Sprintf("%s/%d", v.pointer, len(list)), v.in}))
+		list = append(list, item(Value{v.slice(dec, raw), at, strconv.Itoa(len(list)), v.in}))
 	}
 	return list
 }
@@ -326,6 +342,7 @@ func List[T any](v Value, item func(Value) T) []T {
 // Fields are the members of a JSON object being read.
 type Fields struct {
 	Value
+	here   string // the object's own pointer
 	names  []string
 	values []jsontext.Value
 	read   []bool
@@ -333,40 +350,40 @@ type Fields struct {
 
 // Fields reads an object; call Done when all its fields are read.
 func (v Value) Fields() *Fields {
-	o := &Fields{Value: v}
+	o := &Fields{Value: v, here: v.pointer()}
 	if v.raw == nil || v.raw.Kind() != '{' {
 		v.mistaken("an object")
 		o.raw = nil
 		return o
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v.raw))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v.raw)) // reads in place
 	_, _ = dec.ReadToken()
 	for dec.PeekKind() == '"' {
 		name, err1 := dec.ReadToken()
 		n := name.String()
 		raw, err2 := dec.ReadValue()
 		if err := errors.Join(err1, err2); err != nil {
-			v.in.Add(v.pointer, "can't be read: %s", explain(err))
+			v.in.Add(v.pointer(), "can't be read: %s", explain(err))
 			return o
 		}
-		o.names, o.values = append(o.names, n), append(o.values, raw.Clone())
+		o.names, o.values = append(o.names, n), append(o.values, v.slice(dec, raw))
 	}
 	if _, err := dec.ReadToken(); err != nil { // the closing brace; stored data may be damaged
-		v.in.Add(v.pointer, "can't be read: %s", explain(err))
+		v.in.Add(v.pointer(), "can't be read: %s", explain(err))
 	}
 	o.read = make([]bool, len(o.names))
 	return o
 }
 
 func (o *Fields) field(name string) (Value, bool) {
-	v := Value{nil, o.pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name), o.in}
+	v := Value{at: o.here, name: name, in: o.in}
 	i := slices.Index(o.names, name)
 	if i < 0 {
 		return v, false
 	}
 	o.read[i] = true
 	if v.raw = o.values[i]; v.raw.Kind() == 'n' && !o.in.stored {
-		o.in.Add(v.pointer, "must not be null")
+		o.in.Add(v.pointer(), "must not be null")
 		v.raw = nil
 	}
 	return v, true
@@ -376,7 +393,7 @@ func (o *Fields) field(name string) (Value, bool) {
 func (o *Fields) Field(name string) Value {
 	v, ok := o.field(name)
 	if !ok && o.raw != nil && !o.in.stored {
-		o.in.Add(v.pointer, "is missing")
+		o.in.Add(v.pointer(), "is missing")
 	}
 	return v
 }
@@ -385,7 +402,7 @@ func (o *Fields) Field(name string) Value {
 func (o *Fields) Optional(name string) Value {
 	v, _ := o.field(name)
 	if !o.in.stored && string(v.raw) == `""` {
-		o.in.Add(v.pointer, "must not be empty; leave it out instead")
+		o.in.Add(v.pointer(), "must not be empty; leave it out instead")
 		v.raw = nil
 	}
 	return v
@@ -398,7 +415,7 @@ func (o *Fields) Done() {
 	}
 	for i, read := range o.read {
 		if !read {
-			o.in.Add(o.pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(o.names[i]), "is not a field of this command")
+			o.in.Add(Value{at: o.here, name: o.names[i]}.pointer(), "is not a field of this command")
 		}
 	}
 }
