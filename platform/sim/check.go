@@ -1,0 +1,252 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/anishathalye/porcupine"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// Operation is a user's command and what it was answered.
+type Operation struct {
+	Client  int
+	Stream  engine.Stream
+	Key     string // Idempotency-Key
+	Payload any
+	Called  int64 // step at which it was first sent
+	Got     int64 // step of the answer
+	Outcome engine.Outcome
+	Err     error
+}
+
+// Client sends commands until they are answered, and notes what it saw.
+type Client struct {
+	ID      int
+	World   *World
+	History *[]Operation
+}
+
+// Send sends a command, again and again with the same key, to any process, until
+// there is an answer.
+func (c Client) Send(ctx context.Context, caller es.Caller, cmd es.Command, key string) {
+	op := Operation{Client: c.ID, Stream: engine.Stream{Aggregate: cmd.Aggregate, ID: cmd.ID}, Key: key, Payload: cmd.Payload, Called: c.World.Steps}
+	for {
+		out, err := c.World.Process().Execute(ctx, engine.Request{Command: cmd, Caller: caller, IdempotencyKey: key})
+		var no *es.Rejection
+		if err == nil || errors.As(err, &no) && no.Status != 503 {
+			op.Outcome, op.Err, op.Got = out, err, c.World.Steps
+			*c.History = append(*c.History, op)
+			return
+		}
+		c.World.step(ctx)
+	}
+}
+
+// Definitions are the world's aggregates by name.
+func (w *World) Definitions() map[string]es.AggregateDefinition {
+	out := map[string]es.AggregateDefinition{}
+	for _, p := range w.Plugins {
+		for _, a := range p.Aggregates {
+			out[a.Definition().Name] = a.Definition()
+		}
+	}
+	return out
+}
+
+// Log is a stream's commits.
+func (w *World) Log(s engine.Stream) []engine.Commit { return w.logs[s] }
+
+// StreamsOf are the ids of an aggregate's streams.
+func (w *World) StreamsOf(aggregate string) (ids []string) {
+	for s := range w.logs {
+		if s.Aggregate == aggregate {
+			ids = append(ids, s.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Parked are the keys that are parked.
+func (w *World) Parked() []string { return slices.Sorted(maps.Keys(w.parked)) }
+
+// Fold is a stream's events, decoded, and its state.
+func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[any], state any, err error) {
+	state = d.Initial
+	for _, c := range w.logs[engine.Stream{Aggregate: d.Name, ID: id}] {
+		for i, s := range c.Events {
+			e, err := d.DecodeEvent(s.Type, s.Version, s.Data)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", c.Stream, err)
+			}
+			events = append(events, es.Recorded[any]{
+				ID: id, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1, Time: c.Meta.Time,
+				Meta: es.Meta{MessageID: c.Meta.MessageID, CorrelationID: c.Meta.CorrelationID, CausationID: c.Meta.CausationID, User: c.Meta.User, Owner: c.Meta.Owner, Service: c.Meta.Service},
+			})
+			state = d.Evolve(e, state)
+		}
+	}
+	return events, state, nil
+}
+
+// CheckLogs holds every stream to its form: no gap, versions that count the
+// events, time that never goes back, one commit per command.
+func (w *World) CheckLogs() error {
+	for s, log := range w.logs {
+		version := int64(0)
+		ids := map[engine.ID]int64{}
+		for i, c := range log {
+			version += int64(len(c.Events))
+			if c.Seq != int64(i) || c.Version != version || len(c.Events) == 0 {
+				return fmt.Errorf("%s at %d: seq %d, version %d (want %d), %d events", s, i, c.Seq, c.Version, version, len(c.Events))
+			}
+			if i > 0 && c.Meta.Time.Before(log[i-1].Meta.Time) {
+				return fmt.Errorf("%s at %d: its time is before its predecessor's", s, i)
+			}
+			if before, twice := ids[c.Meta.Command]; twice {
+				return fmt.Errorf("%s at %d: the command %v took effect at %d already", s, i, c.Meta.Command, before)
+			}
+			ids[c.Meta.Command] = c.Seq
+		}
+	}
+	return nil
+}
+
+// CheckViews compares every row with the canonical fold: each source's stream
+// whole, in declared order.
+func (w *World) CheckViews() error {
+	aggregates := w.Definitions()
+	for _, p := range w.Plugins {
+		for _, rm := range p.ReadModels {
+			m := rm.Definition()
+			name := p.Name + "." + m.Name
+			ids := map[string]bool{}
+			for _, s := range m.Sources {
+				for _, id := range w.StreamsOf(s) {
+					ids[id] = true
+				}
+			}
+			for k := range w.rows {
+				if of, id, _ := strings.Cut(k, "\n"); of == name {
+					ids[id] = true
+				}
+			}
+			for id := range ids {
+				var view any
+				owner := ""
+				for _, s := range m.Sources {
+					events, _, err := w.Fold(aggregates[s], id)
+					if err != nil {
+						return err
+					}
+					for _, e := range events {
+						was := view
+						if view = m.Project(s, e, view); was == nil && view != nil {
+							owner = e.Meta.Owner
+						}
+					}
+				}
+				var want []byte
+				if view != nil {
+					var err error
+					if want, err = m.Encode(view); err != nil {
+						return err
+					}
+				}
+				got := w.rows[name+"\n"+id]
+				if string(got.View) != string(want) || view != nil && got.Owner != owner {
+					return fmt.Errorf("row %s of %s is %s of %q, the logs say %s of %q", id, name, got.View, got.Owner, want, owner)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// View is a row's JSON.
+func (w *World) View(model, id string) string { return string(w.rows[model+"\n"+id].View) }
+
+// Views are all rows as JSON, to compare before and after.
+func (w *World) Views() string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(w.rows)) {
+		r := w.rows[k]
+		at, _ := json.Marshal(r.At)
+		fmt.Fprintf(&b, "%q %s %s %s\n", k, r.View, r.Owner, at)
+	}
+	return b.String()
+}
+
+// CheckAnswers holds the answers to linearizability: there is one order of all
+// commands on an aggregate, each between its request and its answer, in which
+// the decider gives just these answers. Streams that others write to as well
+// (other commands than the operations) are not for it.
+func (w *World) CheckAnswers(history []Operation, foreign func(d es.AggregateDefinition, code string) bool) error {
+	aggregates := w.Definitions()
+	byStream := map[engine.Stream][]porcupine.Operation{}
+	for _, op := range history {
+		byStream[op.Stream] = append(byStream[op.Stream], porcupine.Operation{ClientId: op.Client, Input: op, Call: 2 * op.Called, Output: op, Return: 2*op.Got + 1})
+	}
+	for s, ops := range byStream {
+		d := aggregates[s.Aggregate]
+		model := porcupine.Model{
+			Init: func() any { return decided{state: d.Initial} },
+			Step: func(state, in, _ any) (bool, any) { return state.(decided).step(d, in.(Operation), foreign) },
+			Equal: func(a, b any) bool {
+				return a.(decided).version == b.(decided).version && fmt.Sprint(a.(decided).state) == fmt.Sprint(b.(decided).state)
+			},
+		}
+		if !porcupine.CheckOperations(model, ops) {
+			var b strings.Builder
+			for _, o := range ops {
+				op := o.Input.(Operation)
+				fmt.Fprintf(&b, "\n  %d–%d client %d key %s %T%+v → %v %v", op.Called, op.Got, op.Client, op.Key, op.Payload, op.Payload, op.Outcome, op.Err)
+			}
+			return fmt.Errorf("the answers on %s are not linearizable:%s", s, b.String())
+		}
+	}
+	return nil
+}
+
+// decided is an aggregate in the sequential model.
+type decided struct {
+	state   any
+	version int64
+	keys    map[string]engine.Outcome
+}
+
+func (m decided) step(d es.AggregateDefinition, op Operation, foreign func(es.AggregateDefinition, string) bool) (bool, any) {
+	if out, seen := m.keys[op.Key]; seen {
+		return op.Err == nil && out.Version == op.Outcome.Version && slices.Equal(out.Events, op.Outcome.Events), m
+	}
+	events, err := d.Decide(op.Payload, m.state)
+	var want, got *es.Rejection
+	errors.As(op.Err, &got)
+	switch {
+	case errors.As(err, &want):
+		return got != nil && got.Code == want.Code, m
+	case len(events) == 0:
+		return got == nil && len(op.Outcome.Events) == 0 && op.Outcome.Version == m.version, m
+	case got != nil:
+		return foreign(d, got.Code), m // a rule that reads other aggregates
+	}
+	next := decided{state: m.state, version: m.version + int64(len(events)), keys: maps.Clone(m.keys)}
+	if next.keys == nil {
+		next.keys = map[string]engine.Outcome{}
+	}
+	names := make([]string, len(events))
+	for i, e := range events {
+		next.state = d.Evolve(e, next.state)
+		names[i], _, _, _ = d.EncodeEvent(e)
+	}
+	next.keys[op.Key] = op.Outcome
+	return op.Outcome.Version == next.version && slices.Equal(op.Outcome.Events, names), next
+}

@@ -1,0 +1,378 @@
+package sim_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/sim"
+	"onlineshop/plugins"
+	"onlineshop/plugins/ordering"
+	"onlineshop/plugins/ordering/mail"
+)
+
+var (
+	seeds = flag.Uint64("seeds", 1_000, "how many schedules to run")
+	seed  = flag.Int64("seed", -1, "the one schedule to replay")
+)
+
+// TestShop runs the shop's own plugins through schedules in which everything
+// goes wrong that may, and compares logs, answers and views with the canonical
+// result. make sim SEEDS=100000 runs more, make sim SEED=42 replays one.
+func TestShop(t *testing.T) {
+	if *seed >= 0 {
+		if err := run(uint64(*seed), ""); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	var next, failed atomic.Uint64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for failed.Load() == 0 {
+				s := next.Add(1) - 1
+				if s >= *seeds {
+					return
+				}
+				if err := run(s, ""); err != nil {
+					failed.Add(1)
+					t.Errorf("seed %d: %v\nreplay it with: make sim SEED=%d", s, err, s)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d schedules", min(next.Load(), *seeds))
+}
+
+// TestPlantedFaultsAreCaught shows that the simulation can fail: a fault in each
+// guarantee turns it red within some hundred schedules.
+func TestPlantedFaultsAreCaught(t *testing.T) {
+	for guarantee, faults := range map[int][]sim.Fault{
+		1: {sim.StaleReads},
+		2: {sim.ForgetKeys, sim.ShortMemory},
+		3: {sim.CursorAhead, sim.CursorBack},
+		4: {sim.ForgetPosition, sim.AheadRows},
+		5: {sim.SkipPoison, sim.SwallowParking},
+		7: {sim.LostAppends},
+	} {
+		for _, fault := range faults {
+			t.Run(fmt.Sprintf("guarantee %d/%s", guarantee, fault), func(t *testing.T) {
+				t.Parallel()
+				for s := range uint64(2000) {
+					if err := run(s, fault); err != nil {
+						t.Logf("caught by seed %d: %s", s, firstLine(err))
+						return
+					}
+				}
+				t.Fatal("2,000 schedules did not notice")
+			})
+		}
+	}
+}
+
+func firstLine(err error) string { line, _, _ := strings.Cut(err.Error(), "\n"); return line }
+
+// outbox counts the confirmations by order.
+type outbox map[string]int
+
+func (o outbox) SendOrderConfirmation(_ context.Context, c mail.OrderConfirmation) error {
+	o[c.OrderID]++
+	return nil
+}
+
+const file = "\ufeffID,price,Name,description\r\n" +
+	"i1,1.50,One,\"first, with\nnewline\"\r\n" +
+	"i2,2,Two,second\r\n" +
+	"i1,9,Other,in use with other details\r\n" +
+	"\r\n" +
+	"i3,x,Three,bad price\r\n" +
+	"i2,2.00,Two,second\r\n" +
+	",4,Four,derived\r\n" +
+	",4.0,Four,derived\r\n" +
+	"i5,5,Five,last"
+
+var admin = es.Caller{User: "boss", Groups: []string{es.Admin}}
+
+func run(seed uint64, fault sim.Fault) error {
+	sent := outbox{}
+	deps := plugins.Deps{Ordering: ordering.Deps{EmailService: sent}}
+	calm := seed%16 == 0 && fault == "" // now and then nothing goes wrong: effects happen exactly once
+	if seed%3 == 0 {
+		deps.Ordering.ShipDelay = 5 * time.Second
+	}
+	w := sim.NewWorld(seed, plugins.All(deps), 2)
+	w.Fault, w.Chaos = fault, !calm
+	r := w.Rand()
+	if !calm && r.IntN(3) == 0 {
+		w.PoisonSteps = int64(200 + r.IntN(600))
+		w.Poison = []string{"Catalog.Product#p1", "Ordering.Order#o1", "Ordering.CatalogProduct#p2", "Catalog.ProductDemand#p1"}[r.IntN(4)]
+	}
+	if err := w.Start(); err != nil {
+		return err
+	}
+	defs := w.Definitions()
+	command := func(aggregate, id, name, body string) es.Command {
+		payload, err := defs[aggregate].ReadCommand(name, []byte(body))
+		if err != nil {
+			panic(fmt.Sprint(aggregate, " ", name, ": ", err))
+		}
+		return es.Command{Aggregate: aggregate, ID: id, Payload: payload}
+	}
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	anyOf := func() es.Command {
+		product, order, customer := pick("p1", "p2", "p3"), pick("o1", "o2", "o3"), pick("ann", "ben")
+		switch r.IntN(14) {
+		case 0, 1, 2:
+			return command("Catalog.Product", product, "UpdatePrice", `{"price":`+pick("1", "2", "3.25")+`}`)
+		case 3:
+			return command("Catalog.Product", product, "UpdateName", `{"name":"`+pick("A", "B")+`"}`)
+		case 4:
+			return command("Catalog.Product", product, "ChangeCategory", `{"categoryId":"c1"}`)
+		case 5:
+			if r.IntN(3) > 0 {
+				return command("Catalog.Category", "c1", "Rename", `{"name":"`+pick("R", "S")+`"}`)
+			}
+			return command("Catalog.Category", "c1", "Archive", "")
+		case 6:
+			return command("Ordering.Customer", customer, "UpdateEmail", `{"email":"`+pick("a", "b")+`@example.com"}`)
+		case 7:
+			return command("Ordering.Order", order, pick("Cancel", "Ship"), "")
+		case 8:
+			return command("Catalog.Product", product, "Add", `{"name":"A","description":"","price":1}`)
+		default:
+			return command("Ordering.Order", order, "Place", fmt.Sprintf(`{"customerId":%q,"productIds":[%q,%q]}`, customer, product, pick("p1", "p2", "p3")))
+		}
+	}
+	var history []sim.Operation
+	for id := range 3 {
+		client := sim.Client{ID: id, World: w, History: &history}
+		w.Spawn(fmt.Sprint("client ", id), func(ctx context.Context) {
+			begin := []es.Command{
+				command("Catalog.Product", fmt.Sprint("p", id+1), "Add", `{"name":"A","description":"d","price":2}`),
+				command("Ordering.Customer", []string{"ann", "ben", "ann"}[id], "Register", `{"email":"a@example.com","address":"1 Way"}`),
+				command("Catalog.Category", "c1", "Add", `{"name":"C"}`),
+			}
+			for n := range 11 {
+				cmd := anyOf()
+				if n < len(begin) {
+					cmd = begin[n]
+				}
+				key := fmt.Sprintf("k%d.%d", id, n)
+				if r.IntN(6) == 0 { // the same request twice at once
+					twin := sim.Client{ID: 100 + 10*id + n, World: w, History: &history}
+					w.Spawn("twin", func(ctx context.Context) { twin.Send(ctx, admin, cmd, key) })
+				}
+				client.Send(ctx, admin, cmd, key)
+			}
+		})
+	}
+	imported := seed%2 == 0
+	if imported {
+		upload(w)
+	}
+	if err := w.Settle(); err != nil {
+		return err
+	}
+	if parked := w.Parked(); len(parked) > 0 {
+		return fmt.Errorf("still parked: %q", parked)
+	}
+	if err := w.CheckLogs(); err != nil {
+		return err
+	}
+	foreign := func(_ es.AggregateDefinition, code string) bool {
+		return slices.Contains([]string{"CategoryNotFound", "CategoryAlreadyArchived", "ProductNotAvailable", "CustomerNotFound", "CustomerAlreadyDeactivated"}, code)
+	}
+	users := slices.DeleteFunc(history, func(op sim.Operation) bool { return op.Stream.Aggregate == "Ordering.Order" }) // AutoShip writes there too
+	if err := w.CheckAnswers(users, foreign); err != nil {
+		return err
+	}
+	if err := checkReplicas(w, defs); err != nil {
+		return err
+	}
+	if err := checkOrders(w, defs, sent, calm); err != nil {
+		return err
+	}
+	if err := w.CheckViews(); err != nil {
+		return err
+	}
+	if imported {
+		if err := checkImport(w, defs); err != nil {
+			return err
+		}
+	}
+	before := w.Views()
+	for _, m := range []string{"Catalog.ProductDemands", "Ordering.Orders"} {
+		if err := w.Rebuild(m); err != nil {
+			return err
+		}
+	}
+	if after := w.Views(); after != before {
+		return fmt.Errorf("a rebuild changed the views:\n%s\nbefore:\n%s", after, before)
+	}
+	return nil
+}
+
+// upload announces the file twice; each announcement comes again until the task
+// says that it is done.
+func upload(w *sim.World) {
+	o := es.Object{
+		Key: "june +ü.csv", ETag: "e1", Upload: "0001", Size: int64(len(file)),
+		Open: func(_ context.Context, offset int64) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(file[offset:])), nil
+		},
+		WriteReport: func(_ context.Context, write func(io.Writer) error) error { return write(io.Discard) },
+	}
+	for _, p := range w.Plugins {
+		for _, task := range p.Tasks {
+			if task.OnObject == nil {
+				continue
+			}
+			for range 2 {
+				w.Post("object", func(ctx context.Context, pr *sim.Process) error {
+					return pr.OnObject(ctx, p.Name, task, o, func() bool { return w.Rand().IntN(2) == 0 })
+				})
+			}
+		}
+	}
+}
+
+// checkImport holds the run's counts to the file, and each good row to one product.
+func checkImport(w *sim.World, defs map[string]es.AggregateDefinition) error {
+	view := w.View("Catalog.ProductImports", "june +ü.csv")
+	for _, want := range []string{`"status":"finished"`, `"rows":8`, `"added":4`, `"unchanged":2`, `"rejected":2`} {
+		if !strings.Contains(view, want) {
+			return fmt.Errorf("the import says %s, want %s", view, want)
+		}
+	}
+	rows := 0
+	for _, id := range w.StreamsOf("Catalog.Product") {
+		events, _, err := w.Fold(defs["Catalog.Product"], id)
+		if err != nil {
+			return err
+		}
+		if events[0].Meta.User == "system" {
+			rows++
+		}
+	}
+	if rows != 4 {
+		return fmt.Errorf("%d products were imported, want 4", rows)
+	}
+	return nil
+}
+
+// checkReplicas compares the aggregates that only extensions write to with what
+// their sources' logs say.
+func checkReplicas(w *sim.World, defs map[string]es.AggregateDefinition) error {
+	targets := map[engine.Stream][][]es.Command{} // per target, the commands of each source stream in order
+	for _, publisher := range w.Plugins {
+		for _, pub := range publisher.Publications {
+			for _, listener := range w.Plugins {
+				for _, x := range listener.Extensions {
+					if x.Definition().Point.Name != pub.Definition().Point.Name {
+						continue
+					}
+					source := defs[pub.Definition().Source]
+					for _, id := range w.StreamsOf(source.Name) {
+						events, _, err := w.Fold(source, id)
+						if err != nil {
+							return err
+						}
+						sent := map[engine.Stream][]es.Command{}
+						for _, e := range events {
+							for _, out := range pub.Apply(id, e.Event) {
+								for _, c := range x.Apply(out) {
+									s := engine.Stream{Aggregate: c.Aggregate, ID: c.ID}
+									sent[s] = append(sent[s], c)
+								}
+							}
+						}
+						for s, cs := range sent {
+							targets[s] = append(targets[s], cs)
+						}
+					}
+				}
+			}
+		}
+	}
+	for s, sources := range targets {
+		d := defs[s.Aggregate]
+		events, _, err := w.Fold(d, s.ID)
+		if err != nil {
+			return err
+		}
+		var got, want []string
+		for _, e := range events {
+			got = append(got, fmt.Sprintf("%T%+v", e.Event, e.Event))
+		}
+		state := d.Initial
+		for _, commands := range sources {
+			for _, c := range commands {
+				decided, err := d.Decide(c.Payload, state)
+				if err != nil {
+					return err
+				}
+				for _, e := range decided {
+					want = append(want, fmt.Sprintf("%T%+v", e, e))
+					state = d.Evolve(e, state)
+				}
+			}
+		}
+		if len(sources) > 1 { // any interleaving of the sources will do: their commands commute
+			if err := ordered(got, want); err != nil {
+				return fmt.Errorf("%s: %w", s, err)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+		}
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("%s has %v, its sources say %v", s, got, want)
+		}
+	}
+	return nil
+}
+
+// ordered says whether each order's events are in the order of its stream.
+func ordered(got, want []string) error {
+	for i, a := range want {
+		for _, b := range want[i+1:] {
+			_, idA, _ := strings.Cut(a, "{")
+			_, idB, _ := strings.Cut(b, "{")
+			if idA == idB && slices.Index(got, a) > slices.Index(got, b) {
+				return fmt.Errorf("%s comes after %s", a, b)
+			}
+		}
+	}
+	return nil
+}
+
+// checkOrders wants every placed order shipped or cancelled, and its customer told.
+func checkOrders(w *sim.World, defs map[string]es.AggregateDefinition, sent outbox, calm bool) error {
+	for _, id := range w.StreamsOf("Ordering.Order") {
+		log := w.Log(engine.Stream{Aggregate: "Ordering.Order", ID: id})
+		var types []string
+		for _, c := range log {
+			for _, e := range c.Events {
+				types = append(types, e.Type)
+			}
+		}
+		if got := strings.Join(types, " "); got != "Placed Shipped" && got != "Placed Cancelled" {
+			return fmt.Errorf("order %s: %s", id, got)
+		}
+		if sent[id] == 0 || calm && sent[id] != 1 {
+			return fmt.Errorf("order %s: %d confirmations", id, sent[id])
+		}
+	}
+	return nil
+}

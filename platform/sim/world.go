@@ -1,0 +1,586 @@
+// Package sim runs the real engine on a simulated platform: one seed decides
+// every interleaving, crash, throttle, lost acknowledgement, lost, late and
+// repeated message, and replays them.
+//
+// Workers are coroutines; each port call is a step, at which the scheduler may
+// go on with another worker, and at which the call may fail before or after its
+// effect. Several processes, each with its own engine, cache and clock, share
+// the world.
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// Fault is a mistake planted into the platform, to show that a run catches it.
+type Fault string
+
+// The planted faults, by the guarantee that they break.
+const (
+	StaleReads     Fault = "reads miss the stream's last commit"                  // 1
+	ForgetKeys     Fault = "a commit's command id is not stored"                  // 2 and 3
+	ShortMemory    Fault = "one command id is remembered, and none is looked up"  // 2
+	CursorAhead    Fault = "a cursor moves one commit too far"                    // 3
+	CursorBack     Fault = "a cursor forgets, and ids are not stored"             // 3
+	ForgetPosition Fault = "a row forgets how far a source is folded"             // 4
+	AheadRows      Fault = "a row's position runs ahead of what is folded"        // 4
+	SkipPoison     Fault = "parking a key moves its cursor on"                    // 5
+	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on" // 5
+	LostAppends    Fault = "some appends are acknowledged and never written"      // 7
+)
+
+// errCrashed is every port's answer to a dead process.
+var errCrashed = errors.New("sim: the process has crashed")
+
+// World is the store, the transports and the scheduler of one run.
+type World struct {
+	Seed    uint64
+	Plugins []es.Plugin
+	Fault   Fault
+	// Chaos lets things go wrong; without it calls succeed and messages arrive
+	// once, in any order.
+	Chaos bool
+	// Poison names a stream whose commits can't be decoded, until it is healed
+	// after so many steps.
+	Poison      string
+	PoisonSteps int64
+	Memory      int // command ids that an aggregate remembers; small, so that it forgets
+
+	rand      *rand.Rand
+	now       time.Time
+	Steps     int64
+	logs      map[engine.Stream][]engine.Commit
+	appended  map[engine.Stream][]int64 // the step of each commit
+	cursors   map[string]int64
+	rows      map[string]engine.Row
+	parked    map[string]engine.Parked
+	snapshots map[engine.Stream][]byte
+	bag       []message
+	processes []*Process
+	workers   []*worker
+	current   *worker
+	ids       int
+}
+
+// message is a hint, an entry, a stream record or an object on its way.
+type message struct {
+	what string
+	due  time.Time
+	do   func(ctx context.Context, p *Process) error
+}
+
+// Process is one engine with its own cache and clock.
+type Process struct {
+	*engine.Engine
+	world *World
+	skew  time.Duration
+	dead  bool
+}
+
+type worker struct {
+	name string
+	next func() (struct{}, bool)
+}
+
+// NewWorld makes a world of so many processes.
+func NewWorld(seed uint64, plugins []es.Plugin, processes int) *World {
+	w := &World{
+		Seed: seed, Plugins: plugins, Chaos: true, Memory: 6,
+		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		logs: map[engine.Stream][]engine.Commit{}, appended: map[engine.Stream][]int64{}, cursors: map[string]int64{},
+		rows: map[string]engine.Row{}, parked: map[string]engine.Parked{}, snapshots: map[engine.Stream][]byte{},
+		processes: make([]*Process, processes),
+	}
+	return w
+}
+
+// Rand is the run's only source of chance.
+func (w *World) Rand() *rand.Rand { return w.rand }
+
+// Start boots the processes.
+func (w *World) Start() error {
+	for i := range w.processes {
+		if err := w.boot(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) boot(i int) error {
+	p := &Process{world: w, skew: time.Duration(w.rand.IntN(2001)-1000) * time.Millisecond}
+	memory := w.Memory
+	if w.Fault == ShortMemory {
+		memory = 1
+	}
+	var err error
+	p.Engine, err = engine.New(engine.Config{
+		Plugins: w.Plugins, Log: p, Cursors: p, Rows: p, Parking: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
+		Logger: slog.New(slog.DiscardHandler), Memory: memory, SnapshotEvery: 5, CacheBytes: 8 << 10,
+	})
+	w.processes[i] = p
+	return err
+}
+
+// Process is any of the processes.
+func (w *World) Process() *Process { return w.processes[w.rand.IntN(len(w.processes))] }
+
+// Spawn starts a worker.
+func (w *World) Spawn(name string, do func(ctx context.Context)) {
+	next, _ := iter.Pull(func(yield func(struct{}) bool) {
+		ctx := context.WithValue(context.Background(), yieldKey{}, func() { yield(struct{}{}) })
+		do(ctx)
+	})
+	w.workers = append(w.workers, &worker{name, next})
+}
+
+type yieldKey struct{}
+
+// step lets others go on.
+func (w *World) step(ctx context.Context) {
+	w.Steps++
+	w.now = w.now.Add(time.Duration(1+w.rand.IntN(30)) * time.Millisecond)
+	if yield, ok := ctx.Value(yieldKey{}).(func()); ok {
+		yield()
+	}
+}
+
+// Run goes on until no worker is left and, with chaos, some messages may lie
+// undelivered; without it, none.
+func (w *World) Run() {
+	for {
+		w.receive()
+		if len(w.workers) == 0 {
+			if len(w.bag) == 0 {
+				return
+			}
+			w.now = w.now.Add(time.Second) // all that is left is delayed
+			continue
+		}
+		i := w.rand.IntN(len(w.workers))
+		w.current = w.workers[i]
+		if _, more := w.current.next(); !more {
+			w.workers = slices.Delete(w.workers, i, i+1)
+		}
+	}
+}
+
+// receive hands some of the messages to workers.
+func (w *World) receive() {
+	for range 2 {
+		if len(w.bag) == 0 || len(w.workers) > 6 || w.rand.IntN(3) == 0 && len(w.workers) > 0 {
+			return
+		}
+		i := w.rand.IntN(len(w.bag))
+		m := w.bag[i]
+		if m.due.After(w.now) {
+			return
+		}
+		if !w.Chaos || w.rand.IntN(8) > 0 { // otherwise it comes again
+			w.bag[i] = w.bag[len(w.bag)-1]
+			w.bag = w.bag[:len(w.bag)-1]
+		}
+		p := w.Process()
+		w.Spawn(m.what, func(ctx context.Context) {
+			if err := m.do(ctx, p); err != nil {
+				w.bag = append(w.bag, m) // not acknowledged: delivered again
+			}
+		})
+	}
+}
+
+// post sends a message, or loses it.
+func (w *World) post(delay time.Duration, what string, do func(context.Context, *Process) error) {
+	if w.Chaos && w.rand.IntN(7) == 0 {
+		return
+	}
+	w.bag = append(w.bag, message{what, w.now.Add(delay), do})
+}
+
+// Post sends a message that is not lost, such as an upload: it is delivered
+// until it is acknowledged.
+func (w *World) Post(what string, do func(context.Context, *Process) error) {
+	w.bag = append(w.bag, message{what, w.now, do})
+}
+
+// call is a port call: a step, and perhaps a failure before or after its effect.
+func (p *Process) call(ctx context.Context, effect func() error) error {
+	w := p.world
+	w.step(ctx)
+	if p.dead {
+		return errCrashed
+	}
+	var fate int
+	if w.Chaos {
+		fate = w.rand.IntN(60)
+	} else {
+		fate = -1
+	}
+	switch fate {
+	case 0: // crash before
+		p.crash()
+		return errCrashed
+	case 1:
+		return fmt.Errorf("%w: throttled", engine.ErrUnavailable)
+	}
+	err := effect()
+	switch {
+	case fate == 2: // crash after
+		p.crash()
+		return errCrashed
+	case fate == 3 && err == nil:
+		return fmt.Errorf("%w: the acknowledgement was lost", engine.ErrUnavailable)
+	}
+	return err
+}
+
+// crash ends the process; another takes its place.
+func (p *Process) crash() {
+	p.dead = true
+	for i, q := range p.world.processes {
+		if q == p {
+			if err := p.world.boot(i); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+// Read implements [engine.Log]: pages are small.
+func (p *Process) Read(ctx context.Context, s engine.Stream, from int64) (out []engine.Commit, more bool, err error) {
+	w := p.world
+	err = p.call(ctx, func() error {
+		log := w.logs[s]
+		if w.Fault == StaleReads && len(log) > 1 && w.Chaos {
+			log = log[:len(log)-1]
+		}
+		if from >= int64(len(log)) {
+			return nil
+		}
+		n := min(int64(1+w.rand.IntN(4)), int64(len(log))-from)
+		out = w.readable(slices.Clone(log[from : from+n]))
+		more = from+n < int64(len(log))
+		return nil
+	})
+	return out, more, err
+}
+
+// readable garbles the poisoned stream.
+func (w *World) readable(commits []engine.Commit) []engine.Commit {
+	for i, c := range commits {
+		commits[i] = w.garbled(c)
+	}
+	return commits
+}
+
+func (w *World) garbled(c engine.Commit) engine.Commit {
+	if w.Steps < w.PoisonSteps && c.Stream.String() == w.Poison {
+		c.Events = slices.Clone(c.Events)
+		c.Events[0].Data = []byte(`{"name":`)
+	}
+	return c
+}
+
+// Before implements [engine.Log].
+func (p *Process) Before(ctx context.Context, s engine.Stream, before int64) (out []engine.Commit, err error) {
+	err = p.call(ctx, func() error {
+		log := p.world.logs[s]
+		end := min(before, int64(len(log)))
+		out = p.world.readable(slices.Clone(log[max(0, end-2):end]))
+		slices.Reverse(out)
+		return nil
+	})
+	return out, err
+}
+
+// Append implements [engine.Log].
+func (p *Process) Append(ctx context.Context, c engine.Commit) error {
+	w := p.world
+	return p.call(ctx, func() error {
+		log := w.logs[c.Stream]
+		switch {
+		case c.Seq < int64(len(log)):
+			return &engine.Conflict{Theirs: w.garbled(log[c.Seq])}
+		case c.Seq > int64(len(log)):
+			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, len(log))
+		}
+		if w.Fault == LostAppends && w.rand.IntN(10) == 0 {
+			return nil
+		}
+		if w.Fault == ForgetKeys || w.Fault == CursorBack {
+			w.ids++
+			c.Meta.Command = engine.ID{From: "forgotten/" + strconv.Itoa(w.ids)}
+		}
+		w.logs[c.Stream] = append(log, c)
+		w.appended[c.Stream] = append(w.appended[c.Stream], w.Steps)
+		w.post(0, "project "+c.Stream.String(), func(ctx context.Context, p *Process) error { return p.Project(ctx, w.garbled(c)) })
+		w.post(0, "relay "+c.Stream.String(), func(ctx context.Context, p *Process) error { return p.Relay(ctx, w.garbled(c)) })
+		return nil
+	})
+}
+
+// Streams implements [engine.Log].
+func (p *Process) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
+	err = p.call(ctx, func() error {
+		for s := range p.world.logs {
+			if s.Aggregate == aggregate && s.ID > cursor {
+				ids = append(ids, s.ID)
+			}
+		}
+		slices.Sort(ids)
+		if len(ids) > 3 {
+			ids, next = ids[:3], ids[2]
+		}
+		return nil
+	})
+	return ids, next, err
+}
+
+func key(consumer string, s engine.Stream) string { return consumer + "\n" + s.String() }
+
+// Cursor implements [engine.Cursors].
+func (p *Process) Cursor(ctx context.Context, consumer string, s engine.Stream) (c engine.Cursor, err error) {
+	err = p.call(ctx, func() error {
+		_, parked := p.world.parked[key(consumer, s)]
+		c = engine.Cursor{Next: p.world.cursors[key(consumer, s)], Parked: parked}
+		if p.world.Fault == CursorBack && p.world.rand.IntN(4) == 0 {
+			c.Next = 0
+		}
+		return nil
+	})
+	return c, err
+}
+
+// Advance implements [engine.Cursors].
+func (p *Process) Advance(ctx context.Context, consumer string, s engine.Stream, from, to int64) error {
+	w := p.world
+	return p.call(ctx, func() error {
+		if w.cursors[key(consumer, s)] == from {
+			if w.Fault == CursorAhead && w.rand.IntN(3) == 0 {
+				to++
+			}
+			w.cursors[key(consumer, s)] = to
+		}
+		return nil
+	})
+}
+
+// Row implements [engine.Rows].
+func (p *Process) Row(ctx context.Context, model, id string) (r engine.Row, err error) {
+	err = p.call(ctx, func() error { r = p.world.row(model, id); return nil })
+	return r, err
+}
+
+func (w *World) row(model, id string) engine.Row {
+	r, ok := w.rows[model+"\n"+id]
+	if !ok {
+		r = engine.Row{Model: model, ID: id}
+	}
+	for _, pk := range w.parked {
+		r.Parked = r.Parked || pk.Consumer == "readmodel:"+model && pk.Stream.ID == id
+	}
+	return r
+}
+
+// Put implements [engine.Rows].
+func (p *Process) Put(ctx context.Context, row engine.Row) (lost bool, err error) {
+	w := p.world
+	err = p.call(ctx, func() error {
+		lost = w.rows[row.Model+"\n"+row.ID].Rev != row.Rev-1
+		if w.Fault == ForgetPosition && w.rand.IntN(3) == 0 {
+			row.At = nil
+		}
+		if w.Fault == AheadRows && w.Chaos {
+			row.At = maps.Clone(row.At)
+			for s, at := range row.At {
+				row.At[s] = engine.Position{Next: at.Next + int64(w.rand.IntN(2)), Version: at.Version}
+			}
+		}
+		if !lost {
+			w.rows[row.Model+"\n"+row.ID] = row
+		}
+		return nil
+	})
+	return lost, err
+}
+
+// List implements [engine.Rows].
+func (p *Process) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
+	err = p.call(ctx, func() error {
+		for _, r := range p.world.rows {
+			if r.Model == q.Model && r.View != nil && r.ID > q.Cursor && (q.Owner == "" || r.Owner == q.Owner) &&
+				(q.Field == "" || r.Indexed[q.Field] == q.Value) {
+				rows = append(rows, r)
+			}
+		}
+		slices.SortFunc(rows, func(a, b engine.Row) int { return cmp.Compare(a.ID, b.ID) })
+		if q.Limit > 0 && len(rows) > q.Limit {
+			rows = rows[:q.Limit]
+			next = rows[q.Limit-1].ID
+		}
+		return nil
+	})
+	return rows, next, err
+}
+
+// Park implements [engine.Parking].
+func (p *Process) Park(ctx context.Context, k engine.Parked) error {
+	w := p.world
+	return p.call(ctx, func() error {
+		at := key(k.Consumer, k.Stream)
+		if w.Fault == SkipPoison || w.Fault == SwallowParking {
+			w.cursors[at]++
+		}
+		if w.Fault == SwallowParking {
+			return nil
+		}
+		if before, ok := w.parked[at]; ok {
+			k.Since, k.Attempts = before.Since, before.Attempts+1
+		}
+		w.parked[at] = k
+		return nil
+	})
+}
+
+// Unpark implements [engine.Parking].
+func (p *Process) Unpark(ctx context.Context, consumer string, s engine.Stream) error {
+	return p.call(ctx, func() error {
+		delete(p.world.parked, key(consumer, s))
+		return nil
+	})
+}
+
+// ListParked implements [engine.Parking].
+func (p *Process) ListParked(ctx context.Context, cursor string) (out []engine.Parked, next string, err error) {
+	err = p.call(ctx, func() error {
+		keys := slices.Sorted(maps.Keys(p.world.parked))
+		for _, k := range keys {
+			if k > cursor {
+				out = append(out, p.world.parked[k])
+			}
+			if len(out) == 2 {
+				next = k
+				break
+			}
+		}
+		return nil
+	})
+	return out, next, err
+}
+
+// Send implements [engine.Hints]: content may be left out, as for large commits.
+func (p *Process) Send(ctx context.Context, delay time.Duration, hints ...engine.Hint) error {
+	w := p.world
+	return p.call(ctx, func() error {
+		for _, h := range hints {
+			if w.rand.IntN(3) == 0 {
+				h.Commit, h.Entry = nil, nil
+			}
+			w.post(delay, "hint "+h.Follower+" "+h.Stream.String(), func(ctx context.Context, p *Process) error { return p.Follow(ctx, h) })
+		}
+		return nil
+	})
+}
+
+// Publish implements [engine.Bus]: each listener has an inbox of its own.
+func (p *Process) Publish(ctx context.Context, entries ...engine.Entry) error {
+	w := p.world
+	return p.call(ctx, func() error {
+		for _, en := range entries {
+			if w.rand.IntN(3) == 0 {
+				en.Events = nil
+			}
+			for _, name := range p.Listeners(en.Point) {
+				w.post(0, "entry "+name+" "+en.Stream.String(), func(ctx context.Context, p *Process) error {
+					return p.Follow(ctx, engine.Hint{Follower: name, Stream: en.Stream, Seq: en.Seq, Entry: &en})
+				})
+			}
+		}
+		return nil
+	})
+}
+
+// Snapshot implements [engine.Snapshots].
+func (p *Process) Snapshot(ctx context.Context, s engine.Stream) (data []byte, err error) {
+	err = p.call(ctx, func() error { data = p.world.snapshots[s]; return nil })
+	return data, err
+}
+
+// SaveSnapshot implements [engine.Snapshots].
+func (p *Process) SaveSnapshot(ctx context.Context, s engine.Stream, data []byte) error {
+	return p.call(ctx, func() error { p.world.snapshots[s] = data; return nil })
+}
+
+// Now implements [engine.Clock]: each process's clock is off by up to a second.
+func (p *Process) Now() time.Time { return p.world.now.Add(p.skew) }
+
+// Sleep implements [engine.Clock].
+func (p *Process) Sleep(ctx context.Context, _ time.Duration) error {
+	p.world.step(ctx)
+	if p.dead {
+		return errCrashed
+	}
+	return nil
+}
+
+// NewID implements [engine.Clock].
+func (p *Process) NewID() string {
+	p.world.ids++
+	return "id-" + strconv.Itoa(p.world.ids)
+}
+
+// Settle ends the chaos and lets the shop recover by its own means: what is on
+// its way arrives, and a sweep and a redrive find what was lost.
+func (w *World) Settle() error {
+	w.Run()
+	w.Chaos, w.PoisonSteps = false, 0
+	w.Run()
+	for range 2 { // what a sweep sets off may be a new stream
+		if err := w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
+			return p.Sweep(ctx, cursor)
+		}); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+		if err := w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
+			return p.Redrive(ctx, cursor)
+		}); err != nil {
+			return fmt.Errorf("redrive: %w", err)
+		}
+	}
+	return nil
+}
+
+// operate does all steps of an operator's work.
+func (w *World) operate(step func(context.Context, *Process, string) (engine.Progress, error)) (err error) {
+	w.Spawn("operate", func(ctx context.Context) {
+		for cursor := ""; ; {
+			var p engine.Progress
+			if p, err = step(ctx, w.Process(), cursor); err != nil || p.Next == "" {
+				return
+			}
+			cursor = p.Next
+		}
+	})
+	w.Run()
+	return err
+}
+
+// Rebuild folds a read model again.
+func (w *World) Rebuild(model string) error {
+	return w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
+		return p.Engine.Rebuild(ctx, model, cursor)
+	})
+}
