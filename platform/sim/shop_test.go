@@ -132,7 +132,7 @@ func run(seed uint64, fault sim.Fault) error {
 	}
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	anyOf := func() es.Command {
-		product, order, customer := pick("p1", "p2", "p3"), pick("o1", "o2", "o3"), pick("ann", "ben")
+		product, order, customer := pick("p1", "p1", "p2", "p3"), pick("o1", "o2", "o3", "o4", "o5", "o6", "o7", "o8"), pick("ann", "ben")
 		switch r.IntN(14) {
 		case 0, 1, 2:
 			return command("Catalog.Product", product, "UpdatePrice", `{"price":`+pick("1", "2", "3.25")+`}`)
@@ -164,7 +164,7 @@ func run(seed uint64, fault sim.Fault) error {
 				command("Ordering.Customer", []string{"ann", "ben", "ann"}[id], "Register", `{"email":"a@example.com","address":"1 Way"}`),
 				command("Catalog.Category", "c1", "Add", `{"name":"C"}`),
 			}
-			for n := range 11 {
+			for n := range 13 {
 				cmd := anyOf()
 				if n < len(begin) {
 					cmd = begin[n]
