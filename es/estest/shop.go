@@ -38,7 +38,6 @@ type memory struct {
 	aggregates map[string]es.AggregateDefinition
 	streams    map[stream]*history
 	happened   int // events in all streams
-	before     func(es.TaskCommand) error
 	stopAfter  int // negative: never
 }
 
@@ -91,15 +90,6 @@ func (s *Shop) StopAfter(n int) *Shop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopAfter = n - 1
-	return s
-}
-
-// Before is asked before each command that is executed; its error is the
-// command's outcome, and nothing happens. nil: nobody is asked.
-func (s *Shop) Before(f func(es.TaskCommand) error) *Shop {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = f
 	return s
 }
 
@@ -169,15 +159,10 @@ func (s *Shop) execute(ctx context.Context, c es.TaskCommand) es.Outcome {
 	s.deciding.Lock()
 	defer s.deciding.Unlock()
 	s.mu.Lock()
-	h, before := s.stream(c.Aggregate, c.ID), s.before
+	h := s.stream(c.Aggregate, c.ID)
 	s.mu.Unlock()
 	if h.of.Name == "" {
 		return es.Outcome{Err: fmt.Errorf("the test's shop does not know %s: name it in NewShop", c.Aggregate)}
-	}
-	if before != nil {
-		if err := before(c); err != nil {
-			return es.Outcome{Err: err}
-		}
 	}
 	typ, data, err := h.of.EncodeCommand(c.Payload)
 	if err != nil {

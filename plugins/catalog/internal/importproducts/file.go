@@ -66,7 +66,7 @@ func header(r *records) (columns, error) {
 	case err != nil:
 		return columns{}, err
 	case h.err != nil:
-		return columns{}, unusableFile("the header row is not valid CSV: " + h.err.Error())
+		return columns{}, unusableFile("the file does not begin with a CSV header row: " + h.err.Error())
 	}
 	names := slices.Clone(h.fields)
 	for i, n := range names {
@@ -187,14 +187,12 @@ func (x row) reject(code, reason string, args ...any) *productimport.Rejection {
 // quoted is the beginning of a text in quotes, for people.
 func quoted(s string) string { return fmt.Sprintf("%q", cut(s, 40)) }
 
-// cut is s, or its first max characters.
+// cut is s, shortened to at most max characters.
 func cut(s string, max int) string {
-	for i := range s {
-		if max--; max < 0 {
-			return s[:i] + "…"
-		}
+	if utf8.RuneCountInString(s) <= max {
+		return s
 	}
-	return s
+	return string([]rune(s)[:max-1]) + "…"
 }
 
 // namespace of the ids that are derived from content.

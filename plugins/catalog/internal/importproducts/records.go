@@ -50,7 +50,12 @@ func newRecords(in io.Reader, p position) *records {
 	return r
 }
 
-var errTooLong = fmt.Errorf("it is longer than %d bytes (is a quote left open?)", maxRecord)
+// Why a line is no record, for people.
+var (
+	errTooLong   = fmt.Errorf("it is longer than %d bytes (is a quote left open?)", maxRecord)
+	errBareQuote = errors.New("there is a quote inside a field that does not begin with one")
+	errQuote     = errors.New("a quoted field is not closed, or goes on after its closing quote")
+)
 
 // next returns the next record; blank lines are none. io.EOF: there are no more.
 func (r *records) next() (record, error) {
@@ -71,8 +76,10 @@ func (r *records) next() (record, error) {
 		out := record{line: r.line}
 		if out.fields, out.err = r.parser.Read(); out.err != nil {
 			whole = firstLine
-			if parse := (*csv.ParseError)(nil); errors.As(out.err, &parse) {
-				out.err = parse.Err
+			if errors.Is(out.err, csv.ErrBareQuote) {
+				out.err = errBareQuote
+			} else {
+				out.err = errQuote
 			}
 		}
 		r.pass(whole)
@@ -142,11 +149,11 @@ func (r *records) fill() error {
 	}
 	kept := copy(r.buffer, r.text)
 	n, err := io.ReadAtLeast(r.in, r.buffer[kept:], 1)
-	if r.atEnd = errors.Is(err, io.EOF); err != nil && !r.atEnd {
-		return err
-	}
 	r.text = r.buffer[:kept+n]
-	return nil
+	if r.atEnd = errors.Is(err, io.EOF); r.atEnd {
+		return nil
+	}
+	return err
 }
 
 // skipMark passes over a byte-order mark at the front.
