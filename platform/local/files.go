@@ -1,0 +1,140 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"mime/quotedprintable"
+	"net/mail"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"onlineshop/es/engine"
+)
+
+// fileName makes a file's name of any text: percent-encoded, and a long one
+// ends in its hash.
+func fileName(text, ext string) string {
+	const most = 200 // bytes; file systems allow 255
+	name := url.PathEscape(text)
+	if len(name) > most {
+		h := sha256.Sum256([]byte(text))
+		name = name[:most-65] + "-" + hex.EncodeToString(h[:])
+	}
+	return name + ext
+}
+
+// writeFile writes a file whole or not at all, replacing an earlier one. It is
+// durable when it returns. Its folder is made where there is none.
+func writeFile(file string, write func(io.Writer) error) (err error) {
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".writing-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a folder's entries durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (p *Platform) reportFile(task, key string) string {
+	return filepath.Join(p.Dir, "reports", task, fileName(key, ".csv"))
+}
+
+// Report implements [engine.Reports].
+func (p *Platform) Report(_ context.Context, task, key string) (engine.Report, error) {
+	f, err := os.Open(p.reportFile(task, key))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return engine.Report{}, engine.ErrNotFound.Because("%s has no report on %q", task, key)
+	case err != nil:
+		return engine.Report{}, fmt.Errorf("read the report of %s on %q: %w", task, key, err)
+	}
+	return engine.Report{Body: f}, nil
+}
+
+// Outbox is an e-mail service for one's own machine: it keeps messages in a
+// folder, as files that mail programs open.
+type Outbox struct{ dir, from string }
+
+// NewOutbox keeps messages in the folder, which is made with the first one. from
+// is their sender's address.
+func NewOutbox(dir, from string) *Outbox { return &Outbox{dir, from} }
+
+// Send writes a message in plain text as <message id>.eml. A message with the
+// same id is replaced, so that a repeat is no second message.
+func (o *Outbox) Send(messageID, to, subject, body string) error {
+	from, err := mail.ParseAddress(o.from)
+	if err != nil {
+		return fmt.Errorf("send e-mail %s: the sender %q is no e-mail address: %w", messageID, o.from, err)
+	}
+	rcpt, err := mail.ParseAddress(to)
+	if err != nil {
+		return fmt.Errorf("send e-mail %s: the recipient %q is no e-mail address: %w", messageID, to, err)
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	var b bytes.Buffer
+	for _, h := range [][2]string{
+		{"From", from.String()},
+		{"To", rcpt.String()},
+		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
+		{"Date", time.Now().Format(time.RFC1123Z)},
+		// Escaped, the id is an atom (RFC 5322, 3.2.3).
+		{"Message-ID", "<" + strings.ReplaceAll(url.QueryEscape(messageID), ".", "%2E") + "@" + domain + ">"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Content-Transfer-Encoding", "quoted-printable"},
+	} {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
+	b.WriteString("\r\n")
+	q := quotedprintable.NewWriter(&b)
+	if _, err := io.WriteString(q, strings.ReplaceAll(body, "\n", "\r\n")); err != nil {
+		return err
+	}
+	if err := q.Close(); err != nil {
+		return err
+	}
+	err = writeFile(filepath.Join(o.dir, fileName(messageID, ".eml")), func(w io.Writer) error {
+		_, err := b.WriteTo(w)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("send e-mail %s: %w", messageID, err)
+	}
+	return nil
+}

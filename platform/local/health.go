@@ -1,0 +1,106 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"onlineshop/es/engine"
+)
+
+// beat notes that a plugin is alive.
+func (s *store) beat(ctx context.Context, plugin string, now time.Time) error {
+	return s.writer.write(ctx, func(t *tx) error {
+		_, err := t.exec("REPLACE INTO heartbeats (plugin, time) VALUES (?, ?)", plugin, nanos(now))
+		return err
+	}, nil)
+}
+
+func (s *store) lastBeat(ctx context.Context, plugin string) (time.Time, error) {
+	var at int64
+	found, err := s.get(ctx, "SELECT time FROM heartbeats WHERE plugin = ?", []any{plugin}, []any{&at})
+	if err != nil || !found {
+		return time.Time{}, err
+	}
+	return fromNanos(at), nil
+}
+
+// Health is what the platform knows about itself and its plugins.
+func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
+	h, err := p.health(ctx, time.Now())
+	if err != nil {
+		return h, fmt.Errorf("look after the shop's health: %w", err)
+	}
+	return h, nil
+}
+
+func (p *Platform) health(ctx context.Context, now time.Time) (engine.Health, error) {
+	h := engine.Health{Status: "ok", Version: p.Version}
+	lag, err := p.lag(ctx, now)
+	if err != nil {
+		return h, err
+	}
+	for _, x := range p.Plugins {
+		last, err := p.store.lastBeat(ctx, x.Name)
+		if err != nil {
+			return h, err
+		}
+		ph := engine.PluginHealth{
+			Name: x.Name, LastHeartbeat: last,
+			Connected: x.HeartbeatInterval <= 0 || now.Sub(last) < 3*x.HeartbeatInterval,
+			Consumers: []engine.ConsumerHealth{},
+		}
+		for _, name := range p.engine.Followers() {
+			if _, rest, _ := strings.Cut(name, ":"); !strings.HasPrefix(rest, x.Name+".") {
+				continue
+			}
+			c := engine.ConsumerHealth{Name: name, LagSeconds: lag(name).Seconds(), Parked: p.store.parked.count(name)}
+			if c.Parked > 0 {
+				h.Status = "degraded"
+			}
+			ph.Consumers = append(ph.Consumers, c)
+		}
+		if !ph.Connected {
+			h.Status = "degraded"
+		}
+		h.Plugins = append(h.Plugins, ph)
+	}
+	return h, nil
+}
+
+// lag tells how old the oldest commit is that a follower or read model has not
+// seen; 0 where it has seen all. A delay that it declares is no lag.
+func (p *Platform) lag(ctx context.Context, now time.Time) (of func(name string) time.Duration, err error) {
+	oldest, err := p.later.overdue(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range p.consumers {
+		commit, waits, err := c.waiting(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if at, ok := oldest[c.name]; waits && (!ok || commit.Meta.Time.Before(at)) {
+			oldest[c.name] = commit.Meta.Time
+		}
+	}
+	since := func(name string) time.Duration {
+		if at, ok := oldest[name]; ok {
+			return max(0, now.Sub(at))
+		}
+		return 0
+	}
+	return func(name string) time.Duration { return max(since(name), since(consumerOf(name))) }, nil
+}
+
+// consumerOf is the consumer that serves a follower or read model.
+func consumerOf(name string) string {
+	switch kind, _, _ := strings.Cut(name, ":"); kind {
+	case "readmodel":
+		return rows
+	case "effect":
+		return effects
+	}
+	return commands
+}

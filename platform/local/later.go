@@ -1,0 +1,254 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"onlineshop/es/engine"
+)
+
+// later keeps what is to be done at some other time: hints with a delay, and
+// what could not be done at once. It is durable, and done at least once.
+type later struct {
+	store *store
+	log   *slog.Logger
+	do    func(context.Context, job) error
+	wake  chan struct{}
+
+	mu     sync.Mutex
+	inHand map[int64]bool // by number
+}
+
+// job is something put off: a follower's hint, or a consumer's commit.
+type job struct {
+	number   int64
+	consumer string
+	engine.Stream
+	seq      int64
+	attempts int
+}
+
+// A job that fails waits for firstRetry, doubled each time, at most lastRetry.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// laterWorkers is how many jobs are done side by side.
+const laterWorkers = 64
+
+func newLater(s *store, log *slog.Logger, do func(context.Context, job) error) *later {
+	return &later{store: s, log: log, do: do, wake: make(chan struct{}, 1), inHand: map[int64]bool{}}
+}
+
+// add puts jobs off; they are durable when it returns.
+func (l *later) add(ctx context.Context, wait time.Duration, jobs ...job) error {
+	now := time.Now()
+	due := nanos(now.Add(wait))
+	return l.store.writer.write(ctx, func(t *tx) error {
+		for _, j := range jobs {
+			if _, err := t.exec("INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+				j.consumer, j.Aggregate, j.ID, j.seq, due, due, j.attempts); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, l.look)
+}
+
+// look makes the loop look for what is due.
+func (l *later) look() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run does what is due until it is stopped, and returns when no work is in hand.
+func (l *later) run(ctx context.Context, stop <-chan struct{}) {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	room := make(chan struct{}, laterWorkers)
+	for {
+		jobs, next, err := l.due(ctx)
+		if err != nil && ctx.Err() == nil {
+			l.log.WarnContext(ctx, "what was put off can't be read; trying again", "error", err)
+		}
+		for _, j := range jobs {
+			select {
+			case room <- struct{}{}:
+			case <-stop:
+				return
+			}
+			workers.Go(func() {
+				defer func() { <-room }()
+				l.one(ctx, j)
+			})
+		}
+		if len(jobs) > 0 {
+			continue
+		}
+		timer := time.NewTimer(next)
+		select {
+		case <-timer.C:
+		case <-l.wake:
+		case <-stop:
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// due are jobs whose time has come and that nobody has in hand, and how long it
+// is to the next one.
+func (l *later) due(ctx context.Context) (jobs []job, next time.Duration, err error) {
+	now := time.Now()
+	next = time.Second
+	err = l.store.query(ctx, "SELECT number, consumer, aggregate, id, seq, attempts, due FROM later ORDER BY due LIMIT ?", []any{4 * laterWorkers},
+		func(scan func(...any) error) (bool, error) {
+			var j job
+			var due int64
+			if err := scan(&j.number, &j.consumer, &j.Aggregate, &j.ID, &j.seq, &j.attempts, &due); err != nil {
+				return false, err
+			}
+			if wait := fromNanos(due).Sub(now); wait > 0 {
+				next = min(next, wait)
+				return false, nil
+			}
+			if l.claim(j.number) {
+				jobs = append(jobs, j)
+			}
+			return true, nil
+		})
+	return jobs, next, err
+}
+
+func (l *later) claim(number int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inHand[number] {
+		return false
+	}
+	l.inHand[number] = true
+	return true
+}
+
+func (l *later) release(number int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.inHand, number)
+	l.look()
+}
+
+// one does a job: it is forgotten when it is done, and put off when it fails.
+func (l *later) one(ctx context.Context, j job) {
+	defer l.release(j.number)
+	query, args := "DELETE FROM later WHERE number = ?", []any{j.number}
+	if err := l.do(ctx, j); err != nil {
+		if ctx.Err() != nil {
+			return // it is still there at the next start
+		}
+		wait := min(firstRetry<<min(j.attempts, 10), lastRetry)
+		l.log.WarnContext(ctx, "put off again", "consumer", j.consumer, "stream", j.Stream, "seq", j.seq, "wait", wait, "error", err)
+		query, args = "UPDATE later SET due = ?, attempts = attempts + 1 WHERE number = ?", []any{nanos(time.Now().Add(wait)), j.number}
+	}
+	for l.store.writer.write(ctx, func(t *tx) error {
+		_, err := t.exec(query, args...)
+		return err
+	}, nil) != nil {
+		if (clock{}).Sleep(ctx, time.Second) != nil {
+			return
+		}
+	}
+}
+
+// overdue is since when the oldest job of a consumer waits, of those that are due.
+func (l *later) overdue(ctx context.Context, now time.Time) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := l.store.query(ctx, "SELECT consumer, min(since) FROM later WHERE since <= ? GROUP BY consumer", []any{nanos(now)},
+		func(scan func(...any) error) (bool, error) {
+			var name string
+			var since int64
+			err := scan(&name, &since)
+			out[name] = fromNanos(since)
+			return true, err
+		})
+	return out, err
+}
+
+// hints implements [engine.Hints] and [engine.Bus] within the process: a hint
+// without a delay is followed before Send returns.
+type hints struct {
+	*Platform
+}
+
+// Send implements [engine.Hints].
+func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hint) error {
+	if delay > 0 {
+		jobs := make([]job, len(list))
+		for i, x := range list {
+			jobs[i] = job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}
+		}
+		return h.later.add(ctx, delay, jobs...)
+	}
+	for _, x := range list {
+		if err := h.follow(ctx, x); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			h.log.WarnContext(ctx, "put off: a hint could not be followed now", "follower", x.Follower, "stream", x.Stream, "seq", x.Seq, "error", err)
+			if err := h.later.add(ctx, firstRetry, job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Publish implements [engine.Bus].
+func (h hints) Publish(ctx context.Context, entries ...engine.Entry) error {
+	for i := range entries {
+		e := &entries[i]
+		for _, name := range h.engine.Listeners(e.Point) {
+			if err := h.Send(ctx, 0, engine.Hint{Follower: name, Stream: e.Stream, Seq: e.Seq, Entry: e}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// place is a follower on a stream.
+type place struct {
+	follower string
+	engine.Stream
+}
+
+// follow lets a follower have one hint on a stream at a time, so that a hint
+// that is repeated meanwhile finds the cursor moved: no side effect runs twice.
+func (p *Platform) follow(ctx context.Context, h engine.Hint) error {
+	leave, err := p.following.enter(ctx, place{h.Follower, h.Stream})
+	if err != nil {
+		return fmt.Errorf("%s on %s: %w", h.Follower, h.Stream, err)
+	}
+	defer leave()
+	return p.engine.Follow(ctx, h)
+}
+
+// doLater does a job whose time has come.
+func (p *Platform) doLater(ctx context.Context, j job) error {
+	for _, c := range p.consumers {
+		if c.name != j.consumer {
+			continue
+		}
+		commits, _, err := p.store.Read(ctx, j.Stream, j.seq)
+		if err != nil || len(commits) == 0 {
+			return err
+		}
+		return c.do(ctx, commits[0])
+	}
+	return p.follow(ctx, engine.Hint{Follower: j.consumer, Stream: j.Stream, Seq: j.seq})
+}

@@ -1,0 +1,237 @@
+// Package local runs plugins in one process on one folder: a SQLite file that
+// holds everything, and a watched folder for each task's bucket.
+//
+// All writes pass one goroutine, which commits whatever is waiting with one
+// fsync. Three consumers read what is committed, each from a mark of its own:
+// one keeps the read models, one sends commands for mappings and extensions,
+// one runs side effects. Killed at any moment, the platform goes on from the
+// marks, and loses nothing that was acknowledged.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// Options are what a platform is opened with.
+type Options struct {
+	Dir     string // the data folder; made where there is none
+	Plugins []es.Plugin
+	Version string       // of the program, for Health
+	Logger  *slog.Logger // nil: slog.Default
+	// Count is told of what operators count, as [engine.Config].Count is; nil:
+	// nobody counts.
+	Count func(metric, consumer string)
+}
+
+// Platform runs plugins on a data folder.
+type Platform struct {
+	Options
+	log       *slog.Logger
+	lock      *lock
+	store     *store
+	engine    *engine.Engine
+	later     *later
+	consumers []*consumer
+	following *keyed[place]
+	buckets   []*bucket
+
+	cancel  context.CancelFunc // ends what does not stop by itself
+	stop    chan struct{}      // closed: no new work
+	working sync.WaitGroup     // everything that Close waits for
+}
+
+// The consumers' names. A follower's has a colon.
+const (
+	rows     = "rows"
+	commands = "commands"
+	effects  = "effects"
+)
+
+// parallel is how many aggregates a task works on side by side: enough to fill
+// the writer's batches.
+const parallel = 256
+
+// Open locks the folder, opens what it holds and starts to work on it.
+func Open(ctx context.Context, o Options) (_ *Platform, err error) {
+	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: newKeyed[place]()}
+	if p.log == nil {
+		p.log = slog.Default()
+	}
+	if p.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	if p.lock, err = lockFolder(p.Dir); err != nil {
+		return nil, err
+	}
+	if err := p.open(ctx); err != nil {
+		return nil, errors.Join(err, p.release())
+	}
+	p.start(context.WithoutCancel(ctx))
+	return p, nil
+}
+
+func (p *Platform) open(ctx context.Context) (err error) {
+	if p.store, err = openStore(ctx, filepath.Join(p.Dir, "shop.db"), listedByOwner(p.Plugins)); err != nil {
+		return err
+	}
+	transport := hints{p}
+	p.engine, err = engine.New(engine.Config{
+		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
+		Hints: transport, Bus: transport, Gate: gate{newKeyed[engine.Stream]()}, Clock: clock{},
+		Logger: p.log, Count: p.Count, Parallel: parallel,
+	})
+	if err != nil {
+		return err
+	}
+	p.later = newLater(p.store, p.log, p.doLater)
+	for name, do := range map[string]func(context.Context, engine.Commit) error{
+		rows: p.engine.Project, commands: p.engine.RelayCommands, effects: p.engine.RelayEffects,
+	} {
+		c, err := newConsumer(ctx, name, p.store, p.later, p.log, do)
+		if err != nil {
+			return err
+		}
+		p.consumers = append(p.consumers, c)
+	}
+	return p.openBuckets()
+}
+
+// listedByOwner are the read models whose owners may list their own rows.
+func listedByOwner(plugins []es.Plugin) map[string]bool {
+	owned := map[string]bool{}
+	for _, p := range plugins {
+		for _, m := range p.ReadModels {
+			owned[p.Name+"."+m.Name()] = m.Definition().Access.Owner
+		}
+	}
+	return owned
+}
+
+func (p *Platform) start(ctx context.Context) {
+	ctx, p.cancel = context.WithCancel(ctx)
+	following := context.WithValue(ctx, consuming{}, true)
+	for _, c := range p.consumers {
+		p.working.Go(func() { c.run(following, p.stop) })
+	}
+	p.working.Go(func() { p.later.run(following, p.stop) })
+	p.every(following, time.Second/4, p.saveMarks)
+	p.every(following, 10*time.Second, p.redrive)
+	for _, x := range p.Plugins {
+		p.every(ctx, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.beat(ctx, x.Name, time.Now()) })
+	}
+	for _, b := range p.buckets {
+		p.working.Go(func() { b.run(ctx, p.stop) })
+	}
+}
+
+// every does something now and then, until the platform stops.
+func (p *Platform) every(ctx context.Context, interval time.Duration, do func(context.Context) error) {
+	if interval <= 0 {
+		return
+	}
+	p.working.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				p.log.WarnContext(ctx, "work in the background failed; it is tried again", "error", err)
+			}
+			select {
+			case <-tick.C:
+			case <-p.stop:
+				return
+			}
+		}
+	})
+}
+
+func (p *Platform) saveMarks(ctx context.Context) error {
+	var errs []error
+	for _, c := range p.consumers {
+		errs = append(errs, c.save(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// redrive tries what is parked again, where its time has come.
+func (p *Platform) redrive(ctx context.Context) error {
+	for cursor := ""; ; {
+		progress, err := p.engine.RedriveDue(ctx, cursor)
+		if cursor = progress.Next; err != nil || cursor == "" {
+			return err
+		}
+	}
+}
+
+// Engine is what commands and queries go to.
+func (p *Platform) Engine() *engine.Engine { return p.engine }
+
+// CaughtUp waits until every consumer has seen every commit. What is put off or
+// parked does not count, nor does a file that is being imported.
+func (p *Platform) CaughtUp(ctx context.Context) error {
+	for _, c := range p.consumers {
+		release := context.AfterFunc(ctx, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.changed.Broadcast()
+		})
+		defer release()
+	}
+	for {
+		head := p.store.feed.last()
+		for _, c := range p.consumers {
+			if err := c.reach(ctx, head); err != nil {
+				return err
+			}
+		}
+		if p.store.feed.last() == head {
+			return nil // they have all seen it, and none has added to it meanwhile
+		}
+	}
+}
+
+// Close takes no new work, lets work in hand come to its end until the context
+// does, and unlocks the folder. Nothing is lost by a context that ends early, or
+// has ended: the next start goes on.
+func (p *Platform) Close(ctx context.Context) error {
+	close(p.stop)
+	for _, c := range p.consumers {
+		c.stop()
+	}
+	stopped := make(chan struct{})
+	go func() {
+		p.working.Wait()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		p.log.WarnContext(ctx, "work in hand is broken off, and goes on with the next start")
+		p.cancel()
+		<-stopped
+	}
+	p.cancel()
+	return errors.Join(p.saveMarks(context.WithoutCancel(ctx)), p.release())
+}
+
+// release closes the store and unlocks the folder.
+func (p *Platform) release() error {
+	var err error
+	if p.store != nil {
+		err = p.store.close()
+	}
+	return errors.Join(err, p.lock.release())
+}

@@ -1,0 +1,192 @@
+package local
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"strings"
+
+	"onlineshop/es/engine"
+)
+
+// Row implements [engine.Rows].
+func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
+	row := engine.Row{Model: model, ID: id}
+	err := s.query(ctx, "SELECT id, rev, view, owner, at, indexed FROM rows WHERE model = ? AND id = ?", []any{model, id},
+		func(scan func(...any) error) (bool, error) { return false, scanRow(scan, &row) })
+	row.Parked = s.parked.hasRow("readmodel:"+model, id)
+	return row, err
+}
+
+func scanRow(scan func(...any) error, row *engine.Row) error {
+	var at, indexed []byte
+	var view sql.RawBytes
+	if err := scan(&row.ID, &row.Rev, &view, &row.Owner, &at, &indexed); err != nil {
+		return err
+	}
+	if view != nil {
+		row.View = json.RawMessage(append([]byte{}, view...))
+	}
+	if err := json.Unmarshal(at, &row.At); err != nil {
+		return fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
+	}
+	if indexed != nil {
+		if err := json.Unmarshal(indexed, &row.Indexed); err != nil {
+			return fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
+		}
+		delete(row.Indexed, ownerField)
+	}
+	return nil
+}
+
+// ownerField stands for the owner among a row's indexed fields.
+const ownerField = ""
+
+// Put implements [engine.Rows].
+func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) {
+	at, err := json.Marshal(row.At)
+	if err != nil {
+		return false, fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
+	}
+	var view any // NULL: absent
+	var fields map[string]string
+	if row.View != nil {
+		view = text(row.View)
+		if fields = maps.Clone(row.Indexed); s.owned[row.Model] && row.Owner != "" {
+			if fields == nil {
+				fields = map[string]string{}
+			}
+			fields[ownerField] = row.Owner
+		}
+	}
+	var indexed any // NULL: nothing
+	if len(fields) > 0 {
+		b, err := json.Marshal(fields)
+		if err != nil {
+			return false, fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
+		}
+		indexed = text(b)
+	}
+	err = s.writer.write(ctx, func(t *tx) error {
+		var rev int64
+		var old []byte
+		if row.Rev > 1 {
+			if _, err := t.get("SELECT rev, indexed FROM rows WHERE model = ? AND id = ?", []any{row.Model, row.ID}, []any{&rev, &old}); err != nil {
+				return err
+			}
+		}
+		if lost = rev != row.Rev-1; lost {
+			return nil
+		}
+		n, err := t.exec(`INSERT INTO rows (model, id, rev, view, owner, at, indexed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+			ON CONFLICT DO UPDATE SET rev = ?3, view = ?4, owner = ?5, at = ?6, indexed = ?7 WHERE rev = ?3 - 1`,
+			row.Model, row.ID, row.Rev, view, row.Owner, text(at), indexed)
+		if lost = n == 0; err != nil || lost {
+			return err
+		}
+		return index(t, row, old, fields)
+	}, nil)
+	return lost, err
+}
+
+// index makes the row's entries in its model's indexes what fields say; old are
+// those that it had.
+func index(t *tx, row engine.Row, old []byte, fields map[string]string) error {
+	var had map[string]string
+	if old != nil {
+		if err := json.Unmarshal(old, &had); err != nil {
+			return fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
+		}
+	}
+	for field, value := range had {
+		if now, ok := fields[field]; ok && now == value {
+			continue
+		}
+		if _, err := t.exec("DELETE FROM rows_by_field WHERE model = ? AND field = ? AND value = ? AND id = ?", row.Model, field, value, row.ID); err != nil {
+			return err
+		}
+	}
+	for field, value := range fields {
+		if was, ok := had[field]; ok && was == value {
+			continue
+		}
+		if _, err := t.exec("INSERT INTO rows_by_field (model, field, value, id) VALUES (?, ?, ?, ?)", row.Model, field, value, row.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanned is how many rows a page looks at, of which those without a view and
+// those of other owners are left out.
+const scanned = 1000
+
+// List implements [engine.Rows].
+func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
+	field, value := q.Field, q.Value
+	if field == "" && q.Owner != "" && s.owned[q.Model] {
+		field, value = ownerField, q.Owner
+	}
+	byField := q.Field != "" || value != ""
+	from, err := after(q)
+	if err != nil {
+		return nil, "", err
+	}
+	columns := "SELECT r.id, r.rev, r.view, r.owner, r.at, r.indexed "
+	query, args := columns+"FROM rows r WHERE r.model = ? AND r.id > ? ORDER BY r.id LIMIT ?", []any{q.Model, from, scanned + 1}
+	if byField {
+		query = columns + `FROM rows_by_field f JOIN rows r ON r.model = f.model AND r.id = f.id
+			WHERE f.model = ? AND f.field = ? AND f.value = ? AND f.id > ? ORDER BY f.id LIMIT ?`
+		args = []any{q.Model, field, value, from, scanned + 1}
+	}
+	seen, size := 0, 0
+	last := from
+	err = s.query(ctx, query, args, func(scan func(...any) error) (bool, error) {
+		if seen == scanned || len(rows) == q.Limit || size >= pageBytes {
+			next = cursor(q, last)
+			return false, nil
+		}
+		row := engine.Row{Model: q.Model}
+		if err := scanRow(scan, &row); err != nil {
+			return false, err
+		}
+		seen, last = seen+1, row.ID
+		if row.View != nil && (q.Owner == "" || row.Owner == q.Owner) {
+			rows = append(rows, row)
+			size += len(row.View)
+		}
+		return true, nil
+	})
+	for i := range rows {
+		rows[i].Parked = s.parked.hasRow("readmodel:"+q.Model, rows[i].ID)
+	}
+	return rows, next, err
+}
+
+// cursor names the last row of a page, for the next one of the same query.
+func cursor(q engine.Query, id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(queryHash(q) + id))
+}
+
+// after is the id that a query's cursor names, or [engine.ErrCursor].
+func after(q engine.Query) (id string, err error) {
+	if q.Cursor == "" {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	id, ok := strings.CutPrefix(string(b), queryHash(q))
+	if err != nil || !ok {
+		return "", engine.ErrCursor
+	}
+	return id, nil
+}
+
+func queryHash(q engine.Query) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q %q %q %q", q.Model, q.Field, q.Value, q.Owner)
+	return string(h.Sum(nil))
+}

@@ -1,0 +1,168 @@
+package local
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"onlineshop/es/engine"
+)
+
+// store keeps everything in one SQLite file: written by one goroutine, read over
+// a small pool of connections. It implements the engine's ports.
+type store struct {
+	*writer
+	write    *sql.DB
+	read     *sql.DB
+	prepared sync.Map // query → *sql.Stmt, on read
+	feed     *feed
+	parked   *parkedKeys
+	owned    map[string]bool // read models that are listed by owner
+}
+
+//go:embed schema.sql
+var schema string
+
+// schemaVersion counts changes of schema.sql.
+const schemaVersion = 1
+
+// openStore opens the database in the file, made where there is none.
+func openStore(ctx context.Context, file string, owned map[string]bool) (*store, error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	write, err := openDB(file, 1, "journal_mode(wal)", "synchronous(full)", "cache_size(-65536)")
+	if err != nil {
+		return nil, err
+	}
+	s := &store{write: write, owned: owned, feed: newFeed()}
+	if err := s.open(ctx, file); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.close())
+	}
+	return s, nil
+}
+
+func (s *store) open(ctx context.Context, file string) (err error) {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	var version int
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch {
+	case version > schemaVersion:
+		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d): use that one", version, schemaVersion)
+	case version == 0:
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; COMMIT", schema, schemaVersion)); err != nil {
+			return err
+		}
+		if err := syncDir(filepath.Dir(file)); err != nil {
+			return err
+		}
+	}
+	if s.read, err = openDB(file, readers, "query_only(true)", "mmap_size(1073741824)", "cache_size(-8192)"); err != nil {
+		return err
+	}
+	if err := s.read.QueryRowContext(ctx, "SELECT coalesce(max(position), 0) FROM commits").Scan(&s.feed.head); err != nil {
+		return err
+	}
+	if s.parked, err = s.loadParked(ctx); err != nil {
+		return err
+	}
+	s.writer = startWriter(conn)
+	return nil
+}
+
+// readers is how many connections read at a time.
+const readers = 4
+
+func openDB(file string, connections int, pragmas ...string) (*sql.DB, error) {
+	u := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": append(pragmas, "busy_timeout(5000)")}.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+// close writes what is waiting, and leaves one file without a log of its own.
+func (s *store) close() error {
+	var errs []error
+	if s.writer != nil {
+		s.writer.close()
+		_, err := s.tx.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+		errs = append(errs, err, s.tx.conn.Close())
+	}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	return errors.Join(append(errs, s.write.Close())...)
+}
+
+// query runs a prepared query for each of its rows. A false from each ends it.
+func (s *store) query(ctx context.Context, query string, args []any, each func(scan func(...any) error) (more bool, err error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	st, err := s.prepare(query)
+	if err != nil {
+		return unavailable(err)
+	}
+	// Not ctx: the driver watches one that can end with a goroutine per query,
+	// which costs more than these queries do.
+	rows, err := st.QueryContext(context.WithoutCancel(ctx), args...)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if more, err := each(rows.Scan); err != nil || !more {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// get reads at most one row.
+func (s *store) get(ctx context.Context, query string, args, dest []any) (found bool, err error) {
+	err = s.query(ctx, query, args, func(scan func(...any) error) (bool, error) {
+		found = true
+		return false, scan(dest...)
+	})
+	return found, err
+}
+
+func (s *store) prepare(query string) (*sql.Stmt, error) {
+	if st, ok := s.prepared.Load(query); ok {
+		return st.(*sql.Stmt), nil
+	}
+	st, err := s.read.Prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	if other, loaded := s.prepared.LoadOrStore(query, st); loaded {
+		return other.(*sql.Stmt), st.Close()
+	}
+	return st, nil
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w", engine.ErrUnavailable, err) }

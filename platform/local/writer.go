@@ -1,0 +1,231 @@
+package local
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+
+	"onlineshop/es/engine"
+)
+
+// writer is the one goroutine that writes to the database. It takes whatever is
+// waiting, executes it in one transaction with one fsync, and acknowledges each:
+// the more is asked of it at a time, the less each costs.
+type writer struct {
+	tx     *tx
+	wake   chan struct{}
+	ended  chan struct{}
+	mu     sync.Mutex
+	queues [2][]*op // by priority
+	closed bool
+}
+
+// op is one thing to write.
+type op struct {
+	// do runs in the transaction, again where the first one failed as a whole.
+	do func(*tx) error
+	// committed runs when it is durable, in the order of commits; may be nil.
+	committed func()
+	err       error
+	done      chan struct{}
+}
+
+// Priorities: what somebody waits for comes before what follows from it.
+const (
+	urgent = iota
+	following
+)
+
+// maxBatch is how many operations one transaction holds, and fairShare how many
+// of them each priority may have while the other waits too.
+const (
+	maxBatch  = 512
+	fairShare = maxBatch / 4
+)
+
+// consuming marks the contexts of consumers, whose writes let urgent ones pass.
+type consuming struct{}
+
+func priority(ctx context.Context) int {
+	if ctx.Value(consuming{}) != nil {
+		return following
+	}
+	return urgent
+}
+
+func startWriter(conn *sql.Conn) *writer {
+	w := &writer{tx: &tx{conn, map[string]*sql.Stmt{}}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// write waits until the operation is durable. An error of do other than those
+// of the store is a verdict, and leaves the transaction's other operations alone.
+func (w *writer) write(ctx context.Context, do func(*tx) error, committed func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o := &op{do: do, committed: committed, done: make(chan struct{})}
+	if err := w.submit(priority(ctx), o); err != nil {
+		return err
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *writer) submit(priority int, o *op) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return fmt.Errorf("write: the shop is shutting down: %w", engine.ErrUnavailable)
+	}
+	w.queues[priority] = append(w.queues[priority], o)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// close lets what is waiting be written, and stops.
+func (w *writer) close() {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.wake)
+	}
+	w.mu.Unlock()
+	<-w.ended
+}
+
+func (w *writer) run() {
+	defer close(w.ended)
+	for range w.wake {
+		for batch := w.take(); len(batch) > 0; batch = w.take() {
+			if err := w.transact(batch); err != nil {
+				w.eachAlone(batch, err)
+			}
+			for _, o := range batch {
+				close(o.done)
+			}
+		}
+	}
+	for batch := w.take(); len(batch) > 0; batch = w.take() {
+		if err := w.transact(batch); err != nil {
+			w.eachAlone(batch, err)
+		}
+		for _, o := range batch {
+			close(o.done)
+		}
+	}
+}
+
+// take is the next batch: urgent operations first, and a share for the others.
+func (w *writer) take() []*op {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u, f := len(w.queues[urgent]), len(w.queues[following])
+	u = min(u, maxBatch-min(f, fairShare))
+	f = min(f, maxBatch-u)
+	batch := make([]*op, 0, u+f)
+	for p, n := range [2]int{u, f} {
+		batch = append(batch, w.queues[p][:n]...)
+		if w.queues[p] = w.queues[p][n:]; len(w.queues[p]) == 0 {
+			w.queues[p] = nil
+		}
+	}
+	return batch
+}
+
+// transact executes a batch in one transaction. An error says that none of it
+// happened.
+func (w *writer) transact(batch []*op) error {
+	if _, err := w.tx.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for _, o := range batch {
+		if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
+			_, _ = w.tx.exec("ROLLBACK")
+			return o.err
+		}
+	}
+	if _, err := w.tx.exec("COMMIT"); err != nil {
+		_, _ = w.tx.exec("ROLLBACK") // a failed commit may leave the transaction open
+		return err
+	}
+	for _, o := range batch {
+		if o.err == nil && o.committed != nil {
+			o.committed()
+		}
+	}
+	return nil
+}
+
+// eachAlone executes the operations of a batch that failed one by one, so that
+// one that the store refuses does not take others with it.
+func (w *writer) eachAlone(batch []*op, failure error) {
+	for _, o := range batch {
+		if len(batch) > 1 {
+			failure = w.transact([]*op{o})
+		}
+		if failure != nil {
+			o.err = fmt.Errorf("%w: %w", engine.ErrUnavailable, failure)
+		}
+	}
+}
+
+// errStore marks an error of SQLite's: the disk is full, or cannot be written.
+var errStore = errors.New("the database failed")
+
+// tx is the transaction being written.
+type tx struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+}
+
+// exec executes a statement, prepared the first time, and returns how many rows
+// it changed. Contexts play no part: what was begun is brought to its end.
+func (t *tx) exec(query string, args ...any) (changed int64, err error) {
+	s, err := t.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.Exec(args...)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errStore, err)
+	}
+	return r.RowsAffected()
+}
+
+// get reads one row into dest; false where there is none.
+func (t *tx) get(query string, args, dest []any) (bool, error) {
+	s, err := t.prepare(query)
+	if err != nil {
+		return false, err
+	}
+	switch err := s.QueryRow(args...).Scan(dest...); {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("%w: %w", errStore, err)
+	}
+	return true, nil
+}
+
+func (t *tx) prepare(query string) (*sql.Stmt, error) {
+	if s := t.statements[query]; s != nil {
+		return s, nil
+	}
+	s, err := t.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errStore, err)
+	}
+	t.statements[query] = s
+	return s, nil
+}
