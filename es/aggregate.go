@@ -226,7 +226,10 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 			}
 			return r.Encode(m)
 		},
-		EncodeEvent: func(e any) (string, int, []byte, error) { return r.Wire(e.(E)) },
+		EncodeEvent: func(e any) (string, int, []byte, error) {
+			m, _ := e.(E) // nil where it is none, which Wire answers with an error
+			return r.Wire(m)
+		},
 		DecodeEvent: func(typ string, version int, data []byte) (any, error) {
 			return decodeEvent(r.Name, r.Events, r.Upcast, typ, version, data)
 		},

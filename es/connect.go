@@ -74,8 +74,11 @@ func (p Point[E]) Definition() PointDefinition {
 	r := p.rules
 	return PointDefinition{
 		Name: r.Name, Events: eventDefinitions(r.Events),
-		Key:    func(e any) string { return r.Key(e.(E)) },
-		Encode: func(e any) (string, int, []byte, error) { return r.Wire(e.(E)) },
+		Key: func(e any) string { return r.Key(e.(E)) },
+		Encode: func(e any) (string, int, []byte, error) {
+			m, _ := e.(E) // nil where it is none, which Wire answers with an error
+			return r.Wire(m)
+		},
 		Decode: func(typ string, version int, data []byte) (any, error) {
 			return decodeEvent(r.Name, r.Events, r.Upcast, typ, version, data)
 		},

@@ -53,8 +53,16 @@ func (w *writer) f(format string, args ...any) { fmt.Fprintf(&w.body, format+"\n
 
 // symbol is how the file names something of a package.
 func (w *writer) symbol(importPath, packageName, name string) string {
+	if q := w.qualifier(importPath, packageName); q != "" {
+		return q + "." + name
+	}
+	return name
+}
+
+// qualifier is the name that the file imports a package by; "" for its own.
+func (w *writer) qualifier(importPath, packageName string) string {
 	if importPath == w.pkg.path {
-		return name
+		return ""
 	}
 	local, ok := w.imports[importPath]
 	if !ok {
@@ -65,7 +73,7 @@ func (w *writer) symbol(importPath, packageName, name string) string {
 		}
 		w.imports[importPath] = local
 	}
-	return local + "." + name
+	return local
 }
 
 func (w *writer) es(name string) string { return w.symbol(framework, "es", name) }
@@ -361,15 +369,14 @@ func (w *writer) literal(goType string, o *object) string {
 	var b strings.Builder
 	b.WriteString(goType + "{\n")
 	for _, f := range o.fields {
-		method := "Field"
-		if f.optional {
-			method = "Optional"
-		}
-		value := ""
-		if f.embedded {
+		var value string
+		switch {
+		case f.embedded:
 			value = w.literal(w.goType(f.typ), f.typ.object)
-		} else {
-			value = w.read(f.typ, fmt.Sprintf("f.%s(%q)", method, f.wire))
+		case f.optional:
+			value = w.read(f.typ, fmt.Sprintf("f.Optional(%q)", f.wire))
+		default:
+			value = w.read(f.typ, fmt.Sprintf("f.Field(%q)", f.wire))
 		}
 		fmt.Fprintf(&b, "%s: %s,\n", f.name, value)
 	}

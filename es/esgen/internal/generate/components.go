@@ -281,6 +281,6 @@ func (p *plugin) checkVisible(f *file, d *ast.FuncDecl, t ast.Expr) {
 		if !ast.IsExported(name) && from != p.pkg.path {
 			p.mistake(t.Pos(), "%s asks for a %s, which the plugin's Deps can't name: export it", d.Name.Name, name)
 		}
-		return from + "\x00" + name
+		return from
 	})
 }

@@ -76,9 +76,7 @@ func (p *plugin) dependencies(w *writer) []*dependency {
 			}
 			known := byName[x.field]
 			if known == nil {
-				known = &dependency{parameter: x, goType: x.file.spell(x.typ, func(from, name string) string {
-					return strings.Replace(w.symbol(from, p.packageName(from), name), ".", "\x00", 1)
-				})}
+				known = &dependency{parameter: x, goType: x.file.spell(x.typ, func(from, _ string) string { return w.qualifier(from, p.packageName(from)) })}
 				byName[x.field] = known
 			} else if other := known.file.qualified(known.typ); other != typ {
 				p.mistake(x.at, "the plugin's Deps can't have %s twice: here as %s, in %s as %s: rename one", x.field, typ, p.where(known.at), other)

@@ -58,7 +58,7 @@ func TestGeneratingTwiceIsTheSame(t *testing.T) {
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(name, "_gen.go") {
 			text, err := os.ReadFile(name)
 			files[filepath.Base(name)] = string(text)
@@ -96,6 +96,32 @@ func TestFilesAreWrittenOnlyWhenTheyChange(t *testing.T) {
 	}
 	if info, err := os.Stat(written); err != nil || !info.ModTime().Equal(long) {
 		t.Error("a file without changes was written", err)
+	}
+}
+
+func TestComponentsAreFoundUnderWhateverNameESIsImported(t *testing.T) {
+	text := strings.ReplaceAll(plugin[bottles], "es.", "framework.")
+	text = strings.Replace(text, `import "onlineshop/es"`, `import framework "onlineshop/es"`, 1)
+	dir := given(t, map[string]string{bottles: text})
+	if err := generate.Plugin(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := snapshot(t, dir)["plugin_gen.go"]; !strings.Contains(got, "[]es.AnyReadModel{bottle.Bottles}") {
+		t.Errorf("the read model is missing in\n%s", got)
+	}
+}
+
+func TestPackagesOfOneNameAreImportedUnderTwo(t *testing.T) {
+	second := strings.Replace(plugin[bottle], "type (", "//es:aggregate Magnum\ntype (", 1)
+	dir := given(t, map[string]string{"cellar/internal/magnum/bottle/bottle.go": second})
+	if err := generate.Plugin(dir); err != nil {
+		t.Fatal(err)
+	}
+	got := snapshot(t, dir)["plugin_gen.go"]
+	for _, want := range []string{`bottle2 "shop/cellar/internal/magnum/bottle"`, "[]es.AnyAggregate{bottle.Aggregate, bottle2.Aggregate}"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is missing in\n%s", want, got)
+		}
 	}
 }
 
@@ -175,7 +201,7 @@ func TestGeneratedCodeStopsCompilingWhenAStructChanges(t *testing.T) {
 		{"fields change places", "	Contact    string //es:optional //es:email\n	UIBundleID string // \"as in the manifest\", with a `backquote`\n",
 			"	UIBundleID string\n	Contact    string //es:optional //es:email\n", "cannot convert in"},
 		{"an embedded struct grows", "	Year      uint16 //es:optional\n", "	Year      uint16 //es:optional\n	City string\n", "cannot convert x.Imprint"},
-		{"an event gets its own shape", "	Moved   Move\n", "	Moved struct{ Shelf shelves.Shelf; By string }\n", "cannot convert e"},
+		{"an event gets its own shape", "	Moved Move\n", "	Moved struct{ Shelf shelves.Shelf; By string }\n", "cannot convert e"},
 		{"a payload-free event gets one", "	Retired struct{}\n", "	Retired struct{ Why string }\n", "cannot convert"},
 	} {
 		t.Run(c.change, func(t *testing.T) {

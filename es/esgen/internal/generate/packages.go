@@ -121,7 +121,7 @@ func (w *writer) writeEvents(events []*member) {
 	w.f("Events: []%s[Event]{", w.es("EventType"))
 	for _, e := range events {
 		doc, _ := split(e.decl.doc)
-		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) Event { return %s }},", e.decl.name(), max(1, e.version),
+		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) Event { return %s }},", e.decl.name(), e.current(),
 			goString(e.object.schema(doc, false)), w.es("Value"), w.readStruct(e.decl, e.object, "v"))
 	}
 	w.f("},")
@@ -130,7 +130,7 @@ func (w *writer) writeEvents(events []*member) {
 func (w *writer) writeEncodeEvent(events []*member, full string) {
 	w.f("func encodeEvent(e Event) (typ string, version int, data []byte, err error) {\nswitch e := e.(type) {")
 	for _, e := range events {
-		w.f("case %s:\nreturn %q, %d, %s, nil", e.decl.name(), e.decl.name(), max(1, e.version), w.writeStruct(e.decl, e.object, "nil", "e"))
+		w.f("case %s:\nreturn %q, %d, %s, nil", e.decl.name(), e.decl.name(), e.current(), w.writeStruct(e.decl, e.object, "nil", "e"))
 	}
 	w.f("}\nreturn \"\", 0, nil, %s(\"%%T is no event of %s\", e)\n}\n", w.std("fmt.Errorf"), full)
 }

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -167,7 +168,7 @@ func (m *module) parse(p *pkg, full, shown string) {
 		return
 	}
 	syntax, err := parser.ParseFile(m.fset, shown, text, parser.ParseComments|parser.SkipObjectResolution)
-	if list, ok := err.(scanner.ErrorList); ok {
+	if list := (scanner.ErrorList)(nil); errors.As(err, &list) {
 		for _, e := range list {
 			m.mistakes = append(m.mistakes, mistake{e.Pos, e.Msg})
 		}
@@ -250,8 +251,8 @@ func (m *module) declare(f *file, d ast.Decl) {
 }
 
 // has reports whether a type of the package has a method.
-func (p *pkg) has(typeName, methodName string) bool {
-	return slices.ContainsFunc(p.methods, func(x *method) bool { return x.on == typeName && x.decl.Name.Name == methodName })
+func (q *pkg) has(typeName, methodName string) bool {
+	return slices.ContainsFunc(q.methods, func(x *method) bool { return x.on == typeName && x.decl.Name.Name == methodName })
 }
 
 // lookup finds the declaration that an expression names, where it is in this
@@ -292,40 +293,42 @@ func (f *file) es(e ast.Expr) string {
 	return ""
 }
 
-// spell writes a type expression of the file with every name from a package
-// (path and name) as symbol has it.
-func (f *file) spell(e ast.Expr, symbol func(importPath, name string) string) string {
-	parsed, err := parser.ParseExpr(types.ExprString(e))
+// spell writes a type expression of the file with the qualifiers that the
+// callback has for the packages of the names in it; "" for none.
+func (f *file) spell(e ast.Expr, qualifier func(importPath, name string) string) string {
+	parsed, err := parser.ParseExpr(types.ExprString(e)) // a copy to change
 	if err != nil {
 		return types.ExprString(e)
 	}
 	var walk func(ast.Node) bool
 	walk = func(n ast.Node) bool {
 		switch n := n.(type) {
-		case *ast.Field:
+		case *ast.Field: // its names are no types
 			ast.Inspect(n.Type, walk)
 			return false
 		case *ast.SelectorExpr:
 			if id, ok := n.X.(*ast.Ident); ok && f.imports[id.Name] != "" {
-				id.Name, n.Sel.Name, _ = strings.Cut(symbol(f.imports[id.Name], n.Sel.Name), "\x00")
+				id.Name = qualifier(f.imports[id.Name], n.Sel.Name)
 			}
 			return false
 		case *ast.Ident:
-			if _, ok := f.pkg.types[n.Name]; ok {
-				n.Name = strings.Replace(symbol(f.pkg.path, n.Name), "\x00", ".", 1)
+			if _, ok := f.pkg.types[n.Name]; !ok {
+				return true
+			}
+			if q := qualifier(f.pkg.path, n.Name); q != "" {
+				n.Name = q + "." + n.Name
 			}
 		}
 		return true
 	}
-	holder := &ast.ParenExpr{X: parsed} // so that a bare selector is walked like any other
-	ast.Inspect(holder, walk)
-	return types.ExprString(holder.X)
+	ast.Inspect(parsed, walk)
+	return types.ExprString(parsed)
 }
 
 // qualified is a type expression with import paths for package names; equal
 // for equal types.
 func (f *file) qualified(e ast.Expr) string {
-	return f.spell(e, func(from, name string) string { return from + "\x00" + name })
+	return f.spell(e, func(from, _ string) string { return from })
 }
 
 // signature is a function type's parameters and results, as in
@@ -336,11 +339,11 @@ func (f *file) signature(t *ast.FuncType) string {
 			return nil
 		}
 		for _, x := range fields.List {
-			s := f.spell(x.Type, func(from, name string) string {
+			s := f.spell(x.Type, func(from, _ string) string {
 				if from == f.pkg.path {
-					return name
+					return ""
 				}
-				return from + "\x00" + name
+				return from
 			})
 			for range max(1, len(x.Names)) {
 				out = append(out, s)

@@ -33,9 +33,12 @@ type point struct {
 type member struct {
 	decl    *typeDecl
 	object  *object
-	version int
+	version int // as marked; 0: not
 	allow   bool
 }
+
+// current is the version of an event's present shape.
+func (m *member) current() int { return max(1, m.version) }
 
 // union is an interface that the package declares, with the method that seals it.
 func (q *pkg) union(name, method string) (d *typeDecl, seal *ast.FuncType) {
@@ -65,6 +68,7 @@ var seals = map[string]string{
 	"allow":  "() " + framework + ".Access",
 }
 
+// checkSignature notes a method that is not as its seal wants it.
 func (p *plugin) checkSignature(f *file, name string, t *ast.FuncType, of string) bool {
 	if f.signature(t) == seals[name] {
 		return true
@@ -74,6 +78,7 @@ func (p *plugin) checkSignature(f *file, name string, t *ast.FuncType, of string
 	return false
 }
 
+// readUnions finds out whether a package is an aggregate or a contract.
 func (p *plugin) readUnions(q *pkg) {
 	command, decide := q.union("Command", "decide")
 	event, evolve := q.union("Event", "evolve")
@@ -103,11 +108,7 @@ func (p *plugin) readUnions(q *pkg) {
 
 func (p *plugin) readAggregate(q *pkg, command, event *typeDecl) {
 	a := &aggregate{pkg: q, at: command.spec.Pos(), name: capitalized(q.name)}
-	groups := []*ast.CommentGroup{command.in.Doc, command.doc, command.spec.Comment, event.doc, event.spec.Comment}
-	if event.in != command.in {
-		groups = append(groups, event.in.Doc)
-	}
-	_, markers := split(slices.Compact(groups)...)
+	_, markers := split(command.in.Doc, command.doc, command.spec.Comment, event.in.Doc, event.doc, event.spec.Comment)
 	for _, x := range markers {
 		switch x.name {
 		case "aggregate":
@@ -202,7 +203,7 @@ func (p *plugin) optional(q *pkg, a *aggregate, name string) (n int) {
 		}
 		i := slices.IndexFunc(a.commands, func(c *member) bool { return c.decl.name() == x.on })
 		switch {
-		case i < 0 && x.on == "State": // helper of the rules
+		case i < 0 && x.file.signature(x.decl.Type) != seals[name]: // something else of that name
 		case i < 0:
 			p.mistake(x.decl.Name.Pos(), "%s has the method %s, which says something about commands, but it has no rule: give it decide%s", x.on, name, seals["decide"])
 		case x.pointer:
@@ -265,63 +266,67 @@ func (p *plugin) checkState(a *aggregate) {
 	}
 }
 
-// upcasters reads the package's variable of that name, and holds it against
-// the events' versions.
+// stored is an event as the log has it.
+type stored struct {
+	typ     string
+	version int
+}
+
+// upcasters reads the package's variable of that name, holds it against the
+// events' versions, and reports whether there are any.
 func (p *plugin) upcasters(q *pkg, events []*member) bool {
-	type shape struct {
-		typ     string
-		version int
-	}
-	known := map[shape]token.Pos{}
-	if s := q.vars["upcasters"]; s != nil {
-		lit, ok := (ast.Expr)(nil), false
-		if len(s.Values) == 1 {
-			lit = s.Values[0]
-		}
-		composite, ok := lit.(*ast.CompositeLit)
+	known := map[stored]token.Pos{}
+	for _, e := range p.listed(q.vars["upcasters"]) {
+		old, ok := upcast(e)
 		if !ok {
-			p.mistake(s.Pos(), "upcasters must be a literal, as in var upcasters = es.Upcasters[Event]{es.Upcast(…)}")
-			return true
+			p.mistake(e.Pos(), `upcasters are written as es.Upcast("Added", 1, func(old addedV1) Event { … }), with type and version as literals`)
+			continue
 		}
-		for _, e := range composite.Elts {
-			typ, v, ok := upcast(e)
-			if !ok {
-				p.mistake(e.Pos(), `upcasters are written as es.Upcast("Added", 1, func(old addedV1) Event { … }), with type and version as literals`)
-				continue
-			}
-			x := shape{typ, v}
-			if first, ok := known[x]; ok {
-				p.mistake(e.Pos(), "version %d of event %s is read twice: here and in %s", v, typ, p.where(first))
-			}
-			known[x] = e.Pos()
-			for _, m := range events {
-				if now := max(1, m.version); m.decl.name() == typ && now <= v {
-					p.mistake(e.Pos(), "the upcaster for version %d of event %s is never used: the event itself is in version %d; mark it //es:version %d", v, typ, now, v+1)
-				}
+		if first, ok := known[old]; ok {
+			p.mistake(e.Pos(), "version %d of event %s is read twice: here and in %s", old.version, old.typ, p.where(first))
+		}
+		known[old] = e.Pos()
+		for _, m := range events {
+			if now := m.current(); m.decl.name() == old.typ && now <= old.version {
+				p.mistake(e.Pos(), "the upcaster for version %d of event %s is never used: the event itself is in version %d; mark it //es:version %d", old.version, old.typ, now, old.version+1)
 			}
 		}
 	}
 	for _, m := range events {
-		for v := 1; v < m.version; v++ {
-			if _, ok := known[shape{m.decl.name(), v}]; !ok {
-				p.mistake(m.decl.spec.Pos(), "event %s is in version %d, but nothing reads its version %d: add es.Upcast(%q, %d, …) to upcasters", m.decl.name(), m.version, v, m.decl.name(), v)
+		for v := 1; v < m.current(); v++ {
+			if name := m.decl.name(); known[stored{name, v}] == token.NoPos {
+				p.mistake(m.decl.spec.Pos(), "event %s is in version %d, but nothing reads its version %d: add es.Upcast(%q, %d, …) to upcasters", name, m.version, v, name, v)
 			}
 		}
 	}
 	return len(known) > 0
 }
 
-func upcast(e ast.Expr) (typ string, version int, ok bool) {
+// listed are the elements of a variable's literal.
+func (p *plugin) listed(s *ast.ValueSpec) []ast.Expr {
+	if s == nil {
+		return nil
+	}
+	if len(s.Values) == 1 {
+		if lit, ok := s.Values[0].(*ast.CompositeLit); ok {
+			return lit.Elts
+		}
+	}
+	p.mistake(s.Pos(), "%s must be a literal, as in var upcasters = es.Upcasters[Event]{es.Upcast(…)}", s.Names[0].Name)
+	return nil
+}
+
+func upcast(e ast.Expr) (old stored, ok bool) {
 	call, ok := e.(*ast.CallExpr)
 	if !ok || len(call.Args) != 3 {
-		return "", 0, false
+		return old, false
 	}
 	name, ok1 := call.Args[0].(*ast.BasicLit)
 	number, ok2 := call.Args[1].(*ast.BasicLit)
 	if !ok1 || !ok2 {
-		return "", 0, false
+		return old, false
 	}
 	typ, err1 := strconv.Unquote(name.Value)
 	version, err2 := strconv.Atoi(number.Value)
-	return typ, version, err1 == nil && err2 == nil
+	return stored{typ, version}, err1 == nil && err2 == nil
 }

@@ -46,23 +46,36 @@ type Details struct {
 type (
 	// Register puts a book on its shelf.
 	Register Details
-	Move     struct{ Shelf shelves.Shelf }
-	Retire   struct{}
+
+	// Move puts it elsewhere.
+	Move struct{ Shelf shelves.Shelf }
+
+	// Retire takes it away.
+	Retire struct{}
 )
 
 type (
+	// Registered says that a book can be read.
 	Registered Details
+
+	// Moved says where it stands now. It once named the row alone.
+	//
 	//es:version 2
-	Moved   Move
+	Moved Move
+
+	// Retired says that it is gone.
 	Retired struct{}
 )
 
+// A Command is decided.
+//
 //es:aggregate PrintedBook
+type Command interface{ decide(State) ([]Event, error) }
+
+// An Event is folded.
+//
 //es:inplace
-type (
-	Command interface{ decide(State) ([]Event, error) }
-	Event   interface{ evolve(State) State }
-)
+type Event interface{ evolve(State) State }
 
 // State is the zero value until the book is registered.
 type State struct {

@@ -10,17 +10,17 @@ import (
 	"time"
 
 	"onlineshop/es"
-	. "onlineshop/es/esgen/internal/library/internal/book"
+	"onlineshop/es/esgen/internal/library/internal/book"
 	"onlineshop/es/esgen/internal/library/shelves"
 )
 
-var full = Details{
+var full = book.Details{
 	Title:      "Dune \"1\" <&>",
-	Imprint:    Imprint{Publisher: "Chilton", Year: 1965},
+	Imprint:    book.Imprint{Publisher: "Chilton", Year: 1965},
 	Shelf:      shelves.Shelf{Room: shelves.ReadingRoom, Row: -128},
 	Spare:      shelves.Shelf{Room: shelves.Cellar, Row: 127},
-	Chapters:   []Chapter{{"Arrakis", 1 << 40}, {"Muad'Dib", -1}},
-	Tags:       Tags{"sand", "worm"},
+	Chapters:   []book.Chapter{{Title: "Arrakis", Pages: 1 << 40}, {Title: "Muad'Dib", Pages: -1}},
+	Tags:       book.Tags{"sand", "worm"},
 	Rooms:      []shelves.Room{shelves.Cellar},
 	Contact:    "frank@example.com",
 	UIBundleID: "ui",
@@ -42,16 +42,16 @@ const leastJSON = `{"title":"","publisher":"","shelf":{"room":"","row":0},"chapt
 	`"uiBundleId":"","weight":0,"lent":false,"boughtAt":"0001-01-01T00:00:00.000Z","grid":[]}`
 
 func TestEventsAreStoredAndReadBack(t *testing.T) {
-	d := Aggregate.Definition()
+	d := book.Aggregate.Definition()
 	for _, c := range []struct {
-		event   Event
+		event   book.Event
 		typ     string
 		version int
 		data    string
 	}{
-		{Registered(full), "Registered", 1, fullJSON},
-		{Moved{full.Shelf}, "Moved", 2, `{"shelf":{"room":"reading-room","row":-128}}`},
-		{Retired{}, "Retired", 1, `{}`},
+		{book.Registered(full), "Registered", 1, fullJSON},
+		{book.Moved{Shelf: full.Shelf}, "Moved", 2, `{"shelf":{"room":"reading-room","row":-128}}`},
+		{book.Retired{}, "Retired", 1, `{}`},
 	} {
 		typ, version, data, err := d.EncodeEvent(c.event)
 		if err != nil || typ != c.typ || version != c.version || string(data) != c.data {
@@ -65,22 +65,22 @@ func TestEventsAreStoredAndReadBack(t *testing.T) {
 }
 
 func TestFieldsWithoutAValueAreLeftOut(t *testing.T) {
-	_, _, data, err := Aggregate.Definition().EncodeEvent(Registered{})
+	_, _, data, err := book.Aggregate.Definition().EncodeEvent(book.Registered{})
 	if err != nil || string(data) != leastJSON {
 		t.Errorf("stored as %s (%v)\nwant %s", data, err, leastJSON)
 	}
 }
 
 func TestStoredEventsOfOtherVersionsAreRead(t *testing.T) {
-	d := Aggregate.Definition()
+	d := book.Aggregate.Definition()
 
 	newer, err := d.DecodeEvent("Moved", 2, []byte(`{"shelf":{"row":3,"lamp":true},"by":"cart"}`))
-	if want := (Moved{shelves.Shelf{Row: 3}}); err != nil || newer != want {
+	if want := (book.Moved{Shelf: shelves.Shelf{Row: 3}}); err != nil || newer != want {
 		t.Errorf("with unknown and absent fields: %#v (%v), want %#v", newer, err, want)
 	}
 
 	older, err := d.DecodeEvent("Moved", 1, []byte(`{"row":7}`))
-	if want := (Moved{shelves.Shelf{Room: shelves.Cellar, Row: 7}}); err != nil || older != want {
+	if want := (book.Moved{Shelf: shelves.Shelf{Room: shelves.Cellar, Row: 7}}); err != nil || older != want {
 		t.Errorf("through the upcaster: %#v (%v), want %#v", older, err, want)
 	}
 
@@ -89,30 +89,30 @@ func TestStoredEventsOfOtherVersionsAreRead(t *testing.T) {
 	}
 }
 
-// The seals let more than members through.
+// The seals let more than members through: nil, pointers, and what embeds one.
 func TestWhatIsNoMemberIsNotEncoded(t *testing.T) {
-	type disguised struct{ Registered }
-	d := Aggregate.Definition()
-	for _, e := range []Event{&Registered{}, disguised{}} {
+	type disguised struct{ book.Registered }
+	d := book.Aggregate.Definition()
+	for _, e := range []book.Event{nil, &book.Registered{}, disguised{}} {
 		if _, _, _, err := d.EncodeEvent(e); err == nil || !strings.HasSuffix(err.Error(), "is no event of Library.PrintedBook") {
 			t.Errorf("%T: %v", e, err)
 		}
 	}
-	if _, _, err := d.EncodeCommand(&Retire{}); err == nil || !strings.HasSuffix(err.Error(), "is no command of Library.PrintedBook") {
+	if _, _, err := d.EncodeCommand(&book.Retire{}); err == nil || !strings.HasSuffix(err.Error(), "is no command of Library.PrintedBook") {
 		t.Error(err)
 	}
 }
 
 func TestCommandsAreSentAndReadBack(t *testing.T) {
-	d := Aggregate.Definition()
+	d := book.Aggregate.Definition()
 	for _, c := range []struct {
-		command Command
+		command book.Command
 		name    string
 		data    string
 	}{
-		{Register(full), "Register", fullJSON},
-		{Move{full.Shelf}, "Move", `{"shelf":{"room":"reading-room","row":-128}}`},
-		{Retire{}, "Retire", `{}`},
+		{book.Register(full), "Register", fullJSON},
+		{book.Move{Shelf: full.Shelf}, "Move", `{"shelf":{"room":"reading-room","row":-128}}`},
+		{book.Retire{}, "Retire", `{}`},
 	} {
 		name, data, err := d.EncodeCommand(c.command)
 		if err != nil || name != c.name || string(data) != c.data {
@@ -142,7 +142,7 @@ func TestCommandsAreHeldToTheirShape(t *testing.T) {
 		{"Register", strings.Replace(fullJSON, `"worm"`, `"worm","heat"`, 1), "/tags must have at most 2 items, has 3"},
 		{"Register", strings.Replace(fullJSON, `frank@example.com`, `frank`, 1), "/contact must be an e-mail address such as name@example.com, of at most 254 characters"},
 	} {
-		_, err := Aggregate.Definition().ReadCommand(c.name, []byte(c.body))
+		_, err := book.Aggregate.Definition().ReadCommand(c.name, []byte(c.body))
 		var problems *es.Problems
 		if !errors.As(err, &problems) || err.Error() != c.problem {
 			t.Errorf("%s %s: %v, want %s", c.name, c.body, err, c.problem)
@@ -151,16 +151,16 @@ func TestCommandsAreHeldToTheirShape(t *testing.T) {
 }
 
 func TestCommandsAreBroughtIntoTheirNormalForm(t *testing.T) {
-	given := Register(full)
+	given := book.Register(full)
 	given.Title, given.Publisher = " Dune ", "\tChilton\n"
-	given.Tags = Tags{"sand", "worm", "sand"}
-	given.Chapters = []Chapter{{" Arrakis", 1}}
+	given.Tags = book.Tags{"sand", "worm", "sand"}
+	given.Chapters = []book.Chapter{{Title: " Arrakis", Pages: 1}}
 
-	got, err := Aggregate.Valid(given)
+	got, err := book.Aggregate.Valid(given)
 
-	want := Register(full)
+	want := book.Register(full)
 	want.Title, want.Publisher = "Dune", "Chilton"
-	want.Chapters = []Chapter{{"Arrakis", 1}}
+	want.Chapters = []book.Chapter{{Title: "Arrakis", Pages: 1}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("is %#v (%v), want %#v", got, err, want)
 	}
@@ -170,8 +170,8 @@ func TestCommandsAreBroughtIntoTheirNormalForm(t *testing.T) {
 }
 
 func TestOptionalFieldsAreNotHeldToLimitsWhenAbsent(t *testing.T) {
-	least := Register{Title: "Dune", Imprint: Imprint{Publisher: "C"}, Shelf: full.Shelf, Chapters: full.Chapters}
-	if _, err := Aggregate.Valid(least); err != nil {
+	least := book.Register{Title: "Dune", Imprint: book.Imprint{Publisher: "C"}, Shelf: full.Shelf, Chapters: full.Chapters}
+	if _, err := book.Aggregate.Valid(least); err != nil {
 		t.Error(err)
 	}
 }
@@ -180,7 +180,7 @@ func TestCommandsSayWhoMaySendThem(t *testing.T) {
 	want := map[string]es.Access{
 		"Move": es.AllowGroups("Librarians"), "Register": es.AllowGroups("Librarians"), "Retire": es.AllowOwner(),
 	}
-	for _, c := range Aggregate.Definition().Commands {
+	for _, c := range book.Aggregate.Definition().Commands {
 		if !reflect.DeepEqual(c.Access, want[c.Name]) {
 			t.Errorf("%s may be sent by %+v, want %+v", c.Name, c.Access, want[c.Name])
 		}
@@ -193,7 +193,7 @@ func TestCommandsSayWhoMaySendThem(t *testing.T) {
 // shop is a plugin's reader for rules.
 type shop struct {
 	es.Reader
-	book State
+	book book.State
 }
 
 func (s shop) Caller() es.Caller { return es.Caller{User: "u1"} }
@@ -202,19 +202,19 @@ func (s shop) Load(context.Context, string, string) (es.Loaded, error) {
 }
 
 func TestRulesOfSomeCommandsAreFound(t *testing.T) {
-	ctx, r := context.Background(), shop{book: State{Shelf: full.Shelf}}
-	d := Aggregate.Definition()
+	ctx, r := context.Background(), shop{book: book.State{Shelf: full.Shelf}}
+	d := book.Aggregate.Definition()
 
-	if err := d.Check(ctx, r, Move{full.Shelf}); !errors.Is(err, ErrShelfTaken) {
+	if err := d.Check(ctx, r, book.Move{Shelf: full.Shelf}); !errors.Is(err, book.ErrShelfTaken) {
 		t.Errorf("check of Move: %v, want ErrShelfTaken", err)
 	}
-	if err := d.Check(ctx, r, Retire{}); err != nil {
+	if err := d.Check(ctx, r, book.Retire{}); err != nil {
 		t.Errorf("Retire has no check: %v", err)
 	}
-	if owner, err := d.Owner(ctx, r, Register(full)); owner != "Chilton" || err != nil {
+	if owner, err := d.Owner(ctx, r, book.Register(full)); owner != "Chilton" || err != nil {
 		t.Errorf("owner of what Register makes: %s (%v), want Chilton", owner, err)
 	}
-	if owner, err := d.Owner(ctx, r, Move{}); owner != "u1" || err != nil {
+	if owner, err := d.Owner(ctx, r, book.Move{}); owner != "u1" || err != nil {
 		t.Errorf("owner of what Move makes: %s (%v), want the caller", owner, err)
 	}
 	if !d.InPlace || d.Internal || d.Name != "Library.PrintedBook" {
@@ -228,8 +228,8 @@ func TestRowsAreStoredAndReadBack(t *testing.T) {
 		row   any
 		data  string
 	}{
-		{Books, Card{"Dune", shelves.Cellar}, `{"title":"Dune","room":"cellar"}`},
-		{ShelvedBooks, Shelved{shelves.Shelf{Room: shelves.Cellar, Row: 1}}, `{"shelf":{"room":"cellar","row":1}}`},
+		{book.Books, book.Card{Title: "Dune", Room: shelves.Cellar}, `{"title":"Dune","room":"cellar"}`},
+		{book.ShelvedBooks, book.Shelved{Shelf: shelves.Shelf{Room: shelves.Cellar, Row: 1}}, `{"shelf":{"room":"cellar","row":1}}`},
 	} {
 		d := c.model.Definition()
 		data, err := d.Encode(c.row)
@@ -259,7 +259,7 @@ func TestSchemasAreOfWhatIsSentAndStored(t *testing.T) {
 	}
 	number := func(n int) *int { return &n }
 	var schema property
-	d := Aggregate.Definition()
+	d := book.Aggregate.Definition()
 	for _, c := range d.Commands {
 		if c.Name == "Register" {
 			if err := json.Unmarshal(c.Schema, &schema); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // AutoRetire retires a book that stood there for so long.
 func AutoRetire(bookLifetime time.Duration) es.Mapping {
-	return es.NewMapping("AutoRetire", Aggregate, Aggregate, func(id string, e Event) es.Commands[Command] {
+	return es.NewMapping("AutoRetire", Aggregate, Aggregate, func(id string, _ Event) es.Commands[Command] {
 		return Aggregate.Send(id, Retire{})
 	}).After(bookLifetime)
 }
