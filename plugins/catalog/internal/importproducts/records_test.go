@@ -98,8 +98,8 @@ func TestReadErrorsAreNoRows(t *testing.T) {
 
 func TestMemoryStaysFlat(t *testing.T) {
 	r := newRecords(io.MultiReader(
-		io.LimitReader(endless("x"), 64*maxRecord), strings.NewReader("\n"),
-		io.LimitReader(endless("a,\"b\nc\"\n"), 64*maxRecord),
+		io.LimitReader(endless("x"), 16*maxRecord), strings.NewReader("\n"),
+		io.LimitReader(endless("a,\"b\nc\"\n"), 4*maxRecord),
 		strings.NewReader("\""), io.LimitReader(endless("a\n"), 2*maxRecord),
 	), position{0, 1})
 	for {
