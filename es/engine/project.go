@@ -235,7 +235,8 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 	if err != nil {
 		return Row{}, fmt.Errorf("row %s of %s: %w", id, name, err)
 	}
-	if row.View == nil && (minVersion == nil || *minVersion <= row.At[m.Sources[0]].Version) {
+	// To those who may see their own rows only, none looks like somebody else's.
+	if row.View == nil && (minVersion == nil || *minVersion <= row.At[m.Sources[0]].Version || !m.Access.Admits(caller)) {
 		return Row{}, notFound(m.Sources[0], id)
 	}
 	if row.View != nil && !m.Access.AdmitsOwner(caller, row.Owner) {
