@@ -1,0 +1,946 @@
+package contracttest
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Run runs the whole contract.
+func Run(t *testing.T, c Client) {
+	s := &suite{c, "t" + strings.ToLower(rand.Text()[:8])}
+	for _, scenario := range []struct {
+		name string
+		run  func(*suite, *testing.T)
+	}{
+		{"commands", commands},
+		{"rejections", rejections},
+		{"payloads", payloads},
+		{"bodies", bodies},
+		{"ids", ids},
+		{"routes", routes},
+		{"identity", identity},
+		{"ownership", ownership},
+		{"idempotency keys", idempotencyKeys},
+		{"versions", versions},
+		{"correlation", correlation},
+		{"rows", rows},
+		{"lists", lists},
+		{"queries", queries},
+		{"histories", histories},
+		{"orders", orders},
+		{"imports", imports},
+		{"operations", operations},
+		{"descriptions", descriptions},
+		{"order of checks", orderOfChecks},
+	} {
+		t.Run(scenario.name, func(t *testing.T) { scenario.run(s, t) })
+	}
+}
+
+const tea = `{"name":"Tea","description":"Green","price":9.99}`
+
+// product adds one and returns its id.
+func (s *suite) product(t testing.TB) string {
+	t.Helper()
+	id := s.id("tea")
+	s.admin(t).post("/catalog/product/"+id+"/add", tea).is(200)
+	return id
+}
+
+// customer registers one of the user's and returns its id.
+func (s *suite) customer(as actor) string {
+	as.Helper()
+	id := s.id("customer")
+	as.post("/ordering/customer/"+id+"/register", `{"email":"`+id+`@example.com","address":"1 Main Street"}`).is(200)
+	return id
+}
+
+func outcome(aggregate, id string, version int, events ...string) string {
+	b, _ := json.Marshal(map[string]any{"aggregate": aggregate, "id": id, "version": version, "events": append([]string{}, events...)})
+	return string(b)
+}
+
+func commands(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.id("p")
+	at := "/catalog/product/" + id
+
+	admin.post(at+"/add", tea).is(200, outcome("Catalog.Product", id, 1, "Added")).has("ETag", `"1"`).has("Content-Type", "application/json")
+	admin.post(at+"/update-price", `{"price":10.50}`, "Content-Type", "application/json; charset=UTF-8").
+		is(200, outcome("Catalog.Product", id, 2, "PriceUpdated")).has("ETag", `"2"`)
+	admin.post(at+"/update-name", `{"name":"  Tea "}`).is(200, outcome("Catalog.Product", id, 2)).has("ETag", `"2"`)
+	admin.post(at+"/update-price", `{"price":10.5000}`).is(200, outcome("Catalog.Product", id, 2))
+	admin.post(at+"/update-description", `{"description":""}`).is(200, outcome("Catalog.Product", id, 3, "DescriptionUpdated"))
+
+	books := s.id("books")
+	at = "/catalog/category/" + books
+	admin.post(at+"/add", `{"name":"Books"}`).is(200)
+	admin.post("/catalog/product/"+id+"/change-category", `{"categoryId":"`+books+`"}`).is(200, outcome("Catalog.Product", id, 4, "CategoryChanged"))
+	admin.post(at+"/rename", `{"name":"More books"}`).is(200, outcome("Catalog.Category", books, 2, "Renamed"))
+	admin.post(at+"/archive", "").is(200, outcome("Catalog.Category", books, 3, "Archived"))
+	admin.post(at+"/archive", "{}").is(200, outcome("Catalog.Category", books, 3))
+	admin.post(at+"/archive", " \n{ }").is(200, outcome("Catalog.Category", books, 3))
+	admin.post(at+"/archive", `{"now":true}`).refuses(422, "InvalidPayload")
+}
+
+func rejections(s *suite, t *testing.T) {
+	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
+	product, archived, active := s.product(t), s.id("old"), s.id("new")
+	admin.post("/catalog/category/"+archived+"/add", `{"name":"Old"}`).is(200)
+	admin.post("/catalog/category/"+archived+"/archive", "").is(200)
+	admin.post("/catalog/category/"+active+"/add", `{"name":"New"}`).is(200)
+	left := s.customer(ann)
+	ann.post("/ordering/customer/"+left+"/deactivate", "").is(200)
+	ann.post("/ordering/customer/"+left+"/deactivate", "").is(200, outcome("Ordering.Customer", left, 2))
+	there := s.customer(ann)
+	order := func(customer string) string {
+		return `{"customerId":"` + customer + `","productIds":["` + product + `"]}`
+	}
+	admin.becomes("/ordering/available-products/"+product, `{"id":"`+product+`","name":"Tea","price":9.99}`)
+
+	for _, x := range []struct {
+		as         actor
+		path, body string
+		status     int
+		code       string
+	}{
+		{admin, "/catalog/product/" + product + "/add", tea, 409, "ProductAlreadyExists"},
+		{admin, "/catalog/product/" + s.id("no") + "/update-name", `{"name":"x"}`, 404, "ProductNotFound"},
+		{admin, "/catalog/product/" + s.id("no") + "/update-price", `{"price":1}`, 404, "ProductNotFound"},
+		{admin, "/catalog/product/" + s.id("no") + "/update-description", `{"description":"x"}`, 404, "ProductNotFound"},
+		{admin, "/catalog/product/" + s.id("no") + "/change-category", `{"categoryId":"` + active + `"}`, 404, "ProductNotFound"},
+		{admin, "/catalog/product/" + product + "/change-category", `{"categoryId":"` + s.id("no") + `"}`, 404, "CategoryNotFound"},
+		{admin, "/catalog/product/" + product + "/change-category", `{"categoryId":"` + archived + `"}`, 409, "CategoryAlreadyArchived"},
+		{admin, "/catalog/product/" + s.id("no") + "/add", `{"name":"x","description":"","price":1,"categoryId":"` + archived + `"}`, 409, "CategoryAlreadyArchived"},
+		{admin, "/catalog/category/" + active + "/add", `{"name":"x"}`, 409, "CategoryAlreadyExists"},
+		{admin, "/catalog/category/" + archived + "/add", `{"name":"x"}`, 409, "CategoryAlreadyArchived"},
+		{admin, "/catalog/category/" + archived + "/rename", `{"name":"x"}`, 409, "CategoryAlreadyArchived"},
+		{admin, "/catalog/category/" + s.id("no") + "/rename", `{"name":"x"}`, 404, "CategoryNotFound"},
+		{admin, "/catalog/category/" + s.id("no") + "/archive", "", 404, "CategoryNotFound"},
+		{ann, "/ordering/customer/" + there + "/register", `{"email":"a@example.com","address":"x"}`, 409, "CustomerAlreadyRegistered"},
+		{ann, "/ordering/customer/" + left + "/register", `{"email":"a@example.com","address":"x"}`, 409, "CustomerAlreadyDeactivated"},
+		{ann, "/ordering/customer/" + left + "/update-address", `{"address":"x"}`, 409, "CustomerAlreadyDeactivated"},
+		{admin, "/ordering/customer/" + s.id("no") + "/update-email", `{"email":"a@example.com"}`, 404, "CustomerNotFound"},
+		{ann, "/ordering/order/" + s.id("no") + "/place", order(left), 409, "CustomerAlreadyDeactivated"},
+		{ann, "/ordering/order/" + s.id("no") + "/place", order(s.id("no")), 404, "CustomerNotFound"},
+		{bob, "/ordering/order/" + s.id("no") + "/place", order(there), 404, "CustomerNotFound"},
+		{admin, "/ordering/order/" + s.id("no") + "/ship", "", 404, "OrderNotFound"},
+		{admin, "/ordering/order/" + s.id("no") + "/cancel", "", 404, "OrderNotFound"},
+	} {
+		x.as.post(x.path, x.body).refuses(x.status, x.code)
+	}
+	unknown := s.id("unknown")
+	got := ann.post("/ordering/order/"+s.id("no")+"/place", `{"customerId":"`+there+`","productIds":["`+product+`","`+unknown+`"]}`).
+		refuses(409, "ProductNotAvailable").member("productIds")
+	if want := `["` + unknown + `"]`; got != want {
+		t.Errorf("productIds of ProductNotAvailable are %s, want %s", got, want)
+	}
+}
+
+func payloads(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.product(t)
+	product := func(name, description, price string) string {
+		return `{"name":` + name + `,"description":` + description + `,"price":` + price + `}`
+	}
+	long := func(n int) string { return `"` + strings.Repeat("é", n) + `"` }
+	for _, x := range []struct{ body, pointers string }{
+		{`{}`, "/name /description /price"},
+		{`[]`, ""},
+		{`null`, ""},
+		{`"tea"`, ""},
+		{product(`null`, `"d"`, `1`), "/name"},
+		{product(`1`, `"d"`, `1`), "/name"},
+		{product(`"n"`, `["d"]`, `1`), "/description"},
+		{product(`"n"`, `"d"`, `"1"`), "/price"},
+		{product(`"n"`, `"d"`, `true`), "/price"},
+		{product(`"n"`, `"d"`, `1`)[:1] + `"Name":"n",` + product(`"n"`, `"d"`, `1`)[1:], "/Name"},
+		{`{"NAME":"n","description":"d","price":1}`, "/NAME /name"},
+		{`{"name":"n","description":"d","price":1,"a/b~c":1}`, "/a~1b~0c"},
+		{product(`""`, `"d"`, `1`), "/name"},
+		{product(`"  "`, `"d"`, `1`), "/name"},
+		{product(long(201), `"d"`, `1`), "/name"},
+		{product(`"n"`, long(10001), `1`), "/description"},
+		{product(`"n"`, `"d"`, `-1`), "/price"},
+		{product(`"n"`, `"d"`, `-0`), "/price"},
+		{product(`"n"`, `"d"`, `1e2`), "/price"},
+		{product(`"n"`, `"d"`, `1.00001`), "/price"},
+		{product(`"n"`, `"d"`, `1234567890123`), "/price"},
+		{`{"name":"n","description":"d","price":1,"categoryId":""}`, "/categoryId"},
+		{`{"name":"n","description":"d","price":1,"categoryId":null}`, "/categoryId"},
+	} {
+		r := admin.post("/catalog/product/"+id+"/add", x.body).refuses(422, "InvalidPayload")
+		var problems []struct{ Pointer, Detail string }
+		if err := json.Unmarshal([]byte(r.member("errors")), &problems); err != nil || len(problems) == 0 {
+			t.Fatalf("%s: errors are %s", r.request, r.member("errors"))
+		}
+		var got []string
+		for _, p := range problems {
+			got = append(got, p.Pointer)
+			if p.Detail == "" {
+				t.Errorf("%s: %s has no detail", r.request, p.Pointer)
+			}
+		}
+		want := strings.Split(x.pointers, " ")
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: errors point at %q, want %q", r.request, got, want)
+		}
+	}
+	for _, body := range []string{
+		product(long(200), `""`, `0`), product(`"n"`, long(10000), `999999999999.9999`), product(`"\u00e9"`, `"d"`, `0.10`),
+	} {
+		admin.post("/catalog/product/"+s.id("p")+"/add", body).is(200)
+	}
+
+	ann := s.ann(t)
+	for _, email := range []string{"", "ann", "ann@", "@example.com", "a b@example.com", "ann@example", strings.Repeat("a", 250) + "@example.com"} {
+		ann.post("/ordering/customer/"+s.id("c")+"/register", `{"email":"`+email+`","address":"x"}`).refuses(422, "InvalidPayload")
+	}
+	ann.post("/ordering/customer/"+s.id("c")+"/register", `{"email":" ann@example.com ","address":" "}`).refuses(422, "InvalidPayload")
+	many := strings.TrimSuffix(strings.Repeat(`"p",`, 101), ",")
+	ann.post("/ordering/order/"+s.id("o")+"/place", `{"customerId":"c","productIds":[]}`).refuses(422, "InvalidPayload")
+	ann.post("/ordering/order/"+s.id("o")+"/place", `{"customerId":"c","productIds":[`+many+`]}`).refuses(409, "ProductNotAvailable") // repeats don't count
+	for i := range 101 {
+		many = strings.Replace(many, `"p"`, fmt.Sprintf(`"p%d"`, i), 1)
+	}
+	ann.post("/ordering/order/"+s.id("o")+"/place", `{"customerId":"c","productIds":[`+many+`]}`).refuses(422, "InvalidPayload")
+}
+
+func bodies(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.product(t)
+	at := "/catalog/product/" + id + "/update-name"
+	for name, body := range map[string]string{
+		"missing":                 "",
+		"only space":              "  ",
+		"broken":                  `{"name":`,
+		"no JSON":                 `name=Tea`,
+		"a member twice":          `{"name":"a","name":"b"}`,
+		"a member twice, escaped": `{"name":"a","\u006eame":"b"}`,
+		"data after the value":    `{"name":"a"} {}`,
+		"invalid UTF-8":           "{\"name\":\"a\xff\"}",
+		"overlong UTF-8":          "{\"name\":\"\xc0\xaf\"}",
+		"a lone surrogate":        `{"name":"\ud800"}`,
+		"a raw surrogate":         "{\"name\":\"\xed\xa0\x80\"}",
+		"a control character":     "{\"name\":\"a\nb\"}",
+		"a comment":               `{"name":"a"} // tea`,
+		"single quotes":           `{'name':'a'}`,
+		"a trailing comma":        `{"name":"a",}`,
+		"a byte order mark":       "\ufeff{\"name\":\"a\"}",
+		"deep nesting":            `{"name":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.admin(t).post(at, body, "Content-Type", "application/json").refuses(400, "MalformedRequest")
+		})
+	}
+	for _, typ := range []string{
+		absent, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", "application/problem+json",
+		"application/json; charset=latin1", "application/json; charset", "json", "*/*",
+	} {
+		admin.post(at, `{"name":"Coffee"}`, "Content-Type", typ).refuses(415, "UnsupportedMediaType")
+	}
+	admin.post(at, `{"name":"Coffee"}`, "Content-Encoding", "gzip").refuses(415, "UnsupportedMediaType")
+	admin.post(at, `{"name":"Tea"}`, "Content-Type", "APPLICATION/JSON;charset=utf-8").is(200, outcome("Catalog.Product", id, 1))
+
+	large := `{"name":"` + strings.Repeat("x", 300_000) + `"}`
+	admin.post(at, large).refuses(413, "PayloadTooLarge")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+at, io.MultiReader(strings.NewReader(large))) // no length known
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	s.SignIn(r, "admin", "Admin")
+	admin.do(r, large).refuses(413, "PayloadTooLarge")
+	fits := `{"name":"Tea"}`
+	admin.post(at, strings.Repeat(" ", 256<<10-len(fits))+fits).is(200)
+	admin.post(at, strings.Repeat(" ", 256<<10-len(fits)+1)+fits).refuses(413, "PayloadTooLarge")
+	admin.get("/catalog/products/"+id+"?minVersion=1").is(200).has("ETag", `"1"`) // none of these had an effect
+}
+
+func ids(s *suite, t *testing.T) {
+	admin := s.admin(t)
+	for _, id := range []string{
+		"a%20b", "..", ".", "%2e%2e", "%2E", "a%2Fb", "%2F", "a%5Cb", "a%00b", "%ff", "%C3%A9", "é", "a+b", "a@b", "a:b", "a;b", "a=b", "a,b", "a'b", "a%25b",
+		"%7Bid%7D", strings.Repeat("a", 129), "",
+	} {
+		admin.post("/catalog/product/"+id+"/add", tea).refuses(422, "InvalidId")
+	}
+	for _, id := range []string{s.id("A.b_c~d-9"), s.id(strings.Repeat("a", 128-len(s.id("")))), "..." + s.id("dots"), s.id("%7E")} {
+		admin.post("/catalog/product/"+id+"/add", tea).is(200)
+	}
+
+	// Internal aggregates' ids are any text; there is nothing under these.
+	for _, id := range []string{"a%20b", "a%2Fb", "%2F", "..", "%2e%2e", "%C3%BCber%20maß.csv", "a+b", "a%25b"} {
+		admin.get("/catalog/product-imports/"+id+s.run).refuses(404, "ProductImportNotFound")
+		admin.get("/catalog/product-import/"+id+s.run+"/events").is(200, `{"items":[]}`)
+		admin.get("/catalog/product-imports/"+id+s.run+"/report").refuses(404, "NotFound")
+	}
+	for _, id := range []string{"%ff", strings.Repeat("a", 1025), strings.Repeat("%C3%A9", 513)} {
+		admin.get("/catalog/product-imports/"+id).refuses(422, "InvalidId")
+		admin.get("/catalog/product-import/"+id+"/events").refuses(422, "InvalidId")
+		admin.get("/catalog/product-imports/"+id+"/report").refuses(422, "InvalidId")
+	}
+}
+
+func routes(s *suite, t *testing.T) {
+	admin := s.admin(t)
+	for _, x := range []string{
+		"GET /", "GET //", "GET /catalog", "GET /catalog/", "GET /nothing/products", "GET /catalog/nothing", "GET /catalog/Products", "GET /Catalog/products",
+		"GET /catalog/products/", "GET //catalog/products", "GET /catalog//products", "GET /catalog/./products", "GET /catalog/x/../products",
+		"GET /catalog%2Fproducts", "GET /catalog/products/a/b", "GET /catalog/products/a/b/c", "GET /catalog/product/a", "GET /catalog/product/a/nothing",
+		"POST /catalog/product/a/nothing", "POST /catalog/product/a/Add", "POST /catalog/product/a/add/", "POST /catalog/product/a/b/add", "POST /catalog/product/add",
+		"POST /catalog/product/a/updatePrice", "POST /catalog/product/a%2Fadd",
+		"POST /catalog/product-demand/a/record", "POST /catalog/product-import/a/start", "POST /ordering/catalog-product/a/sync",
+		"GET /operations", "POST /operations/nothing", "GET /openapi", "GET /health/", "GET /events", "OPTIONS /nothing", "GET /catalog/product-demands/a/report",
+	} {
+		method, path, _ := strings.Cut(x, " ")
+		admin.send(method, path, "").refuses(404, "NotFound")
+	}
+	for _, x := range []struct{ request, allow string }{
+		{"GET /catalog/product/a/add", "POST"},
+		{"PUT /catalog/product/a/add", "POST"},
+		{"OPTIONS /catalog/product/a/add", "POST"},
+		{"DELETE /catalog/products/a", "GET, HEAD"},
+		{"POST /catalog/products/a", "GET, HEAD"},
+		{"PATCH /catalog/products", "GET, HEAD"},
+		{"OPTIONS /catalog/products", "GET, HEAD"},
+		{"POST /catalog/product/a/events", "GET, HEAD"},
+		{"POST /catalog/product-demand/a/events", "GET, HEAD"},
+		{"POST /catalog/product-imports/a/report", "GET, HEAD"},
+		{"POST /operations/parked", "GET, HEAD"},
+		{"GET /operations/redrive", "POST"},
+		{"GET /operations/sweep", "POST"},
+		{"DELETE /operations/rebuild", "POST"},
+		{"POST /health", "GET, HEAD"},
+		{"POST /openapi.json", "GET, HEAD"},
+		{"POST /manifest.json", "GET, HEAD"},
+	} {
+		method, path, _ := strings.Cut(x.request, " ")
+		admin.send(method, path, "").refuses(405, "MethodNotAllowed").has("Allow", x.allow)
+	}
+	for _, path := range []string{"/health", "/openapi.json", "/manifest.json", "/catalog/products", "/operations/parked"} {
+		got := admin.send(http.MethodHead, path, "").is(200)
+		if len(got.Body) > 0 {
+			t.Errorf("HEAD %s has a body: %s", path, got.Body)
+		}
+		if want := admin.get(path).Header.Get("Content-Type"); got.Header.Get("Content-Type") != want {
+			t.Errorf("HEAD %s: Content-Type is %q, want %q", path, got.Header.Get("Content-Type"), want)
+		}
+	}
+}
+
+func identity(s *suite, t *testing.T) {
+	for _, path := range []string{"/health", "/openapi.json", "/manifest.json"} {
+		s.nobody(t).get(path).is(200)
+	}
+	if s.NeedsIdentity {
+		for _, path := range []string{"/catalog/products", "/catalog/products/p", "/catalog/product/p/events", "/operations/parked", "/catalog/product-imports/k/report"} {
+			s.nobody(t).get(path).refuses(401, "Unauthenticated").has("WWW-Authenticate", "Bearer")
+		}
+		s.nobody(t).post("/catalog/product/p/add", tea).refuses(401, "Unauthenticated")
+		s.nobody(t).post("/operations/sweep", "").refuses(401, "Unauthenticated")
+		s.nobody(t).get("/nothing").refuses(404, "NotFound")
+	}
+	ann := s.ann(t)
+	for _, x := range []string{
+		"POST /catalog/product/p/add", "POST /catalog/product/p/update-price", "POST /catalog/category/c/add", "POST /catalog/category/c/archive",
+		"POST /ordering/order/o/ship", "GET /catalog/product/p/events", "GET /catalog/product-demand/p/events", "GET /ordering/order/o/events",
+		"GET /catalog/product-imports", "GET /catalog/product-imports/k", "GET /catalog/product-imports/k/report",
+		"GET /operations/parked", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild",
+	} {
+		method, path, _ := strings.Cut(x, " ")
+		ann.send(method, path, "").refuses(403, "Forbidden")
+	}
+	for _, path := range []string{"/catalog/products", "/catalog/categories", "/catalog/product-demands", "/ordering/available-products", "/ordering/customers", "/ordering/orders"} {
+		ann.get(path).is(200)
+	}
+}
+
+func ownership(s *suite, t *testing.T) {
+	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
+	product := s.product(t)
+	admin.becomes("/ordering/available-products/"+product, `{"id":"`+product+`","name":"Tea","price":9.99}`)
+	c := s.customer(ann)
+	at := "/ordering/customer/" + c
+
+	bob.post(at+"/update-email", `{"email":"bob@example.com"}`).refuses(404, "CustomerNotFound")
+	bob.post(at+"/deactivate", "").refuses(404, "CustomerNotFound")
+	ann.post(at+"/update-email", `{"email":"`+c+`@example.com"}`).is(200, outcome("Ordering.Customer", c, 1))
+	admin.post(at+"/update-address", `{"address":"2 Main Street"}`).is(200, outcome("Ordering.Customer", c, 2, "AddressUpdated"))
+	row := `{"id":"` + c + `","email":"` + c + `@example.com","address":"2 Main Street","deactivated":false}`
+	ann.get("/ordering/customers/"+c+"?minVersion=2").is(200, row)
+	admin.get("/ordering/customers/"+c).is(200, row)
+	bob.get("/ordering/customers/"+c).refuses(404, "CustomerNotFound")
+
+	// What is not there and what is somebody else's look the same.
+	nowhere := s.id("nowhere")
+	for _, version := range []string{"", "?minVersion=0", "?minVersion=1", "?minVersion=99"} {
+		other := bob.get("/ordering/customers/" + c + version)
+		none := bob.get("/ordering/customers/" + nowhere + version)
+		if other.Status != none.Status || other.text("code") != none.text("code") ||
+			strings.ReplaceAll(other.text("detail"), c, "") != strings.ReplaceAll(none.text("detail"), nowhere, "") {
+			t.Errorf("with %q bob can tell ann's customer from none: %s, %s", version, other.Body, none.Body)
+		}
+	}
+
+	o := s.id("order")
+	ann.post("/ordering/order/"+o+"/place", `{"customerId":"`+c+`","productIds":["`+product+`"]}`).is(200)
+	bob.post("/ordering/order/"+o+"/cancel", "").refuses(404, "OrderNotFound")
+	bob.get("/ordering/orders/"+o).refuses(404, "OrderNotFound")
+	ann.eventually("/ordering/orders/"+o, func(r *reply) bool { return r.Status == 200 })
+
+	// An order that the shop places for a customer is the customer's.
+	o2 := s.id("order")
+	admin.post("/ordering/order/"+o2+"/place", `{"customerId":"`+c+`","productIds":["`+product+`"]}`).is(200)
+	ann.eventually("/ordering/orders/"+o2, func(r *reply) bool { return r.Status == 200 })
+
+	holds := func(as actor, path, id string) bool {
+		return slices.ContainsFunc(as.items(path), func(i json.RawMessage) bool { return strings.Contains(string(i), `"id":"`+id+`"`) })
+	}
+	for _, x := range []struct {
+		as       actor
+		path, id string
+		want     bool
+	}{
+		{ann, "/ordering/customers?limit=200", c, true}, {ann, "/ordering/orders?limit=200", o, true}, {ann, "/ordering/orders?limit=1", o2, true},
+		{ann, "/ordering/orders?customerId=" + c, o, true}, {admin, "/ordering/orders?customerId=" + c, o, true},
+		{bob, "/ordering/customers?limit=200", c, false}, {bob, "/ordering/orders?limit=200", o, false}, {bob, "/ordering/orders?customerId=" + c, o, false},
+	} {
+		if holds(x.as, x.path, x.id) != x.want {
+			t.Errorf("GET %s as %s holds %s: want %v", x.path, x.as.user, x.id, x.want)
+		}
+	}
+}
+
+func idempotencyKeys(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.id("p")
+	at := "/catalog/product/" + id
+	key := []string{"Idempotency-Key", "key ~!" + s.run}
+
+	first := admin.post(at+"/add", tea, key...).is(200, outcome("Catalog.Product", id, 1, "Added"))
+	admin.post(at+"/update-price", `{"price":1}`).is(200)
+	again := admin.post(at+"/add", tea, key...).is(200).has("ETag", `"1"`)
+	if string(again.Body) != string(first.Body) {
+		t.Errorf("the same key again: %s, at first %s", again.Body, first.Body)
+	}
+	admin.post(at+"/add", `{"price":9.9900, "description":"Green", "name":" Tea "}`, key...).is(200, string(first.Body)) // the same payload
+	admin.post(at+"/add", `{"name":"Coffee","description":"Green","price":9.99}`, key...).refuses(422, "IdempotencyKeyReused")
+	admin.post(at+"/update-name", `{"name":"Tea"}`, key...).refuses(422, "IdempotencyKeyReused")
+	admin.post(at+"/add", tea, "Idempotency-Key", "key ~!"+s.run, "If-Match", `"7"`).is(200, string(first.Body)) // what took effect did so
+	other := s.id("p")
+	admin.post("/catalog/product/"+other+"/add", tea, key...).is(200, outcome("Catalog.Product", other, 1, "Added"))
+	admin.get("/catalog/products/"+id+"?minVersion=2").is(200).has("ETag", `"2"`)
+
+	// A key belongs to its user.
+	c := s.customer(s.ann(t))
+	s.ann(t).post("/ordering/customer/"+c+"/update-address", `{"address":"2 Main Street"}`, key...).is(200, outcome("Ordering.Customer", c, 2, "AddressUpdated"))
+	admin.post("/ordering/customer/"+c+"/update-address", `{"address":"3 Main Street"}`, key...).is(200, outcome("Ordering.Customer", c, 3, "AddressUpdated"))
+
+	// What had no effect is judged again.
+	gone := s.id("p")
+	admin.post("/catalog/product/"+gone+"/update-price", `{"price":2}`, key...).refuses(404, "ProductNotFound")
+	admin.post("/catalog/product/"+gone+"/add", tea).is(200)
+	admin.post("/catalog/product/"+gone+"/update-price", `{"price":2}`, key...).is(200, outcome("Catalog.Product", gone, 2, "PriceUpdated"))
+
+	for _, bad := range []string{"", strings.Repeat("k", 129), "ü", "a\tb"} {
+		admin.post(at+"/update-price", `{"price":3}`, "Idempotency-Key", bad).refuses(400, "MalformedRequest")
+	}
+	admin.post(at+"/update-price", `{"price":3}`, "Idempotency-Key", "a", "Idempotency-Key", "b").refuses(400, "MalformedRequest")
+	admin.post(at+"/update-price", `{"price":3}`, "Idempotency-Key", strings.Repeat("k", 128)).is(200)
+}
+
+func versions(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.id("p")
+	at := "/catalog/product/" + id
+	admin.post(at+"/add", tea, "If-Match", `"1"`).refuses(412, "VersionMismatch")
+	admin.post(at+"/add", tea, "If-Match", `"0"`).is(200)
+	admin.post(at+"/update-price", `{"price":1}`, "If-Match", `"0"`).refuses(412, "VersionMismatch")
+	admin.post(at+"/update-price", `{"price":1}`, "If-Match", `"1"`).is(200).has("ETag", `"2"`)
+	admin.post(at+"/update-price", `{"price":2}`, "If-Match", `"1"`).refuses(412, "VersionMismatch")
+	admin.post(at+"/add", tea, "If-Match", `"1"`).refuses(412, "VersionMismatch") // before the domain's own no
+	for _, bad := range []string{`2`, `W/"2"`, `*`, `"2", "3"`, `""`, `"02"`, `"-1"`, `"+2"`, `"two"`, `"2`, ``, `"99999999999999999999"`, `"2.0"`} {
+		admin.post(at+"/update-price", `{"price":2}`, "If-Match", bad).refuses(400, "MalformedRequest")
+	}
+	admin.post(at+"/update-price", `{"price":2}`, "If-Match", `"2"`, "If-Match", `"2"`).refuses(400, "MalformedRequest")
+	admin.get("/catalog/products/"+id+"?minVersion=2").is(200).has("ETag", `"2"`)
+}
+
+func correlation(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.product(t)
+	given := "checkout " + s.run + " #1"
+	admin.post("/catalog/product/"+id+"/update-price", `{"price":1}`, "X-Correlation-Id", given, "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").
+		is(200).has("X-Correlation-Id", given)
+	admin.get("/catalog/product/"+id+"/events?limit=200", "X-Correlation-Id", given).has("X-Correlation-Id", given).eventHas(t, 1, "correlationId", given)
+	admin.get("/nothing", "X-Correlation-Id", given).refuses(404, "NotFound").has("X-Correlation-Id", given)
+	admin.post("/catalog/product/"+id+"/update-price", `{"price":2}`, "traceparent", "nonsense").is(200)
+
+	made := map[string]bool{}
+	for range 3 {
+		made[admin.get("/health").Header.Get("X-Correlation-Id")] = true
+	}
+	if len(made) != 3 {
+		t.Errorf("correlation ids that were made: %v, want three", made)
+	}
+	for _, bad := range []string{"", strings.Repeat("c", 129), "ü", "a\tb"} {
+		got := admin.get("/catalog/products", "X-Correlation-Id", bad).refuses(400, "MalformedRequest").Header.Get("X-Correlation-Id")
+		if got == bad || !printable.MatchString(got) {
+			t.Errorf("for the correlation id %q the answer has %q, want one that was made", bad, got)
+		}
+	}
+	admin.get("/health", "X-Correlation-Id", "a", "X-Correlation-Id", "b").refuses(400, "MalformedRequest")
+}
+
+// eventHas holds a member of a history's item.
+func (r *reply) eventHas(t testing.TB, i int, name, want string) {
+	t.Helper()
+	var page struct{ Items []map[string]any }
+	if err := json.Unmarshal(r.Body, &page); err != nil || i >= len(page.Items) || page.Items[i][name] != want {
+		t.Fatalf("%s: item %d's %s is not %q: %s", r.request, i, name, want, r.Body)
+	}
+}
+
+func rows(s *suite, t *testing.T) {
+	admin, ann, id := s.admin(t), s.ann(t), s.id("p")
+	admin.post("/catalog/product/"+id+"/add", `{"name":" <Tea> & \"more\" ","description":" as given ","price":9.9000}`).is(200)
+	row := `{"id":"` + id + `","name":"<Tea> & \"more\"","description":" as given ","price":9.9}`
+	at := "/catalog/products/" + id
+
+	ann.get(at+"?minVersion=1").is(200, row).has("ETag", `"1"`).has("Content-Type", "application/json")
+	ann.becomes(at, row)
+	ann.becomes("/catalog/product-demands/"+id, `{"id":"`+id+`","name":"<Tea> & \"more\"","orderCount":0}`).has("ETag", "") // two sources
+	for tag, status := range map[string]int{
+		`"1"`: 304, `W/"1"`: 304, `"7", "1"`: 304, `*`: 304, `"2"`: 200, `1`: 200, `nonsense`: 200,
+	} {
+		r := ann.get(at, "If-None-Match", tag).is(status).has("ETag", `"1"`)
+		if status == 304 && len(r.Body) > 0 {
+			t.Errorf("%s: a 304 has a body: %s", r.request, r.Body)
+		}
+	}
+	if got := ann.send(http.MethodHead, at, "").is(200).has("ETag", `"1"`); len(got.Body) > 0 {
+		t.Errorf("HEAD %s has a body: %s", at, got.Body)
+	}
+
+	admin.post("/catalog/product/"+id+"/update-price", `{"price":0}`).is(200)
+	ann.get(at+"?minVersion=2").is(200).has("ETag", `"2"`)
+	ann.get(at + "?minVersion=0").is(200)
+	ann.get(at+"?minVersion=3").refuses(409, "VersionNotReached")
+	ann.get("/catalog/product-demands/" + id + "?minVersion=2").is(200)
+	ann.get("/catalog/product-demands/"+id+"?minVersion=3").refuses(409, "VersionNotReached")
+	no := s.id("no")
+	ann.get("/catalog/products/"+no).refuses(404, "ProductNotFound")
+	ann.get("/catalog/products/"+no+"?minVersion=0").refuses(404, "ProductNotFound")
+	ann.get("/catalog/products/"+no+"?minVersion=1").refuses(409, "VersionNotReached")
+
+	books := s.id("books")
+	admin.post("/catalog/category/"+books+"/add", `{"name":"Books"}`).is(200)
+	ann.get("/catalog/categories/"+books+"?minVersion=1").is(200, `{"id":"`+books+`","name":"Books","archived":false}`)
+	admin.post("/catalog/product/"+id+"/change-category", `{"categoryId":"`+books+`"}`).is(200)
+	ann.get(at+"?minVersion=3").is(200, row[:len(row)-len(`"price":9.9}`)]+`"price":0,"categoryId":"`+books+`"}`)
+}
+
+func lists(s *suite, t *testing.T) {
+	admin, ann := s.admin(t), s.ann(t)
+	books := s.id("books")
+	admin.post("/catalog/category/"+books+"/add", `{"name":"Books"}`).is(200)
+	want := map[string]bool{}
+	for i := range 7 {
+		id := s.id("book")
+		admin.post("/catalog/product/"+id+"/add", fmt.Sprintf(`{"name":"Book %d","description":"","price":%d,"categoryId":"%s"}`, i, i, books)).is(200)
+		admin.get("/catalog/products/" + id + "?minVersion=1").is(200)
+		want[id] = true
+	}
+	for _, query := range []string{"limit=1&", "limit=3&", "limit=200&", ""} {
+		var got []string
+		for _, item := range ann.items("/catalog/products?" + query + "categoryId=" + books) {
+			var row struct{ ID, CategoryID string }
+			if err := json.Unmarshal(item, &row); err != nil || row.CategoryID != books || !want[row.ID] {
+				t.Errorf("with %q the list of %s holds %s", query, books, item)
+			}
+			got = append(got, row.ID)
+		}
+		slices.Sort(got)
+		if len(slices.Compact(got)) != len(want) {
+			t.Errorf("with %q the list of %s holds %v, want %d", query, books, got, len(want))
+		}
+	}
+	ann.get("/catalog/products?categoryId="+s.id("none")).is(200, `{"items":[]}`)
+	var page struct{ Items []json.RawMessage }
+	if r := ann.get("/catalog/products?limit=2").is(200); json.Unmarshal(r.Body, &page) != nil || len(page.Items) > 2 {
+		t.Errorf("%s: more than two items: %s", r.request, r.Body)
+	}
+
+	// A cursor is for its own pages only.
+	next := func(as actor, path string) string {
+		as.Helper()
+		c := as.get(path).is(200).text("next")
+		if c == "" {
+			t.Fatalf("GET %s as %s has no next page", path, as.user)
+		}
+		return url.QueryEscape(c)
+	}
+	c := next(ann, "/catalog/products?limit=1&categoryId="+books)
+	ann.get("/catalog/products?limit=5&categoryId=" + books + "&cursor=" + c).is(200) // another limit is fine
+	s.bob(t).get("/catalog/products?categoryId=" + books + "&cursor=" + c).is(200)    // everybody's rows
+	for _, path := range []string{
+		"/catalog/products?", "/catalog/products?categoryId=" + s.id("other") + "&", "/catalog/categories?", "/ordering/available-products?", "/ordering/orders?",
+	} {
+		ann.get(path+"cursor="+c).refuses(400, "MalformedRequest")
+	}
+	for _, bad := range []string{"", "x", "%00", c[:len(c)-1], c + "A", "A" + c, "!", "%20" + c, c + "%3D"} {
+		ann.get("/catalog/products?categoryId="+books+"&cursor="+bad).refuses(400, "MalformedRequest")
+	}
+	s.customer(ann)
+	s.customer(ann)
+	ann.eventually("/ordering/customers?limit=1", func(r *reply) bool { return r.text("next") != "" })
+	own := next(ann, "/ordering/customers?limit=1")
+	ann.get("/ordering/customers?cursor=" + own).is(200)
+	s.bob(t).get("/ordering/customers?cursor="+own).refuses(400, "MalformedRequest")
+	admin.get("/ordering/customers?cursor="+own).refuses(400, "MalformedRequest")
+}
+
+func queries(s *suite, t *testing.T) {
+	admin := s.admin(t)
+	for _, path := range []string{
+		"/catalog/products?limit=0", "/catalog/products?limit=201", "/catalog/products?limit=-1", "/catalog/products?limit=", "/catalog/products?limit=ten",
+		"/catalog/products?limit=1e1", "/catalog/products?limit=010", "/catalog/products?limit=%2B1", "/catalog/products?limit=1&limit=1", "/catalog/products?limit=99999999999999999999",
+		"/catalog/products?nonsense=1", "/catalog/products?name=Tea", "/catalog/products?Limit=1", "/catalog/products?minVersion=1", "/catalog/products?categoryId=",
+		"/catalog/products?categoryId=a&categoryId=b", "/catalog/products?categoryId=%ff", "/catalog/products?limit=%zz", "/catalog/products?a;b", "/catalog/products?=1",
+		"/catalog/products?categoryId=" + strings.Repeat("a", 1025),
+		"/catalog/categories?categoryId=a", "/ordering/orders?customerId=a&status=placed",
+		"/catalog/products/p?limit=1", "/catalog/products/p?minVersion=", "/catalog/products/p?minVersion=-1", "/catalog/products/p?minVersion=one",
+		"/catalog/products/p?minVersion=1.0", "/catalog/products/p?minVersion=1&minVersion=1", "/catalog/products/p?minVersion=99999999999999999999",
+		"/catalog/product/p/events?minVersion=1", "/catalog/product/p/events?limit=0", "/catalog/product/p/events?cursor=x",
+		"/catalog/product-imports/k/report?x=1", "/operations/parked?limit=1", "/operations/parked?cursor=x", "/health?x", "/openapi.json?x=1", "/manifest.json?x=1",
+	} {
+		admin.get(path).refuses(400, "MalformedRequest")
+	}
+	admin.post("/catalog/product/p/add?dry=1", tea).refuses(400, "MalformedRequest")
+	admin.post("/operations/sweep?cursor=x", "").refuses(400, "MalformedRequest")
+	admin.get("/catalog/products?").is(200)
+	admin.get("/catalog/products?limit=200").is(200)
+	admin.get("/catalog/products?%6Cimit=1").is(200)
+}
+
+func histories(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.id("p")
+	at := "/catalog/product/" + id
+	admin.post(at+"/add", `{"name":"Tea","description":"","price":1.50}`, "Idempotency-Key", "first", "X-Correlation-Id", "c-1").is(200)
+	for i := range 5 {
+		admin.post(at+"/update-price", fmt.Sprintf(`{"price":%d}`, i+2)).is(200)
+	}
+	type event struct {
+		Version                  int
+		Type, Time, User         string
+		MessageID, CorrelationID string
+		CausationID              *string
+		Data                     json.RawMessage
+	}
+	for _, limit := range []string{"", "?limit=1", "?limit=4", "?limit=200"} {
+		items := admin.items(at + "/events" + limit)
+		if len(items) != 6 {
+			t.Fatalf("with %q the history of %s has %d events, want 6", limit, id, len(items))
+		}
+		for i, item := range items {
+			var e event
+			if err := json.Unmarshal(item, &e); err != nil {
+				t.Fatal(err)
+			}
+			want, data := "PriceUpdated", fmt.Sprintf(`{"price":%d}`, i+1)
+			if i == 0 {
+				want, data = "Added", `{"description":"","name":"Tea","price":1.5}`
+				if e.MessageID != "first" || e.CorrelationID != "c-1" {
+					t.Errorf("the first event's messageId and correlationId: %s", item)
+				}
+			}
+			if e.Version != i+1 || e.Type != want || normal(t, e.Data) != data || e.User == "" || e.MessageID == "" || e.CorrelationID == "" || e.CausationID != nil {
+				t.Errorf("event %d of %s: %s", i, id, item)
+			}
+			if !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`).MatchString(e.Time) {
+				t.Errorf("event %d of %s: time is %q, want RFC 3339 in UTC with milliseconds", i, id, e.Time)
+			}
+		}
+	}
+	cursor := admin.get(at + "/events?limit=1").text("next")
+	admin.get(at + "/events?cursor=" + cursor).is(200)
+	admin.get("/catalog/product/"+s.id("other")+"/events?cursor="+cursor).refuses(400, "MalformedRequest")
+	for _, aggregate := range []string{"catalog/product", "catalog/category", "catalog/product-demand", "ordering/customer", "ordering/order"} {
+		admin.get("/"+aggregate+"/"+s.id("none")+"/events").is(200, `{"items":[]}`)
+	}
+
+	// What a follower sent knows its cause.
+	admin.eventually("/ordering/catalog-product/"+id+"/events", func(r *reply) bool { return strings.Count(string(r.Body), `"PriceUpdated"`) == 5 }).
+		eventHas(t, 0, "type", "Synced")
+	synced := admin.get("/ordering/catalog-product/" + id + "/events")
+	synced.eventHas(t, 0, "correlationId", "c-1")
+	synced.eventHas(t, 0, "causationId", "first")
+	synced.eventHas(t, 0, "user", "system")
+}
+
+func orders(s *suite, t *testing.T) {
+	admin, ann := s.admin(t), s.ann(t)
+	p1, p2, c, o := s.product(t), s.product(t), s.customer(ann), s.id("o")
+	for _, p := range []string{p1, p2} {
+		ann.becomes("/ordering/available-products/"+p, `{"id":"`+p+`","name":"Tea","price":9.99}`)
+	}
+	at := "/ordering/order/" + o
+	ann.post(at+"/place", `{"customerId":"`+c+`","productIds":["`+p1+`","`+p2+`","`+p1+`"]}`).is(200, outcome("Ordering.Order", o, 1, "Placed"))
+	r := ann.eventually("/ordering/orders/"+o, func(r *reply) bool { return r.Status == 200 && r.text("status") != "placed" })
+	if want := `{"id":"` + o + `","customerId":"` + c + `","productIds":["` + p1 + `","` + p2 + `"],"status":"shipped"}`; normal(t, r.Body) != normal(t, []byte(want)) {
+		t.Errorf("the order is %s, want %s", r.Body, want)
+	}
+	ann.post(at+"/place", `{"customerId":"`+c+`","productIds":["`+p1+`"]}`).refuses(409, "OrderAlreadyShipped")
+	ann.post(at+"/cancel", "").refuses(409, "OrderAlreadyShipped")
+	admin.post(at+"/ship", "").is(200, outcome("Ordering.Order", o, 2))
+	for _, p := range []string{p1, p2} {
+		ann.becomes("/catalog/product-demands/"+p, `{"id":"`+p+`","name":"Tea","orderCount":1}`)
+	}
+	admin.get("/catalog/product-demand/"+p1+"/events").eventHas(t, 0, "type", "Recorded")
+}
+
+func imports(s *suite, t *testing.T) {
+	if s.Import == nil {
+		t.Skip("this shop's bucket can't be reached")
+	}
+	admin := s.admin(t)
+	key := s.run + " Juni+1 ü.csv"
+	good := s.id("imported")
+	s.Import(t, key, []byte("id,name,description,price\n"+good+",Tea,Green,9.99\n,Coffee,,free\n"))
+	at := "/catalog/product-imports/" + url.PathEscape(key)
+	r := admin.eventually(at, func(r *reply) bool { return r.Status == 200 && r.text("status") != "running" })
+	for name, want := range map[string]string{"status": `"finished"`, "rows": "2", "added": "1", "unchanged": "0", "rejected": "1"} {
+		if got := r.member(name); got != want {
+			t.Errorf("%s: %s is %s, want %s: %s", r.request, name, got, want, r.Body)
+		}
+	}
+	if r.text("id") != key || r.text("report") != at+"/report" {
+		t.Errorf("%s: id or report is wrong: %s", r.request, r.Body)
+	}
+	report := admin.get(r.text("report"))
+	if report.Status == http.StatusFound {
+		res, err := s.HTTP.Get(report.Header.Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if report.Body, err = io.ReadAll(res.Body); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		report.is(200).has("Content-Type", "text/csv; charset=utf-8")
+		if got := report.Header.Get("Content-Disposition"); !strings.HasPrefix(got, "attachment; filename") {
+			t.Errorf("%s: Content-Disposition is %q", report.request, got)
+		}
+	}
+	if !strings.HasPrefix(string(report.Body), "line,code,reason\n3,InvalidPrice,") {
+		t.Errorf("the report of %s: %q", key, report.Body)
+	}
+	admin.get("/catalog/products/" + good + "?minVersion=1").is(200)
+	admin.get("/catalog/product-import/"+url.PathEscape(key)+"/events").is(200).eventHas(t, 0, "type", "Started")
+	s.ann(t).get(r.text("report")).refuses(403, "Forbidden")
+	if len(admin.items("/catalog/product-imports")) == 0 {
+		t.Error("the list of imports is empty")
+	}
+}
+
+func operations(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.product(t)
+	before := admin.get("/catalog/products/" + id + "?minVersion=1").is(200)
+	admin.items("/operations/parked")
+	for _, x := range []struct{ path, more string }{
+		{"/operations/redrive", ""}, {"/operations/sweep", ""}, {"/operations/rebuild", `"readModel":"Catalog.Products"`},
+	} {
+		body, cursor := "{"+x.more+"}", ""
+		for steps := 0; ; steps++ {
+			r := admin.post(x.path, body).is(200)
+			if r.member("done") == "" {
+				t.Fatalf("%s: no done: %s", r.request, r.Body)
+			}
+			if cursor = r.text("next"); cursor == "" {
+				break
+			}
+			if steps > 100_000 {
+				t.Fatalf("%s: no end", r.request)
+			}
+			body = `{"cursor":"` + cursor + `"`
+			if x.more != "" {
+				body += "," + x.more
+			}
+			body += "}"
+		}
+		if x.more == "" {
+			admin.post(x.path, "").is(200)
+		}
+	}
+	admin.get("/catalog/products/"+id).is(200, string(before.Body)).has("ETag", `"1"`)
+
+	cursor := admin.post("/operations/sweep", "").text("next")
+	for _, x := range []struct {
+		path, body string
+		status     int
+		code       string
+	}{
+		{"/operations/rebuild", "", 400, "MalformedRequest"},
+		{"/operations/rebuild", "{}", 422, "InvalidPayload"},
+		{"/operations/rebuild", `{"readModel":1}`, 422, "InvalidPayload"},
+		{"/operations/rebuild", `{"readModel":"Catalog.Nothing"}`, 404, "NotFound"},
+		{"/operations/rebuild", `{"readModel":"Catalog.Products","more":1}`, 422, "InvalidPayload"},
+		{"/operations/rebuild", `{"readModel":"Catalog.Products","cursor":"x"}`, 400, "MalformedRequest"},
+		{"/operations/rebuild", `{"readModel":"Catalog.Products","cursor":"` + cursor + `."}`, 400, "MalformedRequest"},
+		{"/operations/sweep", `{"cursor":""}`, 422, "InvalidPayload"},
+		{"/operations/sweep", `{"cursor":null}`, 422, "InvalidPayload"},
+		{"/operations/sweep", `{"cursor":"x"}`, 400, "MalformedRequest"},
+		{"/operations/sweep", `{"readModel":"Catalog.Products"}`, 422, "InvalidPayload"},
+		{"/operations/sweep", `[]`, 422, "InvalidPayload"},
+		{"/operations/sweep", `{`, 400, "MalformedRequest"},
+		{"/operations/redrive", `{"cursor":"x"}`, 400, "MalformedRequest"},
+		{"/operations/redrive", `{} {}`, 400, "MalformedRequest"},
+	} {
+		admin.post(x.path, x.body).refuses(x.status, x.code)
+	}
+	if cursor != "" {
+		admin.post("/operations/redrive", `{"cursor":"`+cursor+`"}`).refuses(400, "MalformedRequest")
+		admin.post("/operations/rebuild", `{"readModel":"Catalog.Products","cursor":"`+cursor+`"}`).refuses(400, "MalformedRequest")
+	}
+	admin.post("/operations/sweep", "{}", "Content-Type", "text/plain").refuses(415, "UnsupportedMediaType")
+	admin.post("/operations/sweep", strings.Repeat(" ", 300_000)).refuses(413, "PayloadTooLarge")
+}
+
+func descriptions(s *suite, t *testing.T) {
+	nobody := s.nobody(t)
+	health := nobody.get("/health").is(200).has("Content-Type", "application/json")
+	if got := health.text("status"); got != "ok" && got != "degraded" {
+		t.Errorf("health's status is %q", got)
+	}
+	names := func(r *reply) (out []string) {
+		var plugins []struct{ Name string }
+		if err := json.Unmarshal([]byte(r.member("plugins")), &plugins); err != nil {
+			t.Fatalf("%s: %v", r.request, err)
+		}
+		for _, p := range plugins {
+			out = append(out, p.Name)
+		}
+		return out
+	}
+	want := []string{"Catalog", "Ordering"}
+	manifest := nobody.get("/manifest.json").is(200).has("Content-Type", "application/json")
+	for _, r := range []*reply{health, manifest} {
+		if got := names(r); !slices.Equal(got, want) {
+			t.Errorf("%s: plugins are %v, want %v", r.request, got, want)
+		}
+	}
+	openAPI := nobody.get("/openapi.json").is(200).has("Content-Type", "application/json")
+	if !strings.HasPrefix(openAPI.text("openapi"), "3.1.") {
+		t.Errorf("openapi is %q, want 3.1", openAPI.text("openapi"))
+	}
+
+	// Every path of the manifest answers, and is in the OpenAPI document.
+	var m struct {
+		Plugins []struct {
+			Aggregates []struct {
+				Path     string
+				Commands []struct{ Path string }
+			}
+			ReadModels []struct{ Path string }
+			Tasks      []struct{ Report string }
+		}
+	}
+	if err := json.Unmarshal(manifest.Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	var documented map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(openAPI.member("paths")), &documented); err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, p := range m.Plugins {
+		for _, a := range p.Aggregates {
+			paths = append(paths, a.Path+"/events")
+			for _, c := range a.Commands {
+				paths = append(paths, c.Path)
+			}
+		}
+		for _, r := range p.ReadModels {
+			paths = append(paths, r.Path, r.Path+"/{id}")
+		}
+		for _, task := range p.Tasks {
+			if task.Report != "" {
+				paths = append(paths, task.Report)
+			}
+		}
+	}
+	for _, p := range paths {
+		if documented[p] == nil {
+			t.Errorf("%s is in the manifest, not in the OpenAPI document", p)
+		}
+		s.admin(t).send(http.MethodDelete, strings.Replace(p, "{id}", "x", 1), "").refuses(405, "MethodNotAllowed")
+	}
+	if len(paths) < 30 {
+		t.Errorf("the manifest has %d paths, want the whole shop's: %v", len(paths), paths)
+	}
+}
+
+// orderOfChecks holds that the first failure answers: each request has two
+// mistakes.
+func orderOfChecks(s *suite, t *testing.T) {
+	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
+	p, c := s.product(t), s.customer(ann)
+	update := "/catalog/product/" + p + "/update-price"
+	large := strings.Repeat("x", 300_000)
+	used := []string{"Idempotency-Key", "used"}
+	admin.post(update, `{"price":1}`, used...).is(200)
+	ann.post("/ordering/customer/"+c+"/update-address", `{"address":"2 Main Street"}`, used...).is(200)
+
+	for name, x := range map[string]struct {
+		got    *reply
+		status int
+		code   string
+	}{
+		"route before identity's group":      {ann.get("/operations/nothing"), 404, "NotFound"},
+		"method before the group":            {ann.get("/operations/sweep"), 405, "MethodNotAllowed"},
+		"group before media type":            {ann.post(update, tea, "Content-Type", "text/plain"), 403, "Forbidden"},
+		"group before size":                  {ann.post(update, large), 403, "Forbidden"},
+		"group before header":                {ann.post(update, tea, "If-Match", "1"), 403, "Forbidden"},
+		"group before query":                 {ann.get("/operations/parked?x=1"), 403, "Forbidden"},
+		"group before id":                    {ann.post("/catalog/product/a%20b/add", tea), 403, "Forbidden"},
+		"group before body":                  {ann.post(update, `{`), 403, "Forbidden"},
+		"media type before size":             {admin.post(update, large, "Content-Type", "text/plain"), 415, "UnsupportedMediaType"},
+		"media type before header":           {admin.post(update, tea, "Content-Type", "text/plain", "If-Match", "1"), 415, "UnsupportedMediaType"},
+		"media type before correlation id":   {admin.post(update, tea, "Content-Type", "text/plain", "X-Correlation-Id", "ü"), 415, "UnsupportedMediaType"},
+		"size before header":                 {admin.post(update, large, "Idempotency-Key", ""), 413, "PayloadTooLarge"},
+		"size before query":                  {admin.post(update+"?x=1", large), 413, "PayloadTooLarge"},
+		"size before id":                     {admin.post("/catalog/product/a%20b/add", large), 413, "PayloadTooLarge"},
+		"header before id":                   {admin.post("/catalog/product/a%20b/add", tea, "If-Match", "1"), 400, "MalformedRequest"},
+		"query before id":                    {admin.post("/catalog/product/a%20b/add?x=1", tea), 400, "MalformedRequest"},
+		"cursor before id":                   {admin.get("/catalog/product-import/%ff/events?cursor=x"), 400, "MalformedRequest"},
+		"header before an invalid payload":   {admin.post(update, `{}`, "If-Match", "1"), 400, "MalformedRequest"},
+		"id before a malformed body":         {admin.post("/catalog/product/a%20b/add", `{`), 422, "InvalidId"},
+		"id before an invalid payload":       {admin.post("/catalog/product/a%20b/add", `{}`), 422, "InvalidId"},
+		"malformed before invalid":           {admin.post(update, `{"cost":1,"cost":2}`), 400, "MalformedRequest"},
+		"payload before owner":               {bob.post("/ordering/customer/"+c+"/update-address", `{}`), 422, "InvalidPayload"},
+		"payload before version":             {admin.post(update, `{}`, "If-Match", `"99"`), 422, "InvalidPayload"},
+		"payload before a key used already":  {admin.post(update, `{}`, used...), 422, "InvalidPayload"},
+		"owner before a key used already":    {bob.post("/ordering/customer/"+c+"/update-address", `{"address":"x"}`, used...), 404, "CustomerNotFound"},
+		"owner before version":               {bob.post("/ordering/customer/"+c+"/update-address", `{"address":"x"}`, "If-Match", `"99"`), 404, "CustomerNotFound"},
+		"a key used already before version":  {admin.post(update, `{"price":7}`, append([]string{"If-Match", `"99"`}, used...)...), 422, "IdempotencyKeyReused"},
+		"a key used already before a no":     {admin.post("/catalog/product/"+p+"/add", tea, used...), 422, "IdempotencyKeyReused"},
+		"version before not found":           {admin.post("/catalog/product/"+s.id("no")+"/update-price", `{"price":1}`, "If-Match", `"1"`), 412, "VersionMismatch"},
+		"version before a domain's no":       {admin.post("/catalog/product/"+p+"/add", tea, "If-Match", `"99"`), 412, "VersionMismatch"},
+		"own rules before other aggregates'": {admin.post("/catalog/product/"+p+"/add", `{"name":"n","description":"","price":1,"categoryId":"`+s.id("no")+`"}`), 409, "ProductAlreadyExists"},
+		"products before the customer":       {ann.post("/ordering/order/"+s.id("o")+"/place", `{"customerId":"`+s.id("no")+`","productIds":["`+s.id("no")+`"]}`), 409, "ProductNotAvailable"},
+	} {
+		t.Run(name, func(t *testing.T) { x.got.TB = t; x.got.refuses(x.status, x.code) })
+	}
+	if s.NeedsIdentity {
+		s.nobody(t).get("/catalog/nothing").refuses(404, "NotFound")
+		s.nobody(t).get("/operations/sweep").refuses(405, "MethodNotAllowed")
+		s.nobody(t).post(update, large).refuses(401, "Unauthenticated")
+		s.nobody(t).post("/catalog/product/a%20b/add", `{`, "If-Match", "1").refuses(401, "Unauthenticated")
+	}
+}
