@@ -1,0 +1,126 @@
+// Package wiring is what the CDK app and the Lambdas agree on: which resources
+// there are for a plugin, how tables are keyed, and how a function is told the
+// physical names. It imports nothing but the standard library, so that neither
+// side carries the other's SDK.
+package wiring
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Environment variables of the functions, beside [Variable].
+const (
+	// Variable holds the function's [Wiring] as JSON: only what it needs, since
+	// Lambda allows 4 KB for all variables.
+	Variable = "SHOP_WIRING"
+	// Plugin is the plugin of a projector, eventmapping or notifications function.
+	Plugin = "SHOP_PLUGIN"
+	// Aggregate is the full name of a command function's aggregate.
+	Aggregate = "SHOP_AGGREGATE"
+	// Task is the full name of an import function's task, e.g. Catalog.ImportProducts.
+	Task = "SHOP_TASK"
+	// ShipDelay is Ordering's setting, a Go duration.
+	ShipDelay = "SHOP_SHIP_DELAY"
+	// Auth is none or jwt; JWTIssuer and JWTAudience go with jwt (Cognito is a
+	// jwt issuer like any other).
+	Auth        = "SHOP_AUTH"
+	JWTIssuer   = "SHOP_JWT_ISSUER"
+	JWTAudience = "SHOP_JWT_AUDIENCE"
+	// EmailFrom is the sender's address; empty: messages are kept in the report
+	// bucket under emails/.
+	EmailFrom = "SHOP_EMAIL_FROM"
+	// Version of the program, for /health.
+	Version = "SHOP_VERSION"
+)
+
+// Wiring are physical names. A missing entry is a resource that the function has
+// no business with.
+type Wiring struct {
+	Plugins map[string]PluginWiring `json:"plugins,omitempty"` // by plugin, "Catalog"
+	Rows    map[string]string       `json:"rows,omitempty"`    // table by read model, "Catalog.Products"
+	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, or by plugin for its side effects: "Ordering.Order", "Ordering"
+	Bus     string                  `json:"bus,omitempty"`
+	Reports string                  `json:"reports,omitempty"` // bucket of reports and kept e-mails
+	Buckets map[string]string       `json:"buckets,omitempty"` // bucket by task, "Catalog.ImportProducts"
+}
+
+// PluginWiring are a plugin's own resources.
+type PluginWiring struct {
+	Events       string `json:"events,omitempty"`       // table
+	Cursors      string `json:"cursors,omitempty"`      // table; heartbeats too
+	Parked       string `json:"parked,omitempty"`       // table
+	Snapshots    string `json:"snapshots,omitempty"`    // table
+	EventMapping string `json:"eventMapping,omitempty"` // function name: publications and operations
+}
+
+// Keys of the tables. All keys are strings but Seq, a number.
+const (
+	// Events: partition key Stream ("Product#p1"), sort key Seq; attributes events,
+	// version, meta. Stream NEW_IMAGE.
+	Stream = "stream"
+	Seq    = "seq"
+	// Cursors: partition key Key, "<follower>\n<stream>", or "heartbeat".
+	// Rows: partition key Key, the row's id. Snapshots: partition key Key, the stream.
+	Key = "key"
+	// Parked: partition key Consumer, sort key Stream (the full stream name).
+	Consumer = "consumer"
+	// Owner is an attribute of rows, and with Key the key of the index of that
+	// name, where a read model has owners.
+	Owner = "owner"
+)
+
+// Index is the name of the index, and of the row attribute that is its partition
+// key, for a read model's declared field. Its sort key is Key.
+func Index(field string) string { return "by_" + field }
+
+// StreamKey is an aggregate's partition key in its plugin's Events table:
+// "Product#p1" for p1 of Catalog.Product.
+func StreamKey(aggregate, id string) string {
+	return aggregate[strings.LastIndex(aggregate, ".")+1:] + "#" + id
+}
+
+// Encode is the wiring as a function's variable has it.
+func (w Wiring) Encode() string {
+	b, err := json.Marshal(w)
+	if err != nil {
+		panic(err) // maps of strings
+	}
+	return string(b)
+}
+
+// FromEnvironment reads the function's wiring.
+func FromEnvironment() (Wiring, error) {
+	var w Wiring
+	if err := json.Unmarshal([]byte(os.Getenv(Variable)), &w); err != nil {
+		return w, fmt.Errorf("read the wiring from %s: %w", Variable, err)
+	}
+	return w, nil
+}
+
+// Operation is what is asked of a plugin's eventmapping function by direct
+// invocation. Its answer is a [Answer].
+type Operation struct {
+	// Do is publications, parked, redrive, redrive-due, sweep, rebuild, heartbeat,
+	// or tick (redrive-due and heartbeat, what the schedule asks for).
+	Do        string `json:"do"`
+	Cursor    string `json:"cursor,omitempty"`
+	ReadModel string `json:"readModel,omitempty"` // rebuild
+	Point     string `json:"point,omitempty"`     // publications
+	Stream    string `json:"stream,omitempty"`    // publications: full stream name
+	From      int64  `json:"from,omitempty"`      // publications: place in the stream
+}
+
+// Answer is an [Operation]'s. Error tells what went wrong; a retriable failure
+// is an error of the invocation instead.
+type Answer struct {
+	Done         int             `json:"done"`
+	Next         string          `json:"next,omitempty"`
+	More         bool            `json:"more,omitempty"`
+	From         int64           `json:"from,omitempty"`         // publications: where to go on
+	Publications json.RawMessage `json:"publications,omitempty"` // []engine.Entry
+	Parked       json.RawMessage `json:"parked,omitempty"`
+	Error        string          `json:"error,omitempty"`
+}
