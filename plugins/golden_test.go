@@ -1,0 +1,300 @@
+package plugins_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"onlineshop/es"
+	"onlineshop/plugins"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// What is stored and listed carries these names: cursors carry followers' names,
+// streams aggregates', rows read models', commits events'.
+func TestNamesAndShapesAreAStorageContract(t *testing.T) {
+	const file = "testdata/contract.golden"
+	got := contract()
+	if *update {
+		write(t, file, got)
+	}
+	if diff := cmp.Diff(read(t, file), got); diff != "" {
+		t.Errorf("names or shapes have changed (-%s +now):\n%s\n%s", file, diff,
+			"They are a storage contract. To read what is stored under an event's earlier name or shape, give the event an\n"+
+				"//es:version and the package an es.Upcasters. If the change is meant, run: go test ./plugins -update")
+	}
+}
+
+// The file has a sample of every event there is or ever was. They are in event
+// logs, and so must be read for ever.
+func TestStoredEventsAreReadForEver(t *testing.T) {
+	const file = "testdata/events.golden"
+	codecs := codecs()
+	var samples []string
+	for _, name := range slices.Sorted(maps.Keys(codecs)) {
+		for _, e := range codecs[name].events {
+			samples = append(samples, codecs[name].sample(t, e))
+		}
+	}
+	if *update {
+		for _, line := range lines(t, file) {
+			if c, stored := parse(t, codecs, line); !c.current(stored) {
+				samples = append(samples, line)
+			}
+		}
+		slices.Sort(samples)
+		write(t, file, strings.Join(samples, "\n")+"\n")
+	}
+	golden := lines(t, file)
+	for _, line := range golden {
+		c, stored := parse(t, codecs, line)
+		event, err := c.decode(stored.Type, stored.Version, stored.Data)
+		if err != nil {
+			t.Errorf("a stored event can't be read any more: %v\n\t%s\nEvents are for ever: add an es.Upcast for it.", err, line)
+			continue
+		}
+		if now := c.line(t, event); c.current(stored) && now != line {
+			t.Errorf("an event is stored in another form:\n-%s\n+%s\n%s", line, now,
+				"Its form is a storage contract: keep it, or give the event a new //es:version and an es.Upcast for the earlier one.")
+		}
+	}
+	for _, s := range samples {
+		if !slices.Contains(golden, s) {
+			t.Errorf("%s has no sample of this event in its present form: run go test ./plugins -update\n\t%s", file, s)
+		}
+	}
+}
+
+// codec is how one aggregate's or extension point's events are stored.
+type codec struct {
+	name   string
+	events []es.EventDefinition
+	encode func(any) (string, int, []byte, error)
+	decode func(string, int, []byte) (any, error)
+}
+
+func codecs() map[string]codec {
+	out := map[string]codec{}
+	for _, p := range plugins.All(plugins.Deps{}) {
+		for _, a := range p.Aggregates {
+			d := a.Definition()
+			out[d.Name] = codec{d.Name, d.Events, d.EncodeEvent, d.DecodeEvent}
+		}
+		for _, x := range p.Publications {
+			d := x.Definition().Point
+			out[d.Name] = codec{d.Name, d.Events, d.Encode, d.Decode}
+		}
+	}
+	return out
+}
+
+// current says whether the event is stored in that shape today.
+func (c codec) current(s es.StoredEvent) bool {
+	return slices.ContainsFunc(c.events, func(e es.EventDefinition) bool {
+		return e.Name == s.Type && e.Version == max(s.Version, 1)
+	})
+}
+
+// sample is a line with an event that has a value in every field.
+func (c codec) sample(t *testing.T, e es.EventDefinition) string {
+	t.Helper()
+	data, err := json.Marshal(sample(e.Name, schemaOf(e.Schema)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, err := c.decode(e.Name, e.Version, data)
+	if err != nil {
+		t.Fatalf("read a sample of %s of %s: %v", e.Name, c.name, err)
+	}
+	return c.line(t, event)
+}
+
+func (c codec) line(t *testing.T, event any) string {
+	t.Helper()
+	typ, version, data, err := c.encode(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := es.MarshalEvent(typ, version, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.name + " " + string(b)
+}
+
+func parse(t *testing.T, codecs map[string]codec, line string) (codec, es.StoredEvent) {
+	t.Helper()
+	name, event, _ := strings.Cut(line, " ")
+	var stored es.StoredEvent
+	if err := json.Unmarshal([]byte(event), &stored); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	c, ok := codecs[name]
+	if !ok {
+		t.Fatalf("there is no %s any more, but its events are stored:\n\t%s", name, line)
+	}
+	return c, stored
+}
+
+// schema is as much of a JSON Schema as the generator writes.
+type schema struct {
+	Type       string            `json:"type"`
+	Format     string            `json:"format"`
+	Enum       []string          `json:"enum"`
+	Properties map[string]schema `json:"properties"`
+	Required   []string          `json:"required"`
+	Items      *schema           `json:"items"`
+}
+
+func schemaOf(raw json.RawMessage) (s schema) {
+	if err := json.Unmarshal(raw, &s); err != nil {
+		panic(fmt.Sprintf("schema %s: %v", raw, err))
+	}
+	return s
+}
+
+// sample is a value of that schema, in which a text is its field's name.
+func sample(name string, s schema) any {
+	switch {
+	case s.Type == "object":
+		fields := map[string]any{}
+		for f, x := range s.Properties {
+			fields[f] = sample(f, x)
+		}
+		return fields
+	case s.Type == "array":
+		return []any{sample(name, *s.Items)}
+	case len(s.Enum) > 0:
+		return s.Enum[0]
+	case s.Format == "date-time":
+		return "2026-01-02T03:04:05.678Z"
+	case s.Type == "string":
+		return name
+	case s.Type == "boolean":
+		return true
+	case s.Type == "integer":
+		return 42
+	}
+	return 9.99
+}
+
+// String is the schema in short, e.g. {categoryId?:string name:string}.
+func (s schema) String() string {
+	switch {
+	case s.Type == "object":
+		var fields []string
+		for _, f := range slices.Sorted(maps.Keys(s.Properties)) {
+			mark := ":"
+			if !slices.Contains(s.Required, f) {
+				mark = "?:"
+			}
+			fields = append(fields, f+mark+s.Properties[f].String())
+		}
+		return "{" + strings.Join(fields, " ") + "}"
+	case s.Type == "array":
+		return "[" + s.Items.String() + "]"
+	case len(s.Enum) > 0:
+		return strings.Join(s.Enum, "|")
+	case s.Format != "":
+		return s.Format
+	}
+	return s.Type
+}
+
+// contract is every name and shape of the shop, line by line.
+func contract() string {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	events := func(list []es.EventDefinition) {
+		for _, e := range list {
+			say("    event %s v%d %v", e.Name, e.Version, schemaOf(e.Schema))
+		}
+	}
+	for _, p := range plugins.All(plugins.Deps{}) {
+		say("plugin %s, heartbeat %v", p.Name, p.HeartbeatInterval)
+		for _, a := range p.Aggregates {
+			d := a.Definition()
+			say("  aggregate %s", d.Name)
+			for _, c := range d.Commands {
+				who := access(c.Access)
+				if d.Internal {
+					who = "for the shop itself"
+				}
+				say("    command %s %v, %s", c.Name, schemaOf(c.Schema), who)
+			}
+			events(d.Events)
+		}
+		for _, m := range p.ReadModels {
+			d := m.Definition()
+			say("  read model %s of %s, by %v, %v", d.Name, strings.Join(d.Sources, " and "), d.Indexes, access(d.Access))
+			say("    row %v", schemaOf(d.Schema))
+		}
+		for _, m := range p.Mappings {
+			d := m.Definition()
+			say("  mapping %s from %s to %s", d.Name, d.Source, d.Target)
+		}
+		for _, x := range p.Publications {
+			d := x.Definition()
+			say("  extension point %s of %s", d.Point.Name, d.Source)
+			events(d.Point.Events)
+		}
+		for _, x := range p.Extensions {
+			d := x.Definition()
+			say("  extension %s from %s to %s", d.Name, d.Point.Name, d.Target)
+		}
+		for _, x := range p.Tasks {
+			say("  task %s on bucket %q", x.Name, x.Bucket)
+			for _, s := range x.SideEffects {
+				d := s.Definition()
+				say("    side effect %s of %s", d.Name, d.Source)
+			}
+		}
+	}
+	return b.String()
+}
+
+func access(a es.Access) string {
+	switch {
+	case a.Owner:
+		return fmt.Sprintf("for the owner and %v", a.Groups)
+	case a.Groups != nil:
+		return fmt.Sprintf("for %v", a.Groups)
+	}
+	return "for anybody signed in"
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v: run go test ./plugins -update", err)
+	}
+	return string(b)
+}
+
+func lines(t *testing.T, file string) (out []string) {
+	t.Helper()
+	if _, err := os.Stat(file); *update && os.IsNotExist(err) {
+		return nil
+	}
+	for s := bufio.NewScanner(strings.NewReader(read(t, file))); s.Scan(); {
+		out = append(out, s.Text())
+	}
+	return out
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
