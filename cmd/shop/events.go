@@ -36,11 +36,11 @@ type event struct {
 // Run prints the history page by page.
 func (c eventsCommand) Run(ctx context.Context, s *session) error {
 	shop := s.client()
-	path, err := shop.path(ctx, c.Aggregate, func(p pluginManifest) []component { return p.Aggregates })
+	a, err := shop.component(ctx, c.Aggregate, func(p pluginManifest) []component { return p.Aggregates })
 	if err != nil {
 		return err
 	}
-	path += "/" + url.PathEscape(c.ID) + "/events"
+	path := a.Path + "/" + url.PathEscape(c.ID) + "/events"
 	if s.JSON {
 		return each(ctx, shop, path, func(e json.RawMessage) error { return s.printJSON(e) })
 	}
@@ -80,14 +80,8 @@ type pluginManifest struct {
 }
 
 type component struct {
-	Name string `json:"name"`
-	Path string `json:"path"`
-}
-
-// path finds the path of a component by its name or path.
-func (c *client) path(ctx context.Context, name string, of func(pluginManifest) []component) (string, error) {
-	found, err := c.component(ctx, name, of)
-	return found.Path, err
+	Name string `json:"name"` // full, e.g. Catalog.Product
+	Path string `json:"path"` // an aggregate's ends in /{id}
 }
 
 // component finds a component by its name, e.g. Catalog.Products, or its path,
@@ -100,9 +94,7 @@ func (c *client) component(ctx context.Context, name string, of func(pluginManif
 	var names []string
 	for _, p := range m.Plugins {
 		for _, x := range of(p) {
-			if !strings.HasPrefix(x.Name, p.Name+".") {
-				x.Name = p.Name + "." + x.Name
-			}
+			x.Path = strings.TrimSuffix(x.Path, "/{id}")
 			if x.Name == name || strings.Trim(x.Path, "/") == strings.Trim(name, "/") {
 				return x, nil
 			}

@@ -68,7 +68,7 @@ Start it with "shop serve"; the other commands talk to a shop that is being serv
 // settings are the flags of every command.
 type settings struct {
 	Addr  string `help:"Where the shop listens: host:port, or a URL." env:"SHOP_ADDR" default:"127.0.0.1:8080"`
-	Data  string `help:"The shop's data folder." env:"SHOP_DATA" default:"data" placeholder:"DIR"`
+	Data  string `help:"The shop's data folder." env:"SHOP_DATA" default:"data"`
 	Token string `help:"Bearer token to identify with." env:"SHOP_TOKEN" placeholder:"JWT"`
 	JSON  bool   `help:"Print JSON, one value a line." name:"json"`
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -52,11 +53,11 @@ func (seedCommand) Run(ctx context.Context, s *session) error {
 	s.printf(`The shop has %d categories, %d products, %d customers and %d orders of the demo.
 
 Try next:
-  curl %[5]s/catalog/products?categoryId=lighting
-  curl %[5]s/catalog/product-demands/desk-lamp
-  curl %[5]s/ordering/orders?customerId=ada
-  shop events Catalog.Product desk-lamp
-`, counts["categories"], counts["products"], counts["customers"], counts["orders"], shop.base)
+  curl "%[5]s/catalog/products?categoryId=lighting"
+  curl "%[5]s/catalog/product-demands/desk-lamp"
+  curl "%[5]s/ordering/orders?customerId=ada"
+  %[6]s events Catalog.Product desk-lamp
+`, counts["categories"], counts["products"], counts["customers"], counts["orders"], shop.base, os.Args[0])
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/mail"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,7 +18,7 @@ import (
 	"onlineshop/plugins"
 	"onlineshop/plugins/catalog"
 	"onlineshop/plugins/ordering"
-	"onlineshop/plugins/ordering/mail"
+	ordermail "onlineshop/plugins/ordering/mail"
 )
 
 // maxShipDelay is the longest delay of an event mapping, see [es.Mapping.After].
@@ -46,11 +48,14 @@ func (serveCommand) Help() string {
 // check refuses settings that make no sense together.
 func (c serveCommand) check(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
+	_, sender := mail.ParseAddress(c.EmailFrom)
 	switch {
 	case err != nil:
 		return usagef("serve on %q: an address is host:port, e.g. 127.0.0.1:8080", addr)
 	case c.ShipDelay < 0 || c.ShipDelay > maxShipDelay:
 		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is between 0s and %s", c.ShipDelay, maxShipDelay)
+	case sender != nil:
+		return usagef("the sender %q (SHOP_EMAIL_FROM) is no e-mail address", c.EmailFrom)
 	case c.Auth == "jwt" && (c.JWTIssuer == "" || c.JWTAudience == ""):
 		return usagef("--auth jwt needs --jwt-issuer (SHOP_JWT_ISSUER) and --jwt-audience (SHOP_JWT_AUDIENCE)")
 	case c.Auth == "none" && !loopback(host):
@@ -181,7 +186,7 @@ func (c serveCommand) welcome(s *session, url string) error {
 		"  CSV files   drop them into " + filepath.Join(s.Data, bucket),
 		"  e-mails     are written to " + filepath.Join(s.Data, "emails"),
 		"  API         " + url + "/openapi.json, /manifest.json, /health",
-		"  demo        fill it with \"shop seed\"",
+		"  demo        fill it with \"" + os.Args[0] + " seed\"",
 		"  close       Ctrl-C",
 	}
 	s.printf("%s\n", strings.Join(rows, "\n"))
@@ -191,8 +196,8 @@ func (c serveCommand) welcome(s *session, url string) error {
 // outbox is Ordering's e-mail service on this machine: a folder of messages.
 type outbox struct{ *local.Outbox }
 
-// SendOrderConfirmation implements [mail.EmailService].
-func (o outbox) SendOrderConfirmation(_ context.Context, c mail.OrderConfirmation) error {
+// SendOrderConfirmation implements [ordermail.EmailService].
+func (o outbox) SendOrderConfirmation(_ context.Context, c ordermail.OrderConfirmation) error {
 	var body strings.Builder
 	fmt.Fprintf(&body, "Thank you for your order %s of %s.\n\nYou ordered:\n", c.OrderID, c.PlacedAt.Format("2 January 2006"))
 	for _, id := range c.ProductIDs {
@@ -201,4 +206,4 @@ func (o outbox) SendOrderConfirmation(_ context.Context, c mail.OrderConfirmatio
 	return o.Send(c.MessageID, c.To, "Your order "+c.OrderID, body.String())
 }
 
-var _ mail.EmailService = outbox{}
+var _ ordermail.EmailService = outbox{}

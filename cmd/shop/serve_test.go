@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// refused runs "shop serve" and returns its exit code and what it said.
+func refused(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append([]string{"serve"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("shop serve %s did not refuse; it said: %s", strings.Join(args, " "), out)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func TestServeRefusesSettingsThatMakeNoSense(t *testing.T) {
+	data := t.TempDir()
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"a delay beyond what a message can have": {[]string{"--ship-delay=15m1s"}, "between 0s and 15m0s"},
+		"a negative delay":                       {[]string{"--ship-delay=-1s"}, "between 0s and 15m0s"},
+		"everybody from everywhere":              {[]string{"--addr=0.0.0.0:0"}, "set --auth jwt"},
+		"everybody from every interface":         {[]string{"--addr=:0"}, "set --auth jwt"},
+		"a host that may be anywhere":            {[]string{"--addr=example.com:0"}, "set --auth jwt"},
+		"tokens of nobody":                       {[]string{"--auth=jwt"}, "SHOP_JWT_ISSUER"},
+		"tokens for nobody":                      {[]string{"--auth=jwt", "--jwt-issuer=http://127.0.0.1:1"}, "SHOP_JWT_AUDIENCE"},
+		"an unknown way to sign in":              {[]string{"--auth=basic"}, "none"},
+		"a sender that is none":                  {[]string{"--email-from=the shop"}, "SHOP_EMAIL_FROM"},
+		"an address without a port":              {[]string{"--addr=127.0.0.1"}, "host:port"},
+		"a flag that is none":                    {[]string{"--ship-dealy=1m"}, "unknown flag"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, said := refused(t, append([]string{"--data=" + data}, c.args...)...)
+			if code != exitUsage || !strings.Contains(said, c.says) {
+				t.Errorf("exit code %d, want %d; want %q in: %s", code, exitUsage, c.says, said)
+			}
+		})
+	}
+}
+
+func TestServeSaysWhenThePortIsTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	addr := taken.Addr().String()
+	code, said := refused(t, "--addr="+addr, "--data="+t.TempDir())
+	if code != exitFailed || !strings.Contains(said, addr) || !strings.Contains(said, "address already in use") {
+		t.Errorf("exit code %d, it said: %s", code, said)
+	}
+}
+
+func TestServeSaysWhenTheDataFolderIsInUse(t *testing.T) {
+	// Given a shop
+	p := start(t, binary, t.TempDir())
+	// When a second one is served from the same folder
+	code, said := refused(t, "--addr=127.0.0.1:0", "--data="+p.data)
+	// Then it refuses, and the first one goes on
+	if code != exitFailed || !strings.Contains(said, p.data) || !strings.Contains(said, "in use") {
+		t.Errorf("exit code %d, it said: %s", code, said)
+	}
+	p.must("/catalog/category/books/add", map[string]any{"name": "Books"})
+}
+
+func TestServeDrainsWhenAskedToEnd(t *testing.T) {
+	// Given a shop with a request that is under way
+	p := start(t, binary, t.TempDir())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	body := `{"name":"Books"}`
+	write := func(s string) {
+		if _, err := conn.Write([]byte(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("POST /catalog/category/books/add HTTP/1.1\r\nHost: " + strings.TrimPrefix(p.base, "http://") +
+		"\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n")
+	interim := make([]byte, 256)
+	if n, err := conn.Read(interim); err != nil || !strings.Contains(string(interim[:n]), "100 Continue") {
+		t.Fatalf("no 100 Continue: %v, %q", err, interim[:n]) // the handler waits for the body from here on
+	}
+	// When it is asked to end, and stops listening
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody listens", func() (bool, any) {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil, err
+	})
+	// Then the request is still answered, and what was decided is there afterwards
+	write(body)
+	answer := make([]byte, 4096)
+	n, err := conn.Read(answer)
+	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 200") {
+		t.Fatalf("answer: %v, %q", err, answer[:n])
+	}
+	p.wait()
+	if code := p.cmd.ProcessState.ExitCode(); code != exitOK {
+		t.Fatalf("exit code %d; log: %s", code, p.log)
+	}
+	p = start(t, binary, p.data)
+	if got := p.history("catalog/category", "books"); len(got) != 1 || got[0].Type != "Added" {
+		t.Errorf("history after the restart: %+v", got)
+	}
+	if code := p.stop(); code != exitOK {
+		t.Errorf("exit code %d of an idle shop", code)
+	}
+}
+
+func TestServeAnswersItsOwnHostAlone(t *testing.T) {
+	p := start(t, binary, t.TempDir())
+	for host, want := range map[string]int{
+		"":             http.StatusOK,
+		"localhost":    http.StatusOK,
+		"shop.example": http.StatusMisdirectedRequest,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+"/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host != "" {
+			r.Host = net.JoinHostPort(host, r.URL.Port())
+		}
+		answer, err := p.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("Host %q: status %d, want %d", r.Host, answer.StatusCode, want)
+		}
+	}
+}
+
+func TestShipDelayLeavesTimeToCancel(t *testing.T) {
+	// Given a shop that ships late, a product that Ordering knows, and a customer
+	p := start(t, binary, t.TempDir(), "SHOP_SHIP_DELAY=15m")
+	p.must("/catalog/product/lamp/add", map[string]any{"name": "Lamp", "description": "", "price": 5})
+	p.must("/ordering/customer/ann/register", map[string]any{"email": "ann@example.com", "address": "1 Lane"})
+	p.settled()
+	// When an order is placed and cancelled
+	p.must("/ordering/order/o1/place", map[string]any{"customerId": "ann", "productIds": []string{"lamp"}})
+	p.must("/ordering/order/o1/cancel", nil)
+	// Then it stays cancelled, and is not counted
+	p.settled()
+	o, _ := row[struct{ Status string }](p, "/ordering/orders/o1")
+	d, _ := row[struct{ OrderCount int }](p, "/catalog/product-demands/lamp")
+	if o.Status != "cancelled" || d.OrderCount != 0 {
+		t.Errorf("order %+v, demand %+v", o, d)
+	}
+}
