@@ -1,6 +1,7 @@
 package estest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -37,7 +38,7 @@ func (r Row[V]) Given(history ...es.Happened) Row[V] {
 // From folds a shop's histories of that id, source by source.
 func (r Row[V]) From(s *Shop, id string) Row[V] {
 	for _, aggregate := range r.model.Definition().Sources {
-		for e := range s.Events(r.t.Context(), aggregate, id) {
+		for e := range s.Events(context.Background(), aggregate, id) {
 			r.row = r.model.Project(aggregate, e, r.row)
 		}
 	}
