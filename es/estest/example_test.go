@@ -1,0 +1,68 @@
+package estest_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"onlineshop/es"
+	"onlineshop/es/estest"
+)
+
+// t is a test's *testing.T.
+var t = new(testing.T)
+
+func Example() {
+	// An aggregate: what has happened, a command, what happens.
+	estest.Of(t, Account).Given(Opened{"ann"}, Deposited{10}).When(Deposit{5}).Then(Deposited{5})
+	estest.Of(t, Account).Given(Opened{"ann"}).When(Open{"ann"}).ThenNothing()
+	estest.Of(t, Account).When(Deposit{5}).ThenRejected(ErrNotOpen)
+
+	// A read model: what has happened, the row.
+	estest.RowOf(t, Balances).
+		Given(Account.Happened("a1", Opened{"ann"}, Deposited{10})).
+		Then(Balance{Holder: "ann", Amount: 10})
+
+	// An event mapping: an event, the commands it sends.
+	estest.Mapping(t, Bonus).Given("a1", Deposited{10}).ThenSends(Account.Command("a1", Deposit{1}))
+
+	fmt.Println("failed:", t.Failed())
+	// Output: failed: false
+}
+
+// Rules that read other aggregates find what has happened to those.
+func ExampleScenario_With() {
+	given := estest.Of(t, Account).Given(Opened{"ann"}, Deposited{10})
+	given.With(Account.Happened("bank", Opened{"bank"})).When(Withdraw{4}).Then(Withdrawn{4})
+	given.When(Withdraw{4}).ThenRejected(ErrClosed)
+
+	fmt.Println("failed:", t.Failed())
+	// Output: failed: false
+}
+
+// Who may send a command, and whom the aggregate belongs to.
+func ExampleScenario_As() {
+	ann, bob := es.Caller{User: "ann"}, es.Caller{User: "bob"}
+	estest.Of(t, Account).As(bob).When(Open{"ann"}).ThenOwnedBy("ann")
+	estest.Of(t, Account).Given(Opened{"ann"}).By("ann").As(ann).When(Deposit{5}).Then(Deposited{5})
+	estest.Of(t, Account).Given(Opened{"ann"}).By("ann").As(bob).When(Deposit{5}).ThenDenied()
+
+	fmt.Println("failed:", t.Failed())
+	// Output: failed: false
+}
+
+// A task runs against a shop in memory, which decides with the real rules.
+func ExampleShop() {
+	shop := estest.NewShop(t).Given(Account.Happened("a1", Opened{"ann"}))
+	file := estest.NewObject("june.txt", "1", "a1 10\na1 20\n")
+	fmt.Println(Ledger.OnObject(context.Background(), file.Object, shop))
+	fmt.Println(Ledger.OnObject(context.Background(), file.Object, shop)) // a second call pays nothing twice
+	shop.ThenHappened(Account.Happened("a1", Opened{"ann"}, Deposited{10}, Deposited{20}))
+	estest.RowOf(t, Balances).From(shop, "a1").Then(Balance{Holder: "ann", Amount: 30})
+
+	fmt.Println("failed:", t.Failed())
+	// Output:
+	// <nil>
+	// <nil>
+	// failed: false
+}
