@@ -40,7 +40,8 @@ func writeFile(file string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".writing-*")
+	// One name for each file: a repeat after a crash replaces what that left.
+	f, err := os.OpenFile(filepath.Join(dir, ".writing-"+filepath.Base(file)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
