@@ -145,12 +145,16 @@ type page[T any] struct {
 	Next  string `json:"next"`
 }
 
-// each reads a list page by page; path has no query of its own.
+// each reads a list page by page.
 func each[T any](ctx context.Context, c *client, path string, yield func(T) error) error {
 	for cursor := ""; ; {
 		at := path
 		if cursor != "" {
-			at += "?cursor=" + url.QueryEscape(cursor)
+			sep := "?"
+			if strings.Contains(path, sep) {
+				sep = "&"
+			}
+			at += sep + "cursor=" + url.QueryEscape(cursor)
 		}
 		var p page[T]
 		if err := c.get(ctx, at, &p); err != nil {

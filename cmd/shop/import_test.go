@@ -85,7 +85,7 @@ func TestImportOfFilesAsPeopleMakeThem(t *testing.T) {
 		"quotes.csv": {content: header + "quote,\"Lamp, \"\"large\"\"\",\"one\n\ntwo, three\",3\nafter,After,,4\nbad,,,5\n", added: 2,
 			rejected: []string{"6 InvalidName"},
 			products: []product{{ID: "quote", Name: `Lamp, "large"`, Description: "one\n\ntwo, three", Price: "3"}}},
-		"blank lines.csv":          {content: "\n" + header + "\n\nblank1,One,,1\n   \n\nblank2,,,1\n\n", added: 1, rejected: []string{"7 InvalidName"}},
+		"blank lines.csv":          {content: "\n" + header + "\n\nblank1,One,,1\n   \n\nblank2,,,1\n\n", added: 1, rejected: []string{"8 InvalidName"}},
 		"no final newline.csv":     {content: header + "final,Final,,1", added: 1},
 		"header alone.csv":         {content: header},
 		"extra and missing.csv":    {content: header + "extra,Extra,,1,more\nmissing,Missing,1\nright,Right,,1\n", added: 1, rejected: []string{"2 WrongColumnCount", "3 WrongColumnCount"}},

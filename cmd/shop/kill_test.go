@@ -483,8 +483,13 @@ func checkEmails(t *testing.T, p *process, h history) {
 			return err == nil && strings.Contains(string(b), order), err
 		})
 	}
-	files, err := filepath.Glob(filepath.Join(p.data, "emails", "*"))
-	if err != nil || len(files) != len(want) {
-		t.Errorf("%d e-mails for %d orders (%v)", len(files), len(want), err)
+	files, err := os.ReadDir(filepath.Join(p.data, "emails"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if want[f.Name()] == "" {
+			t.Errorf("%s is no confirmation of an order", f.Name())
+		}
 	}
 }
