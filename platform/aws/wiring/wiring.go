@@ -76,6 +76,26 @@ const (
 // key, for a read model's declared field. Its sort key is Key.
 func Index(field string) string { return "by_" + field }
 
+// Prefixes of the objects in the bucket of reports: a task's reports, which the
+// query function may hand out, and e-mails, which it may not.
+const (
+	ReportPrefix = "reports/"
+	EmailPrefix  = "emails/"
+)
+
+// Metrics that the alarms look at. Functions write them to their logs in
+// CloudWatch's embedded metric format, and all that the engine counts likewise
+// (Parked, SideEffectFailed, SnapshotSkipped, ClockBehind): each value once by
+// plugin alone, and once by plugin and consumer.
+const (
+	MetricNamespace   = "Shop"
+	DimensionPlugin   = "Plugin"
+	DimensionConsumer = "Consumer"   // e.g. mapping:Ordering.AutoShip, or an aggregate
+	MetricHeartbeat   = "Heartbeat"  // 1 whenever a plugin reports itself
+	MetricParkedKeys  = "ParkedKeys" // how many keys are parked, at every tick
+	MetricClockBehind = "ClockBehind"
+)
+
 // StreamKey is an aggregate's partition key in its plugin's Events table:
 // "Product#p1" for p1 of Catalog.Product.
 func StreamKey(aggregate, id string) string {
