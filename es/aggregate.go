@@ -245,7 +245,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 			}
 			return nil, fmt.Errorf("%s has no command %q", r.Name, name)
 		},
-		EncodeState: func(s any) ([]byte, error) { return json.Marshal(s) },
+		EncodeState: json.Marshal,
 		DecodeState: func(b []byte) (any, error) {
 			var s S
 			err := json.Unmarshal(b, &s)

@@ -122,7 +122,7 @@ func (r ReadModel[V]) Definition() ReadModelDefinition {
 			}
 			return *v
 		},
-		Encode: func(row any) ([]byte, error) { return json.Marshal(row) },
+		Encode: json.Marshal,
 		Decode: func(b []byte) (any, error) {
 			var v V
 			if err := json.Unmarshal(b, &v); err != nil {

@@ -1,7 +1,6 @@
 package estest
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,9 +14,8 @@ import (
 type Row[V es.View] struct {
 	t     testing.TB
 	model es.ReadModel[V]
+	given []es.Happened
 	row   *V
-	seen  map[string]int64 // per aggregate, events folded
-	n     int
 }
 
 // RowOf starts with a row that is absent.
@@ -25,20 +23,22 @@ func RowOf[V es.View](t testing.TB, m es.ReadModel[V]) Row[V] {
 	return Row[V]{t: t, model: m}
 }
 
-// Given folds events of the read model's sources into the row, in that order.
-// The n-th event of all happened [At] n.
+// Given adds events of the read model's sources, which are folded into the row
+// in that order. The n-th event of all happened [At] n.
 func (r Row[V]) Given(history ...es.Happened) Row[V] {
-	for _, e := range flatten(history, r.n) {
-		r.n++
+	r.given, r.row = append(slices.Clip(r.given), history...), nil
+	for _, e := range flatten(r.given) {
 		r.row = r.model.Project(e.aggregate, e.Recorded, r.row)
 	}
 	return r
 }
 
-// From folds a shop's histories of that id, source by source.
+// From folds what has happened in a shop to aggregates of that id, source by
+// source.
 func (r Row[V]) From(s *Shop, id string) Row[V] {
+	r.row = nil
 	for _, aggregate := range r.model.Definition().Sources {
-		for e := range s.Events(context.Background(), aggregate, id) {
+		for _, e := range s.History(aggregate, id) {
 			r.row = r.model.Project(aggregate, e, r.row)
 		}
 	}
@@ -69,17 +69,14 @@ type happening struct {
 	es.Recorded[any]
 }
 
-// flatten gives each event its envelope; after is how many happened before.
-func flatten(history []es.Happened, after int) (out []happening) {
-	versions := map[[2]string]int64{}
+// flatten gives each event its envelope.
+func flatten(history []es.Happened) (out []happening) {
+	versions := map[stream]int64{}
 	for _, h := range history {
 		for _, e := range h.Events {
-			stream := [2]string{h.Aggregate, h.ID}
-			versions[stream]++
-			after++
+			versions[stream{h.Aggregate, h.ID}]++
 			out = append(out, happening{h.Aggregate, es.Recorded[any]{
-				ID: h.ID, Event: e, Version: versions[stream], Time: At(after),
-				Meta: es.Meta{MessageID: fmt.Sprintf("message-%d", after), Owner: h.Owner},
+				ID: h.ID, Event: e, Version: versions[stream{h.Aggregate, h.ID}], Time: At(len(out) + 1), Meta: es.Meta{Owner: h.Owner},
 			}})
 		}
 	}
@@ -98,7 +95,7 @@ func Commutes[V es.View](t testing.TB, m es.ReadModel[V], history ...es.Happened
 	t.Helper()
 	var streams [][]happening
 	for _, aggregate := range m.Definition().Sources {
-		own := slices.DeleteFunc(slices.Clone(flatten(history, 0)), func(h happening) bool { return h.aggregate != aggregate })
+		own := slices.DeleteFunc(slices.Clone(flatten(history)), func(h happening) bool { return h.aggregate != aggregate })
 		streams = append(streams, own)
 	}
 	i := interleaving[V]{model: m, streams: streams, at: make([]int, len(streams))}

@@ -98,7 +98,7 @@ func (s *Shop) ThenHappened(want ...es.Happened) {
 	s.t.Helper()
 	for _, h := range want {
 		var got []any
-		for e := range s.Events(context.Background(), h.Aggregate, h.ID) {
+		for _, e := range s.History(h.Aggregate, h.ID) {
 			got = append(got, e.Event)
 		}
 		if diff := difference(h.Events, got); diff != "" {
@@ -121,13 +121,17 @@ func (s *Shop) Load(_ context.Context, aggregate, id string) (es.Loaded, error) 
 	return es.Loaded{State: h.state(), Owner: h.owner, Version: h.version()}, nil
 }
 
+// History is what has happened to an aggregate.
+func (s *Shop) History(aggregate, id string) []es.Recorded[any] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.stream(aggregate, id).events)
+}
+
 // Events implements [es.Reader].
 func (s *Shop) Events(_ context.Context, aggregate, id string) iter.Seq2[es.Recorded[any], error] {
 	return func(yield func(es.Recorded[any], error) bool) {
-		s.mu.Lock()
-		events := slices.Clone(s.stream(aggregate, id).events)
-		s.mu.Unlock()
-		for _, e := range events {
+		for _, e := range s.History(aggregate, id) {
 			if !yield(e, nil) {
 				return
 			}

@@ -52,7 +52,7 @@ func TestAFileBecomesProducts(t *testing.T) {
 func TestImportedProductsTellWhereTheyComeFrom(t *testing.T) {
 	shop := newShop(t)
 	run(t, shop, estest.NewObject("june.csv", "1", "id,name,description,price\np1,Novel,Long,9.99\n"))
-	for e := range shop.Events(t.Context(), product.Aggregate.Name(), "p1") {
+	for _, e := range shop.History(product.Aggregate.Name(), "p1") {
 		if e.Meta.User != "system" || e.Meta.CorrelationID != "june.csv" || !strings.HasSuffix(e.Meta.MessageID, "/2") {
 			t.Errorf("got %+v, want user system, correlation id june.csv, and the line in the message id", e.Meta)
 		}
@@ -458,7 +458,7 @@ func thenSame(t *testing.T, want, got []any) {
 }
 
 func history(shop *estest.Shop, key string) (events []any) {
-	for e := range shop.Events(context.Background(), productimport.Aggregate.Name(), key) {
+	for _, e := range shop.History(productimport.Aggregate.Name(), key) {
 		events = append(events, e.Event)
 	}
 	return events
