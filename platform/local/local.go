@@ -59,7 +59,7 @@ const (
 
 // parallel is how many aggregates a task works on side by side: enough to fill
 // the writer's batches.
-const parallel = 256
+const parallel = 512
 
 // Open locks the folder, opens what it holds and starts to work on it.
 func Open(ctx context.Context, o Options) (_ *Platform, err error) {

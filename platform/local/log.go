@@ -30,20 +30,28 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 	}
 	p := placed{Commit: c, size: len(events) + len(meta)}
 	return s.writer.write(ctx, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO commits (aggregate, id, seq, version, events, meta)
-			SELECT ?1, ?2, ?3, ?4, ?5, ?6
-			WHERE ?3 = 0 OR EXISTS (SELECT 1 FROM commits WHERE aggregate = ?1 AND id = ?2 AND seq = ?3 - 1)
-			ON CONFLICT DO NOTHING`, c.Stream.Aggregate, c.Stream.ID, c.Seq, c.Version, text(events), text(meta))
+		p.position = t.position + 1
+		query := insertCommit
+		if c.Seq > 0 {
+			query = insertNextCommit
+		}
+		n, err := t.exec(query, p.position, c.Stream.Aggregate, c.Stream.ID, c.Seq, c.Version, text(events), text(meta))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return refused(t, c)
 		}
-		_, err = t.get("SELECT last_insert_rowid()", nil, []any{&p.position})
-		return err
+		t.position = p.position
+		return nil
 	}, func() { s.feed.add(p) })
 }
+
+const (
+	insertCommit     = "INSERT INTO commits (position, aggregate, id, seq, version, events, meta) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (aggregate, id, seq) DO NOTHING"
+	insertNextCommit = `INSERT INTO commits (position, aggregate, id, seq, version, events, meta) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+		WHERE EXISTS (SELECT 1 FROM commits WHERE aggregate = ?2 AND id = ?3 AND seq = ?4 - 1) ON CONFLICT (aggregate, id, seq) DO NOTHING`
+)
 
 // refused says why an append found its place not to be the stream's next.
 func refused(t *tx, c engine.Commit) error {

@@ -43,7 +43,7 @@ func openStore(ctx context.Context, file string, owned map[string]bool) (*store,
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	write, err := openDB(file, 1, "journal_mode(wal)", "synchronous(full)", "cache_size(-65536)")
+	write, err := openDB(file, 1, "journal_mode(wal)", "synchronous(full)", "cache_size(-32768)", "wal_autocheckpoint(8000)")
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 			return err
 		}
 	}
-	if s.read, err = openDB(file, readers, "query_only(true)", "mmap_size(1073741824)", "cache_size(-8192)"); err != nil {
+	if s.read, err = openDB(file, readers, "query_only(true)", "cache_size(-8192)"); err != nil {
 		return err
 	}
 	if err := s.read.QueryRowContext(ctx, "SELECT coalesce(max(position), 0) FROM commits").Scan(&s.feed.head); err != nil {
@@ -83,7 +83,7 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 	if s.parked, err = s.loadParked(ctx); err != nil {
 		return err
 	}
-	s.writer = startWriter(conn)
+	s.writer = startWriter(conn, s.feed.head)
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 // the more is asked of it at a time, the less each costs.
 type writer struct {
 	tx     *tx
+	head   int64 // position of the last durable commit
 	wake   chan struct{}
 	ended  chan struct{}
 	mu     sync.Mutex
@@ -38,11 +39,12 @@ const (
 	following
 )
 
-// maxBatch is how many operations one transaction holds, and fairShare how many
-// of them each priority may have while the other waits too.
+// maxBatch is how many operations one transaction holds, and maxFollowing how
+// many of them may be of those that nobody waits for: they fill what is left of
+// a batch, but never keep an urgent one waiting for more than some milliseconds.
 const (
-	maxBatch  = 512
-	fairShare = maxBatch / 4
+	maxBatch     = 1024
+	maxFollowing = 256
 )
 
 // consuming marks the contexts of consumers, whose writes let urgent ones pass.
@@ -55,8 +57,9 @@ func priority(ctx context.Context) int {
 	return urgent
 }
 
-func startWriter(conn *sql.Conn) *writer {
-	w := &writer{tx: &tx{conn, map[string]*sql.Stmt{}}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+// startWriter starts to write after the position of the last commit.
+func startWriter(conn *sql.Conn, head int64) *writer {
+	w := &writer{tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}}, head: head, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -126,13 +129,13 @@ func (w *writer) run() {
 	}
 }
 
-// take is the next batch: urgent operations first, and a share for the others.
+// take is the next batch: urgent operations, and a share for the others.
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u, f := len(w.queues[urgent]), len(w.queues[following])
-	u = min(u, maxBatch-min(f, fairShare))
-	f = min(f, maxBatch-u)
+	f = min(f, maxFollowing)
+	u = min(u, maxBatch-f)
 	batch := make([]*op, 0, u+f)
 	for p, n := range [2]int{u, f} {
 		batch = append(batch, w.queues[p][:n]...)
@@ -149,6 +152,7 @@ func (w *writer) transact(batch []*op) error {
 	if _, err := w.tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
+	w.tx.position = w.head
 	for _, o := range batch {
 		if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
 			_, _ = w.tx.exec("ROLLBACK")
@@ -159,6 +163,7 @@ func (w *writer) transact(batch []*op) error {
 		_, _ = w.tx.exec("ROLLBACK") // a failed commit may leave the transaction open
 		return err
 	}
+	w.head = w.tx.position
 	for _, o := range batch {
 		if o.err == nil && o.committed != nil {
 			o.committed()
@@ -186,6 +191,7 @@ var errStore = errors.New("the database failed")
 // tx is the transaction being written.
 type tx struct {
 	conn       *sql.Conn
+	position   int64 // of the last commit, in this transaction or before
 	statements map[string]*sql.Stmt
 }
 
