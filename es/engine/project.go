@@ -39,8 +39,14 @@ type catch struct {
 // whole, in declared order. A repeated, late, early or lost hint, a rebuild and
 // a read of one's own write are all this call.
 func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row, error) {
-	for {
-		row, err := retry(ctx, e, func() (Row, error) { return e.Rows.Row(ctx, m.Name, id) })
+	// A stream's first commit makes the row, most often: the conditional write
+	// proves it, and saves the read.
+	speculate := want.commit != nil && want.seq == 0 && want.source == m.Sources[0]
+	for ; ; speculate = false {
+		row, err := Row{Model: m.Name, ID: id}, error(nil)
+		if !speculate {
+			row, err = retry(ctx, e, func() (Row, error) { return e.Rows.Row(ctx, m.Name, id) })
+		}
 		if err != nil {
 			return row, fmt.Errorf("read row %s of %s: %w", id, m.Name, err)
 		}
