@@ -102,9 +102,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	out, err := a.answer(w, c, given)
 	if err != nil {
-		out = a.problem(c, err)
+		out = a.problem(r.Context(), c, err)
 	}
-	status := a.write(w, c, out)
+	status := a.write(r.Context(), w, c, out)
 
 	level := slog.LevelDebug
 	switch {
@@ -172,7 +172,7 @@ func (a *api) admit(c *call) (err error) {
 	return c.endpoint.allow(c.caller)
 }
 
-func (a *api) write(w http.ResponseWriter, c *call, out *answer) (status int) {
+func (a *api) write(ctx context.Context, w http.ResponseWriter, c *call, out *answer) (status int) {
 	if status = out.status; status == 0 {
 		status = http.StatusOK
 	}
@@ -196,7 +196,7 @@ func (a *api) write(w http.ResponseWriter, c *call, out *answer) (status int) {
 		_, err = w.Write(out.body)
 	}
 	if err != nil {
-		a.Logger.DebugContext(c.Context(), "answer not sent whole", "correlationId", c.correlation, "error", err)
+		a.Logger.DebugContext(ctx, "answer not sent whole", "correlationId", c.correlation, "error", err)
 		if out.stream != nil {
 			panic(http.ErrAbortHandler) // the client must not take a part for the whole
 		}

@@ -163,8 +163,8 @@ func TestReports(t *testing.T) {
 
 	func() { // what broke off must not look whole
 		defer func() {
-			if r := recover(); r != http.ErrAbortHandler {
-				t.Errorf("a report that breaks off: %v, want the connection aborted", r)
+			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+				t.Errorf("a report that breaks off: %v, want the connection aborted", err)
 			}
 		}()
 		a.send("GET", "/catalog/product-imports/broken.csv/report", "")
@@ -368,6 +368,22 @@ func TestCollidingNames(t *testing.T) {
 	}
 }
 
+func TestTwoFilters(t *testing.T) {
+	a := newAPI(t, func(c *httpapi.Config) {
+		orders := es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"})
+		rows := es.NewReadModel[view]("Orders", es.From(orders, func(any) es.Change[view] { return nil })).By("x").By("y")
+		c.Plugins = []es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{orders}, ReadModels: []es.AnyReadModel{rows}}}
+		e, err := engine.New(engine.Config{Plugins: c.Plugins, Rows: c.Engine.Rows, Clock: c.Engine.Clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Engine = e
+	})
+	a.is(a.send("GET", "/a/orders?x=1", ""), 200, "")
+	a.is(a.send("GET", "/a/orders?y=1", ""), 200, "")
+	a.is(a.send("GET", "/a/orders?x=1&y=1", ""), 400, "MalformedRequest")
+}
+
 type (
 	view       struct{}
 	viewWithID struct{}
@@ -443,7 +459,7 @@ func TestCallerGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	a.fail = func(string) error { cancel(); return engine.ErrUnavailable }
 	w := httptest.NewRecorder()
-	a.ServeHTTP(w, httptest.NewRequest("GET", "/catalog/products", nil).WithContext(ctx))
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/catalog/products", nil).WithContext(ctx))
 	a.is(w, 503, "Unavailable")
 	if strings.Contains(a.log.String(), "level=ERROR") {
 		t.Errorf("a caller who went away is logged as an error: %s", a.log)

@@ -33,7 +33,7 @@ type claims map[string]any
 
 const audience = "the-shop"
 
-var testKey = sync.OnceValue(func() *rsa.PrivateKey { return newKey() })
+var testKey = sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -53,10 +53,10 @@ func refusal(err error) *es.Rejection {
 }
 
 // problem is an error's answer (RFC 9457). What is no fault of the request is logged.
-func (a *api) problem(c *call, err error) *answer {
+func (a *api) problem(ctx context.Context, c *call, err error) *answer {
 	no := refusal(err)
-	if no.Status >= 500 && c.Context().Err() == nil {
-		a.Logger.ErrorContext(c.Context(), "request failed", "method", c.Method, "path", c.URL.EscapedPath(),
+	if no.Status >= 500 && ctx.Err() == nil {
+		a.Logger.ErrorContext(ctx, "request failed", "method", c.Method, "path", c.URL.EscapedPath(),
 			"correlationId", c.correlation, "error", err)
 	}
 	switch no.Status {

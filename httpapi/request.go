@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -70,8 +71,11 @@ func (c *call) readHeaders() (err error) {
 // ignored, as the standard asks.
 func validTrace(s string) bool {
 	m := traceContext.FindStringSubmatch(s)
-	return m != nil && m[1] != "ff" && strings.Trim(m[2], "0") != "" && strings.Trim(m[3], "0") != "" &&
-		(m[1] != "00" || m[4] == "") && len(s) <= 256
+	if m == nil || len(s) > 256 {
+		return false
+	}
+	version, trace, parent, more := m[1], m[2], m[3], m[4]
+	return version != "ff" && strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != "" && (version != "00" || more == "")
 }
 
 func (c *call) readBody(w http.ResponseWriter) error {
@@ -223,8 +227,10 @@ func (c *call) seal(inner string) string {
 
 func (c *call) open(cursor string) (inner string, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err == nil && len(b) > checksum && string(c.sum(string(b[checksum:]))) == string(b[:checksum]) {
-		return string(b[checksum:]), nil
+	if err == nil && len(b) > checksum {
+		if inner = string(b[checksum:]); bytes.Equal(c.sum(inner), b[:checksum]) {
+			return inner, nil
+		}
 	}
 	return "", errMalformed.Because("this cursor is not one of these pages; start again without one")
 }

@@ -118,7 +118,7 @@ func (a actor) do(r *http.Request, body string) *reply {
 	return out
 }
 
-var printable = regexp.MustCompile(`^[ -~]{1,128}$`)
+var printable = regexp.MustCompile(`^[\x20-\x7e]{1,128}$`)
 
 // wellFormed holds what every answer has.
 func (r *reply) wellFormed(sent *http.Request) {

@@ -1,6 +1,7 @@
 package contracttest
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -427,7 +428,7 @@ func idempotencyKeys(s *suite, t *testing.T) {
 	first := admin.post(at+"/add", tea, key...).is(200, outcome("Catalog.Product", id, 1, "Added"))
 	admin.post(at+"/update-price", `{"price":1}`).is(200)
 	again := admin.post(at+"/add", tea, key...).is(200).has("ETag", `"1"`)
-	if string(again.Body) != string(first.Body) {
+	if !bytes.Equal(again.Body, first.Body) {
 		t.Errorf("the same key again: %s, at first %s", again.Body, first.Body)
 	}
 	admin.post(at+"/add", `{"price":9.9900, "description":"Green", "name":" Tea "}`, key...).is(200, string(first.Body)) // the same payload
@@ -552,7 +553,7 @@ func lists(s *suite, t *testing.T) {
 	want := map[string]bool{}
 	for i := range 7 {
 		id := s.id("book")
-		admin.post("/catalog/product/"+id+"/add", fmt.Sprintf(`{"name":"Book %d","description":"","price":%d,"categoryId":"%s"}`, i, i, books)).is(200)
+		admin.post("/catalog/product/"+id+"/add", fmt.Sprintf(`{"name":"Book %d","description":"","price":%d,"categoryId":%q}`, i, i, books)).is(200)
 		admin.get("/catalog/products/" + id + "?minVersion=1").is(200)
 		want[id] = true
 	}
@@ -756,13 +757,14 @@ func operations(s *suite, t *testing.T) {
 	for _, x := range []struct{ path, more string }{
 		{"/operations/redrive", ""}, {"/operations/sweep", ""}, {"/operations/rebuild", `"readModel":"Catalog.Products"`},
 	} {
-		body, cursor := "{"+x.more+"}", ""
+		body := "{" + x.more + "}"
 		for steps := 0; ; steps++ {
 			r := admin.post(x.path, body).is(200)
 			if r.member("done") == "" {
 				t.Fatalf("%s: no done: %s", r.request, r.Body)
 			}
-			if cursor = r.text("next"); cursor == "" {
+			cursor := r.text("next")
+			if cursor == "" {
 				break
 			}
 			if steps > 100_000 {
