@@ -53,17 +53,19 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	}
 	if commands {
 		for _, p := range a.points {
-			errs = append(errs, e.publish(ctx, a, p, c))
+			_, err := e.publish(ctx, a, p, c)
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// publish puts what the commit publishes at the point on the bus.
-func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit) error {
+// publish puts what the commit publishes at the point on the bus. Without an
+// error, ok is false where it was parked instead.
+func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit) (ok bool, err error) {
 	entry, err := p.entry(a, c)
 	if err == nil && entry == nil {
-		return nil
+		return true, nil
 	}
 	if err == nil {
 		entry.Prev, err = e.previous(ctx, a, p, c)
@@ -71,11 +73,11 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit) 
 	if err == nil {
 		err = e.do(ctx, func() error { return e.Bus.Publish(ctx, *entry) })
 		if err != nil { // the bus is transport: what it refuses is tried again
-			return fmt.Errorf("publish %s at %d on %s: %w", c.Stream, c.Seq, p.Name, err)
+			return false, fmt.Errorf("publish %s at %d on %s: %w", c.Stream, c.Seq, p.Name, err)
 		}
-		return nil
+		return true, nil
 	}
-	return e.failed(ctx, p.publisher(), c.Stream, err)
+	return false, e.failed(ctx, p.publisher(), c.Stream, err)
 }
 
 // entry is what the commit publishes at the point; nil: nothing.

@@ -98,7 +98,8 @@ func (e *Engine) hint(ctx context.Context, follower string, s Stream) error {
 }
 
 // republish puts the stream's latest publication on the bus again; its followers
-// ask for what they lack before it.
+// ask for what they lack before it. Without an error, ok is false where it was
+// parked instead.
 func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, err error) {
 	a := e.aggregates[s.Aggregate]
 	for before := int64(Latest); before > 0; {
@@ -115,7 +116,7 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 				return false, e.failed(ctx, p.publisher(), s, err)
 			}
 			if en != nil {
-				return true, e.publish(ctx, a, p, c)
+				return e.publish(ctx, a, p, c)
 			}
 			before = c.Seq
 		}
