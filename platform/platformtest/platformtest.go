@@ -1,0 +1,46 @@
+// Package platformtest is what every platform has to pass: each port alone, and
+// the scenarios that its guarantees are about, through an engine that runs a
+// [Library] on the platform.
+package platformtest
+
+import (
+	"context"
+	"testing"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// Ports is a platform under test. Tests share it, each with ids of its own.
+type Ports struct {
+	Log       engine.Log
+	Cursors   engine.Cursors
+	Rows      engine.Rows
+	Parking   engine.Parking
+	Snapshots engine.Snapshots // nil: the platform keeps none
+	// SeesGaps says that Append refuses a commit beyond the stream's end. A store
+	// that can only tell whether a place is taken does not.
+	SeesGaps bool
+	// Engine runs the plugins that the ports were opened with.
+	Engine *engine.Engine
+	// Settle waits until every commit has reached all that it concerns, but for
+	// what is parked.
+	Settle func(ctx context.Context) error
+}
+
+// Test runs the suite on a platform that open opens for the plugins, and closes
+// with t.Cleanup.
+func Test(t *testing.T, open func(t *testing.T, plugins []es.Plugin) Ports) {
+	l := &Library{}
+	seen := newTally()
+	l.Congratulated = seen.add
+	p := open(t, l.Plugins())
+	t.Run("Log", func(t *testing.T) { testLog(t, p) })
+	t.Run("Cursors", func(t *testing.T) { testCursors(t, p) })
+	t.Run("Rows", func(t *testing.T) { testRows(t, p) })
+	t.Run("Parking", func(t *testing.T) { testParking(t, p) })
+	if p.Snapshots != nil {
+		t.Run("Snapshots", func(t *testing.T) { testSnapshots(t, p) })
+	}
+	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, l, seen) })
+}

@@ -1,0 +1,334 @@
+package platformtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+)
+
+// tally counts how often a side effect ran.
+type tally struct {
+	mu   sync.Mutex
+	runs map[string]int
+}
+
+func newTally() *tally { return &tally{runs: map[string]int{}} }
+
+func (c *tally) add(book string, version int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[fmt.Sprintf("%s at %d", book, version)]++
+}
+
+func (c *tally) of(book string) map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]int{}
+	for k, n := range c.runs {
+		if strings.HasPrefix(k, book+" ") {
+			out[k] = n
+		}
+	}
+	return out
+}
+
+// scene is a platform with the words of the library's tests.
+type scene struct {
+	*testing.T
+	Ports
+}
+
+var (
+	ada   = es.Caller{User: "ada"}
+	bob   = es.Caller{User: "bob"}
+	admin = es.Caller{User: "eve", Groups: []string{es.Admin}}
+)
+
+func (s scene) send(by es.Caller, a es.Aggregate[note, note, state], id, kind, text string) engine.Outcome {
+	s.Helper()
+	out, err := s.Engine.Execute(s.Context(), engine.Request{Command: a.Command(id, note{kind, text}), Caller: by})
+	if err != nil {
+		s.Fatalf("%s %s %q: %v", kind, id, text, err)
+	}
+	return out
+}
+
+func (s scene) acquire(by es.Caller, id, title string) {
+	s.Helper()
+	s.send(by, book, id, "Acquire", title)
+}
+func (s scene) lend(id, to string) { s.Helper(); s.send(ada, book, id, "Lend", to) }
+
+func (s scene) settle() {
+	s.Helper()
+	if err := s.Settle(s.Context()); err != nil {
+		s.Fatalf("settle: %v", err)
+	}
+}
+
+// events are a stream's, as "Kind text".
+func (s scene) events(aggregate, id string) (out []string) {
+	s.Helper()
+	commits, _ := readAll(s.T, s.Ports, engine.Stream{Aggregate: aggregate, ID: id}, 0)
+	for _, c := range commits {
+		for _, e := range c.Events {
+			n, err := es.ReadStored(e.Data, readNote(e.Type))
+			if err != nil {
+				s.Fatalf("event of %s at %d: %v", c.Stream, c.Seq, err)
+			}
+			out = append(out, n.Kind+" "+n.Text)
+		}
+	}
+	return out
+}
+
+func (s scene) view(model, id string) string {
+	s.Helper()
+	r, err := s.Rows.Row(s.Context(), model, id)
+	if err != nil {
+		s.Fatalf("row %s of %s: %v", id, model, err)
+	}
+	return string(r.View)
+}
+
+// again delivers what a book's commits set off once more, twice at a time.
+func (s scene) again(id string) {
+	s.Helper()
+	st := engine.Stream{Aggregate: bookName, ID: id}
+	commits, _ := readAll(s.T, s.Ports, st, 0)
+	slices.Reverse(commits)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for _, c := range commits {
+				if err := s.Engine.Relay(s.Context(), c); err != nil {
+					s.Errorf("relay %s at %d: %v", st, c.Seq, err)
+				}
+				if err := s.Engine.Project(s.Context(), c); err != nil {
+					s.Errorf("project %s at %d: %v", st, c.Seq, err)
+				}
+			}
+			for _, f := range []string{remind, mention} {
+				if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: f, Stream: st, Seq: engine.Latest}); err != nil {
+					s.Errorf("follow %s: %v", st, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.settle()
+}
+
+// steps does bounded steps of work to its end.
+func (s scene) steps(what string, step func(cursor string) (engine.Progress, error)) {
+	s.Helper()
+	for cursor := ""; ; {
+		progress, err := step(cursor)
+		if err != nil {
+			s.Fatalf("%s: %v", what, err)
+		}
+		if cursor = progress.Next; cursor == "" {
+			break
+		}
+	}
+	s.settle()
+}
+
+func (s scene) parked(id string) (consumers []string) {
+	s.Helper()
+	for cursor := ""; ; {
+		page, next, err := s.Parking.ListParked(s.Context(), cursor)
+		if err != nil {
+			s.Fatalf("list what is parked: %v", err)
+		}
+		for _, p := range page {
+			if p.Stream.ID == id {
+				consumers = append(consumers, p.Consumer)
+			}
+		}
+		if cursor = next; cursor == "" {
+			slices.Sort(consumers)
+			return consumers
+		}
+	}
+}
+
+func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
+	run := func(name string, f func(s scene)) {
+		t.Run(name, func(t *testing.T) { f(scene{t, p}) })
+	}
+	run("what is decided reaches views, other aggregates and the other plugin", func(s scene) {
+		s.acquire(ada, "emma", "Emma")
+		s.send(bob, rating, "emma", "Rate", "***")
+		s.lend("emma", "rita")
+		s.settle()
+		same(s.T, "book", s.events(bookName, "emma"), []string{"Acquired Emma", "Lent rita"})
+		same(s.T, "books", s.view(booksView, "emma"), `{"title":"Emma","holder":"rita","loans":1}`)
+		same(s.T, "shelf", s.view(shelfView, "emma"), `{"title":"Emma","holder":"rita","loans":1,"stars":3}`)
+		same(s.T, "reader", s.events(readerName, "rita"), []string{"Noted emma"})
+		same(s.T, "article", s.events(articleName, "emma"), []string{"Mentioned rita"})
+		same(s.T, "congratulations", congratulated.of("emma"), map[string]int{"emma at 2": 1})
+	})
+	run("one's own write is read at once", func(s scene) {
+		s.acquire(ada, "walden", "Walden")
+		s.lend("walden", "rosa")
+		version := int64(2)
+		r, err := s.Engine.Row(s.Context(), admin, booksView, "walden", &version)
+		if err != nil {
+			s.Fatalf("row: %v", err)
+		}
+		same(s.T, "books", string(r.View), `{"title":"Walden","holder":"rosa","loans":1}`)
+	})
+	run("a source that comes first waits for the one that makes the row", func(s scene) {
+		s.send(bob, rating, "dune", "Rate", "**")
+		s.settle()
+		same(s.T, "shelf", s.view(shelfView, "dune"), "")
+		s.acquire(ada, "dune", "Dune")
+		s.send(bob, rating, "dune", "Rate", "*")
+		s.settle()
+		same(s.T, "shelf", s.view(shelfView, "dune"), `{"title":"Dune","loans":0,"stars":3}`)
+	})
+	run("owners list their own rows, and anybody in charge lists all", func(s scene) {
+		s.acquire(ada, "mine-1", "One")
+		s.acquire(bob, "his-1", "Two")
+		s.lend("mine-1", "lisa")
+		s.lend("his-1", "lisa")
+		s.settle()
+		list := func(by es.Caller) (ids []string) {
+			rows, _, err := s.Engine.List(s.Context(), by, engine.Query{Model: booksView, Field: "holder", Value: "lisa", Limit: 100})
+			if err != nil {
+				s.Fatalf("list: %v", err)
+			}
+			for _, r := range rows {
+				ids = append(ids, r.ID)
+			}
+			slices.Sort(ids)
+			return ids
+		}
+		same(s.T, "ada's", list(ada), []string{"mine-1"})
+		same(s.T, "bob's", list(bob), []string{"his-1"})
+		same(s.T, "all", list(admin), []string{"his-1", "mine-1"})
+	})
+	run("commands that race are all decided, one after the other", func(s scene) {
+		s.acquire(ada, "race", "Race")
+		var wg sync.WaitGroup
+		versions := make([]int64, 16)
+		for i := range versions {
+			wg.Go(func() { versions[i] = s.send(ada, book, "race", "Lend", "ruth").Version })
+		}
+		wg.Wait()
+		slices.Sort(versions)
+		for i, v := range versions {
+			if v != int64(i+2) {
+				s.Fatalf("versions %v: each was expected once, from 2 on", versions)
+			}
+		}
+		s.settle()
+		same(s.T, "shelf", s.view(shelfView, "race"), `{"title":"Race","holder":"ruth","loans":16}`)
+		same(s.T, "reader", len(s.events(readerName, "ruth")), 16)
+	})
+	run("a command with a key takes effect once", func(s scene) {
+		s.acquire(ada, "once", "Once")
+		lend := func() engine.Outcome {
+			out, err := s.Engine.Execute(s.Context(), engine.Request{Command: book.Command("once", note{"Lend", "olga"}), Caller: ada, IdempotencyKey: "key-1"})
+			if err != nil {
+				s.Errorf("lend: %v", err)
+			}
+			return out
+		}
+		var wg sync.WaitGroup
+		outcomes := make([]engine.Outcome, 8)
+		for i := range outcomes {
+			wg.Go(func() { outcomes[i] = lend() })
+		}
+		wg.Wait()
+		s.lend("once", "olga")
+		for _, out := range append(outcomes, lend()) {
+			same(s.T, "outcome", out, engine.Outcome{Version: 2, Events: []string{"Lent"}})
+		}
+		same(s.T, "book", s.events(bookName, "once"), []string{"Acquired Once", "Lent olga", "Lent olga"})
+	})
+	run("what is delivered again changes nothing", func(s scene) {
+		s.acquire(ada, "twice", "Twice")
+		for _, to := range []string{"tina", "theo", "tina"} {
+			s.lend("twice", to)
+		}
+		s.settle()
+		s.again("twice")
+		s.again("twice")
+		same(s.T, "tina", s.events(readerName, "tina"), []string{"Noted twice", "Noted twice"})
+		same(s.T, "theo", s.events(readerName, "theo"), []string{"Noted twice"})
+		same(s.T, "article", s.events(articleName, "twice"), []string{"Mentioned tina", "Mentioned theo", "Mentioned tina"})
+		same(s.T, "shelf", s.view(shelfView, "twice"), `{"title":"Twice","holder":"tina","loans":3}`)
+		same(s.T, "congratulations", congratulated.of("twice"), map[string]int{"twice at 2": 1, "twice at 3": 1, "twice at 4": 1})
+	})
+	run("what fails is parked, holds up nobody, and is made good", func(s scene) {
+		l.Broken.Store(true)
+		s.acquire(ada, "hexed", "Hexed")
+		s.lend("hexed", Cursed)
+		s.lend("hexed", "nora")
+		s.acquire(ada, "fine", "Fine")
+		s.lend("fine", "nils")
+		s.settle()
+		same(s.T, "parked", s.parked("hexed"), []string{remind, "publication:Lending.Books", "readmodel:" + booksView, "readmodel:" + shelfView})
+		same(s.T, "cursed", s.events(readerName, Cursed), nil)
+		same(s.T, "nora", s.events(readerName, "nora"), nil) // not before the one ahead of her
+		same(s.T, "nils", s.events(readerName, "nils"), []string{"Noted fine"})
+		same(s.T, "fine", s.view(shelfView, "fine"), `{"title":"Fine","holder":"nils","loans":1}`)
+
+		redrive := func(cursor string) (engine.Progress, error) { return s.Engine.Redrive(s.Context(), cursor) }
+		s.steps("redrive in vain", redrive)
+		same(s.T, "still parked", len(s.parked("hexed")), 4)
+
+		l.Broken.Store(false)
+		s.steps("redrive", redrive)
+		same(s.T, "parked", s.parked("hexed"), nil)
+		same(s.T, "cursed", s.events(readerName, Cursed), []string{"Noted hexed"})
+		same(s.T, "nora", s.events(readerName, "nora"), []string{"Noted hexed"})
+		same(s.T, "article", s.events(articleName, "hexed"), []string{"Mentioned " + Cursed, "Mentioned nora"})
+		same(s.T, "shelf", s.view(shelfView, "hexed"), `{"title":"Hexed","holder":"nora","loans":2}`)
+		same(s.T, "books", s.view(booksView, "hexed"), `{"title":"Hexed","holder":"nora","loans":2}`)
+	})
+	run("rebuilt rows are the same, and nothing else happens", func(s scene) {
+		s.acquire(ada, "rebuilt", "Rebuilt")
+		s.lend("rebuilt", "rune")
+		s.send(bob, rating, "rebuilt", "Rate", "*")
+		s.settle()
+		shelf, books := s.view(shelfView, "rebuilt"), s.view(booksView, "rebuilt")
+		damage(s, shelfView, "rebuilt", `{"title":"Torn","loans":7}`)
+		for _, model := range []string{shelfView, booksView} {
+			s.steps("rebuild "+model, func(cursor string) (engine.Progress, error) { return s.Engine.Rebuild(s.Context(), model, cursor) })
+		}
+		same(s.T, "shelf", s.view(shelfView, "rebuilt"), shelf)
+		same(s.T, "books", s.view(booksView, "rebuilt"), books)
+		same(s.T, "reader", s.events(readerName, "rune"), []string{"Noted rebuilt"})
+		same(s.T, "congratulations", congratulated.of("rebuilt"), map[string]int{"rebuilt at 2": 1})
+	})
+	run("a sweep finds nothing left to do", func(s scene) {
+		s.acquire(ada, "swept", "Swept")
+		s.lend("swept", "sven")
+		s.settle()
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+		same(s.T, "reader", s.events(readerName, "sven"), []string{"Noted swept"})
+		same(s.T, "article", s.events(articleName, "swept"), []string{"Mentioned sven"})
+		same(s.T, "congratulations", congratulated.of("swept"), map[string]int{"swept at 2": 1})
+	})
+}
+
+// damage writes a wrong view into a row.
+func damage(s scene, model, id, view string) {
+	s.Helper()
+	r, err := s.Rows.Row(s.Context(), model, id)
+	if err != nil {
+		s.Fatalf("row %s of %s: %v", id, model, err)
+	}
+	r.View, r.Rev = []byte(view), r.Rev+1
+	if lost, err := s.Rows.Put(s.Context(), r); err != nil || lost {
+		s.Fatalf("damage row %s of %s: lost %t, %v", id, model, lost, err)
+	}
+}
