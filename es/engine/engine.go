@@ -362,3 +362,13 @@ func (e *Engine) Listeners(point string) (names []string) {
 	slices.Sort(names)
 	return names
 }
+
+// Target is the aggregate that a follower sends commands to, "" for a side
+// effect; false: there is no such follower here.
+func (e *Engine) Target(follower string) (aggregate string, ok bool) {
+	f := e.followers[follower]
+	if f == nil {
+		return "", false
+	}
+	return f.target, true
+}
