@@ -382,6 +382,22 @@ func TestTwoFilters(t *testing.T) {
 	a.is(a.send("GET", "/a/orders?x=1", ""), 200, "")
 	a.is(a.send("GET", "/a/orders?y=1", ""), 200, "")
 	a.is(a.send("GET", "/a/orders?x=1&y=1", ""), 400, "MalformedRequest")
+
+	for _, id := range []string{"o1", "o2"} {
+		a.rows[id] = engine.Row{Model: "A.Orders", ID: id, View: json.RawMessage(`{}`), Indexed: map[string]string{"x": "1", "y": "1"}}
+	}
+	w := a.send("GET", "/a/orders?x=1&limit=1", "")
+	a.is(w, 200, "")
+	var p struct{ Next string }
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Next == "" {
+		t.Fatalf("the first page has no next: %s", w.Body)
+	}
+	w = a.send("GET", "/a/orders?x=1&cursor="+p.Next, "")
+	a.is(w, 200, "")
+	if got, want := w.Body.String(), `{"items":[{"id":"o2"}]}`+"\n"; got != want {
+		t.Errorf("the last page is %s, want %s", got, want)
+	}
+	a.is(a.send("GET", "/a/orders?y=1&cursor="+p.Next, ""), 400, "MalformedRequest")
 }
 
 type (

@@ -121,6 +121,10 @@ func allowed(methods map[string]*endpoint) string {
 	return strings.Join(names, ", ")
 }
 
+// PathSegment is the name of a plugin, component or command as it stands in a
+// path: ProductDemands is product-demands.
+func PathSegment(name string) string { return kebab(name) }
+
 // kebab is a Go name as it stands in a path: ProductDemands is product-demands.
 func kebab(name string) string {
 	var b strings.Builder

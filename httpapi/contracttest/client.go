@@ -113,7 +113,8 @@ func (a actor) do(r *http.Request, body string) *reply {
 	if len(body) > 200 {
 		body = body[:200] + "…"
 	}
-	out := &reply{a.TB, fmt.Sprintf("%s %s %s as %q", r.Method, r.URL.RequestURI(), body, a.user), res.StatusCode, res.Header, b}
+	request := fmt.Sprintf("%s %s %s as %q", r.Method, r.URL.RequestURI(), body, a.user)
+	out := &reply{a.TB, request, res.StatusCode, res.Header, b}
 	out.wellFormed(r)
 	return out
 }
@@ -160,11 +161,19 @@ func (a actor) post(path, body string, header ...string) *reply {
 	return a.send(http.MethodPost, path, body, header...)
 }
 
+// shown is the body as a failure shows it.
+func (r *reply) shown() []byte {
+	if len(r.Body) > 1000 {
+		return append(r.Body[:1000:1000], "…"...)
+	}
+	return r.Body
+}
+
 // is holds the answer's status and, where want is given, its JSON.
 func (r *reply) is(status int, want ...string) *reply {
 	r.Helper()
 	if r.Status != status {
-		r.Fatalf("%s: %d, want %d: %s", r.request, r.Status, status, r.Body)
+		r.Fatalf("%s: %d, want %d: %s", r.request, r.Status, status, r.shown())
 	}
 	for _, w := range want {
 		if got := normal(r.TB, r.Body); got != normal(r.TB, []byte(w)) {
@@ -178,7 +187,7 @@ func (r *reply) is(status int, want ...string) *reply {
 func (r *reply) refuses(status int, code string) *reply {
 	r.Helper()
 	if got := r.text("code"); r.Status != status || got != code {
-		r.Fatalf("%s: %d %s, want %d %s: %s", r.request, r.Status, got, status, code, r.Body)
+		r.Fatalf("%s: %d %s, want %d %s: %s", r.request, r.Status, got, status, code, r.shown())
 	}
 	return r
 }
@@ -276,7 +285,7 @@ func (a actor) eventually(path string, right func(*reply) bool) *reply {
 		}
 		select {
 		case <-deadline:
-			a.Fatalf("%s: not right after %v, last was %d %s", r.request, patience, r.Status, r.Body)
+			a.Fatalf("%s: not right after %v, last was %d %s", r.request, patience, r.Status, r.shown())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
