@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // Environment variables of the functions, beside [Variable].
@@ -54,6 +55,7 @@ type PluginWiring struct {
 	Parked       string `json:"parked,omitempty"`       // table
 	Snapshots    string `json:"snapshots,omitempty"`    // table
 	EventMapping string `json:"eventMapping,omitempty"` // function name: publications and operations
+	Projector    string `json:"projector,omitempty"`    // function name: /health asks CloudWatch for its lag
 }
 
 // Keys of the tables. All keys are strings but Seq, a number.
@@ -83,19 +85,6 @@ const (
 	EmailPrefix  = "emails/"
 )
 
-// Metrics that the alarms look at. Functions write them to their logs in
-// CloudWatch's embedded metric format, and all that the engine counts likewise
-// (Parked, SideEffectFailed, SnapshotSkipped, ClockBehind): each value once by
-// plugin alone, and once by plugin and consumer.
-const (
-	MetricNamespace   = "Shop"
-	DimensionPlugin   = "Plugin"
-	DimensionConsumer = "Consumer"   // e.g. mapping:Ordering.AutoShip, or an aggregate
-	MetricHeartbeat   = "Heartbeat"  // 1 whenever a plugin reports itself
-	MetricParkedKeys  = "ParkedKeys" // how many keys are parked, at every tick
-	MetricClockBehind = "ClockBehind"
-)
-
 // StreamKey is an aggregate's partition key in its plugin's Events table:
 // "Product#p1" for p1 of Catalog.Product.
 func StreamKey(aggregate, id string) string {
@@ -120,11 +109,29 @@ func FromEnvironment() (Wiring, error) {
 	return w, nil
 }
 
+// What an [Operation] may ask for. [DoTick] is what the schedule asks for every
+// minute: [DoRedriveDue], and a heartbeat where the plugin's is due.
+const (
+	DoPublications = "publications"
+	DoParked       = "parked"
+	DoRedrive      = "redrive"
+	DoRedriveDue   = "redrive-due"
+	DoSweep        = "sweep"
+	DoRebuild      = "rebuild"
+	DoHeartbeat    = "heartbeat"
+	DoTick         = "tick"
+)
+
+// HeartbeatKey is the key of a plugin's heartbeat in its Cursors table;
+// HeartbeatType the detail-type of its event on the bus.
+const (
+	HeartbeatKey  = "heartbeat"
+	HeartbeatType = "Heartbeat"
+)
+
 // Operation is what is asked of a plugin's eventmapping function by direct
 // invocation. Its answer is a [Answer].
 type Operation struct {
-	// Do is publications, parked, redrive, redrive-due, sweep, rebuild, heartbeat,
-	// or tick (redrive-due and heartbeat, what the schedule asks for).
 	Do        string `json:"do"`
 	Cursor    string `json:"cursor,omitempty"`
 	ReadModel string `json:"readModel,omitempty"` // rebuild
@@ -140,7 +147,17 @@ type Answer struct {
 	Next         string          `json:"next,omitempty"`
 	More         bool            `json:"more,omitempty"`
 	From         int64           `json:"from,omitempty"`         // publications: where to go on
-	Publications json.RawMessage `json:"publications,omitempty"` // []engine.Entry
-	Parked       json.RawMessage `json:"parked,omitempty"`
+	Publications json.RawMessage `json:"publications,omitempty"` // as details of the bus
+	Parked       []Parked        `json:"parked,omitempty"`
 	Error        string          `json:"error,omitempty"`
+}
+
+// Parked is a key that is parked.
+type Parked struct {
+	Consumer string    `json:"consumer"`
+	Stream   string    `json:"stream"` // full stream name
+	Error    string    `json:"error"`
+	Since    time.Time `json:"since"`
+	Last     time.Time `json:"last"`
+	Attempts int       `json:"attempts"`
 }
