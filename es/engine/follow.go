@@ -38,7 +38,7 @@ type delivery struct {
 // tooOld is how long after a commit its side effects still run.
 const tooOld = 24 * time.Hour
 
-func (e *Engine) mapping(plugin string, source *aggregate, d es.MappingDefinition) *follower {
+func (e *Engine) mapping(plugin string, _ *aggregate, d es.MappingDefinition) *follower {
 	f := &follower{name: "mapping:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, startAt: d.Since}
 	e.sends(f, func(id string, ev any) []es.Command { return d.Apply(id, ev) })
 	return f
