@@ -85,6 +85,19 @@ const (
 	EmailPrefix  = "emails/"
 )
 
+// Metrics that the alarms look at. Functions write them to their logs in
+// CloudWatch's embedded metric format, and all that the engine counts likewise
+// (Parked, SideEffectFailed, SnapshotSkipped, ClockBehind): each value once by
+// plugin alone, and once by plugin and consumer.
+const (
+	MetricNamespace   = "Shop"
+	DimensionPlugin   = "Plugin"
+	DimensionConsumer = "Consumer"   // e.g. mapping:Ordering.AutoShip, or an aggregate
+	MetricHeartbeat   = "Heartbeat"  // 1 whenever a plugin reports itself
+	MetricParkedKeys  = "ParkedKeys" // how many keys are parked, at every tick
+	MetricClockBehind = "ClockBehind"
+)
+
 // StreamKey is an aggregate's partition key in its plugin's Events table:
 // "Product#p1" for p1 of Catalog.Product.
 func StreamKey(aggregate, id string) string {
