@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/clock"
 )
 
 // consumer does something with every commit: commits of one stream in their
@@ -63,7 +64,7 @@ func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
 			var err error
 			if commits, err = c.store.after(ctx, c.seen); err != nil {
 				c.log.WarnContext(ctx, "the log can't be read; trying again", "consumer", c.name, "error", err)
-				if (clock{}).Sleep(ctx, time.Second) != nil {
+				if (clock.Clock{}).Sleep(ctx, time.Second) != nil {
 					return
 				}
 				continue
@@ -136,7 +137,7 @@ func (c *consumer) handle(ctx context.Context, commit engine.Commit) bool {
 			return false
 		}
 		c.log.WarnContext(ctx, "put off: a commit could not be dealt with now", "consumer", c.name, "stream", commit.Stream, "seq", commit.Seq, "error", err)
-		if err = c.later.add(ctx, firstRetry, job{consumer: c.name, Stream: commit.Stream, seq: commit.Seq}); err != nil && (clock{}).Sleep(ctx, wait) != nil {
+		if err = c.later.add(ctx, firstRetry, job{consumer: c.name, Stream: commit.Stream, seq: commit.Seq}); err != nil && (clock.Clock{}).Sleep(ctx, wait) != nil {
 			return false
 		}
 	}

@@ -1,37 +1,17 @@
 package local
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"mime"
-	"mime/quotedprintable"
-	"net/mail"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/document"
 )
-
-// fileName makes a file's name of any text: percent-encoded, and a long one
-// ends in its hash.
-func fileName(text, ext string) string {
-	const most = 200 // bytes; file systems allow 255
-	name := url.PathEscape(text)
-	if len(name) > most {
-		h := sha256.Sum256([]byte(text))
-		name = name[:most-65] + "-" + hex.EncodeToString(h[:])
-	}
-	return name + ext
-}
 
 // writeFile writes a file whole or not at all, replacing an earlier one. It is
 // durable when it returns. Its folder is made where there is none.
@@ -73,7 +53,7 @@ func syncDir(dir string) error {
 }
 
 func (p *Platform) reportFile(task, key string) string {
-	return filepath.Join(p.Dir, "reports", task, fileName(key, ".csv"))
+	return filepath.Join(p.Dir, "reports", task, document.Name(key, ".csv"))
 }
 
 // Report implements [engine.Reports].
@@ -99,39 +79,12 @@ func NewOutbox(dir, from string) *Outbox { return &Outbox{dir, from} }
 // Send writes a message in plain text as <message id>.eml. A message with the
 // same id is replaced, so that a repeat is no second message.
 func (o *Outbox) Send(messageID, to, subject, body string) error {
-	from, err := mail.ParseAddress(o.from)
+	b, err := document.Email(o.from, to, messageID, subject, body)
 	if err != nil {
-		return fmt.Errorf("send e-mail %s: the sender %q is no e-mail address: %w", messageID, o.from, err)
+		return fmt.Errorf("send e-mail %s: %w", messageID, err)
 	}
-	rcpt, err := mail.ParseAddress(to)
-	if err != nil {
-		return fmt.Errorf("send e-mail %s: the recipient %q is no e-mail address: %w", messageID, to, err)
-	}
-	_, domain, _ := strings.Cut(from.Address, "@")
-	var b bytes.Buffer
-	for _, h := range [][2]string{
-		{"From", from.String()},
-		{"To", rcpt.String()},
-		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
-		{"Date", time.Now().Format(time.RFC1123Z)},
-		// Escaped, the id is an atom (RFC 5322, 3.2.3).
-		{"Message-ID", "<" + strings.ReplaceAll(url.QueryEscape(messageID), ".", "%2E") + "@" + domain + ">"},
-		{"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"},
-		{"Content-Transfer-Encoding", "quoted-printable"},
-	} {
-		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
-	}
-	b.WriteString("\r\n")
-	q := quotedprintable.NewWriter(&b)
-	if _, err := io.WriteString(q, strings.ReplaceAll(body, "\n", "\r\n")); err != nil {
-		return err
-	}
-	if err := q.Close(); err != nil {
-		return err
-	}
-	err = writeFile(filepath.Join(o.dir, fileName(messageID, ".eml")), func(w io.Writer) error {
-		_, err := b.WriteTo(w)
+	err = writeFile(filepath.Join(o.dir, document.Name(messageID, ".eml")), func(w io.Writer) error {
+		_, err := w.Write(b)
 		return err
 	})
 	if err != nil {

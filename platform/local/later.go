@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/clock"
 )
 
 // later keeps what is to be done at some other time: hints with a delay, and
@@ -159,7 +160,7 @@ func (l *later) one(ctx context.Context, j job) {
 		_, err := t.exec(query, args...)
 		return err
 	}, nil) != nil {
-		if (clock{}).Sleep(ctx, time.Second) != nil {
+		if (clock.Clock{}).Sleep(ctx, time.Second) != nil {
 			return
 		}
 	}
@@ -230,7 +231,7 @@ type place struct {
 // follow lets a follower have one hint on a stream at a time, so that a hint
 // that is repeated meanwhile finds the cursor moved: no side effect runs twice.
 func (p *Platform) follow(ctx context.Context, h engine.Hint) error {
-	leave, err := p.following.enter(ctx, place{h.Follower, h.Stream})
+	leave, err := p.following.Enter(ctx, place{h.Follower, h.Stream})
 	if err != nil {
 		return fmt.Errorf("%s on %s: %w", h.Follower, h.Stream, err)
 	}

@@ -20,6 +20,8 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/clock"
+	"onlineshop/platform/internal/gate"
 )
 
 // Options are what a platform is opened with.
@@ -42,7 +44,7 @@ type Platform struct {
 	engine    *engine.Engine
 	later     *later
 	consumers []*consumer
-	following *keyed[place]
+	following *gate.Gate[place]
 	buckets   []*bucket
 
 	cancel  context.CancelFunc // ends what does not stop by itself
@@ -63,7 +65,7 @@ const parallel = 512
 
 // Open locks the folder, opens what it holds and starts to work on it.
 func Open(ctx context.Context, o Options) (_ *Platform, err error) {
-	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: newKeyed[place]()}
+	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: gate.New[place]()}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -90,7 +92,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
-		Hints: transport, Bus: transport, Gate: gate{newKeyed[engine.Stream]()}, Clock: clock{},
+		Hints: transport, Bus: transport, Gate: gate.New[engine.Stream](), Clock: clock.Clock{},
 		Logger: p.log, Count: p.Count, Parallel: parallel,
 	})
 	if err != nil {

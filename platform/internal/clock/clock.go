@@ -1,4 +1,5 @@
-package local
+// Package clock is the machine's clock, for platforms that run on one.
+package clock
 
 import (
 	"context"
@@ -8,14 +9,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// clock implements [engine.Clock] with the machine's.
-type clock struct{}
+// Clock implements [engine.Clock].
+type Clock struct{}
 
 // Now implements [engine.Clock].
-func (clock) Now() time.Time { return time.Now() }
+func (Clock) Now() time.Time { return time.Now() }
 
 // Sleep implements [engine.Clock]: it waits between half of d and one and a half.
-func (clock) Sleep(ctx context.Context, d time.Duration) error {
+func (Clock) Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d/2 + rand.N(d+1))
 	defer t.Stop()
 	select {
@@ -27,4 +28,4 @@ func (clock) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // NewID implements [engine.Clock] with UUIDv7, which sort by time.
-func (clock) NewID() string { return uuid.Must(uuid.NewV7()).String() }
+func (Clock) NewID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,65 @@
+// Package document names and writes what platforms keep for people: reports and
+// e-mails.
+package document
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"mime"
+	"mime/quotedprintable"
+	"net/mail"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Name makes a file's name of any text, with the extension: percent-encoded, and
+// a long one ends in its hash.
+func Name(text, ext string) string {
+	const most = 200 // bytes; file systems allow 255
+	name := url.PathEscape(text)
+	if len(name) > most {
+		h := sha256.Sum256([]byte(text))
+		name = name[:most-65] + "-" + hex.EncodeToString(h[:])
+	}
+	return name + ext
+}
+
+// Email is a message in plain text, as mail programs open it (RFC 5322).
+func Email(from, to, messageID, subject, body string) ([]byte, error) {
+	sender, err := mail.ParseAddress(from)
+	if err != nil {
+		return nil, fmt.Errorf("the sender %q is no e-mail address: %w", from, err)
+	}
+	recipient, err := mail.ParseAddress(to)
+	if err != nil {
+		return nil, fmt.Errorf("the recipient %q is no e-mail address: %w", to, err)
+	}
+	_, domain, _ := strings.Cut(sender.Address, "@")
+	var b bytes.Buffer
+	for _, h := range [][2]string{
+		{"From", sender.String()},
+		{"To", recipient.String()},
+		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
+		{"Date", time.Now().Format(time.RFC1123Z)},
+		// Escaped, the id is an atom (RFC 5322, 3.2.3).
+		{"Message-ID", "<" + strings.ReplaceAll(url.QueryEscape(messageID), ".", "%2E") + "@" + domain + ">"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Content-Transfer-Encoding", "quoted-printable"},
+	} {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
+	b.WriteString("\r\n")
+	q := quotedprintable.NewWriter(&b)
+	if _, err := io.WriteString(q, strings.ReplaceAll(body, "\n", "\r\n")); err != nil {
+		return nil, err
+	}
+	if err := q.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
