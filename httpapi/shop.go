@@ -121,11 +121,7 @@ type page struct {
 }
 
 func (a *api) history(c *call, aggregate string) (*answer, error) {
-	from := int64(1)
-	if c.cursor != "" {
-		from, _ = digits(c.cursor) // sealed by us
-	}
-	events, next, err := a.Engine.History(c.Context(), aggregate, c.id, from, c.limit)
+	events, next, err := a.Engine.History(c.Context(), aggregate, c.id, c.cursor, c.limit)
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +142,8 @@ func (a *api) history(c *call, aggregate string) (*answer, error) {
 			e.Meta.MessageID, e.Meta.CorrelationID, e.Meta.CausationID,
 		}))
 	}
-	if next > 0 {
-		p.Next = c.seal(strconv.FormatInt(next, 10))
+	if next != "" {
+		p.Next = c.seal(next)
 	}
 	return &answer{body: marshal(p)}, nil
 }

@@ -280,24 +280,30 @@ func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Ro
 	return p.rows, p.next, nil
 }
 
-// History returns a page of an aggregate's events, from version from on; next is
-// the version to go on with, 0 at the end.
-func (e *Engine) History(ctx context.Context, aggregate, id string, from int64, limit int) (page []Event, next int64, err error) {
+// History returns a page of an aggregate's events, oldest first; next is empty at
+// the end. A cursor is the place of the commit to go on with, a colon, the
+// version of the event.
+func (e *Engine) History(ctx context.Context, aggregate, id, cursor string, limit int) (page []Event, next string, err error) {
 	a := e.aggregates[aggregate]
 	if a == nil {
-		return nil, 0, ErrNotFound.Because("there is no aggregate %s", aggregate)
+		return nil, "", ErrNotFound.Because("there is no aggregate %s", aggregate)
 	}
-	seq := max(0, min(from, 1)-1) // a commit has at least one event, so its seq is below its first version
+	var seq, version int64
+	if cursor != "" {
+		if n, err := fmt.Sscanf(cursor, "%d:%d", &seq, &version); n != 2 || err != nil || seq < 0 {
+			return nil, "", ErrCursor
+		}
+	}
 	size := 0
 	err = e.commits(ctx, Stream{aggregate, id}, seq, func(c Commit) error {
 		first := c.Version - int64(len(c.Events)) + 1
 		for i, s := range c.Events {
 			v := first + int64(i)
-			if v < from {
+			if v < version {
 				continue
 			}
 			if len(page) == limit || size > maxPage {
-				next = v
+				next = fmt.Sprintf("%d:%d", c.Seq, v)
 				return errStop
 			}
 			size += len(s.Data)
