@@ -37,3 +37,20 @@ check-generated:
 	@sums() { find . -name '*_gen.go' | LC_ALL=C sort | xargs cksum; }; \
 	before=$$(sums) && go generate ./... && [ "$$before" = "$$(sums)" ] || \
 	{ echo "The generated files were not up to date. They are now: look at them, and commit them."; exit 1; }
+
+.PHONY: e2e localstack-up localstack-deploy localstack-down
+
+# exec: an interruption reaches the program, which cleans up, and not a shell.
+LOCALSTACK = go build -o bin/localstack ./localstack && exec bin/localstack
+
+e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind
+	@$(LOCALSTACK) e2e
+
+localstack-up: ## install and start the emulator
+	@$(LOCALSTACK) up
+
+localstack-deploy: ## deploy the shop to the emulator
+	@$(LOCALSTACK) deploy
+
+localstack-down: ## stop the emulator
+	@$(LOCALSTACK) down

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// dynamoDB is DynamoDB Local by itself, without LocalStack around it. It ends
+// with this program, however that ends.
+func (e emulator) dynamoDB(ctx context.Context) (endpoint string, stop func() error, err error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0") // a port that is free
+	if err != nil {
+		return "", nil, err
+	}
+	address := l.Addr().String()
+	_, port, _ := net.SplitHostPort(address) // a listener's address has one
+	if err := l.Close(); err != nil {
+		return "", nil, err
+	}
+	lib := e.path("fs/var/lib/localstack/lib")
+	cmd := exec.Command(lib+"/java/21/bin/java", "-Djava.library.path="+lib+"/dynamodb-local/2/DynamoDBLocal_lib",
+		"-jar", lib+"/dynamodb-local/2/DynamoDBLocal.jar", "-inMemory", "-disableTelemetry", "-port", port)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return "", nil, fmt.Errorf("start DynamoDB Local: %w", err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	stop = func() error {
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return fmt.Errorf("stop DynamoDB Local: %w", err)
+		}
+		<-exited
+		return nil
+	}
+	late, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("it does not answer within %s", readyWithin))
+	defer cancel()
+	client := http.Client{Timeout: 5 * time.Second}
+	err = wait(late, func() (bool, error) {
+		select {
+		case err := <-exited:
+			exited <- err
+			return false, fmt.Errorf("it ended: %w", err)
+		default:
+		}
+		res, err := client.Get("http://" + address)
+		if err != nil {
+			return false, nil // it does not listen yet
+		}
+		return true, res.Body.Close() // 400: that was no request of DynamoDB's, but it answers
+	})
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("start DynamoDB Local: %w", err), stop())
+	}
+	return "http://" + address, stop, nil
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// skipped are the resource types that the emulator lacks and the shop can do
+// without there, with the reason. It passes over what it lacks and says so in
+// its log alone.
+var skipped = map[string]string{
+	"AWS::CloudWatch::Dashboard": "people look at it; nothing depends on it",
+}
+
+var skippedLine = regexp.MustCompile(`No resource provider found for "([^"]+)"`)
+
+// deploy builds the Lambdas for this machine, and deploys the stack with the
+// given context values.
+func (e emulator) deploy(ctx context.Context, values ...string) error {
+	if err := e.answers(ctx); err != nil {
+		return err
+	}
+	arch := "arm64"
+	if runtime.GOARCH == "amd64" {
+		arch = "x86_64"
+	}
+	say("building the Lambdas for %s", arch)
+	if err := e.do(ctx, e.root, os.Environ(), "make", "-s", "lambdas", "node_modules", "ARCH="+arch); err != nil {
+		return err
+	}
+	say("bootstrapping the account")
+	if err := e.cdk(ctx, "bootstrap", "aws://000000000000/us-east-1"); err != nil {
+		return err
+	}
+	say("deploying with %s", strings.Join(values, " "))
+	args := []string{"deploy", "Shop", "--require-approval", "never", "--outputs-file", e.path("outputs.json")}
+	if err := e.cdk(ctx, append(args, contexts(arch, values)...)...); err != nil {
+		return fmt.Errorf("%w\nthe end of %s:\n%s", err, e.path("log"), tail(e.path("log"), 40))
+	}
+	return e.checkSkipped()
+}
+
+// destroy removes the stack.
+func (e emulator) destroy(ctx context.Context) error {
+	say("destroying the stack")
+	// cdk.out is the deployed stack's: nothing is synthesized again.
+	return e.cdk(ctx, "destroy", "Shop", "--force", "--app", e.path("cdk.out"))
+}
+
+func contexts(arch string, values []string) (args []string) {
+	for _, v := range append([]string{"removal=destroy", "arch=" + arch}, values...) {
+		args = append(args, "-c", v)
+	}
+	return args
+}
+
+// cdk runs the pinned command line of the CDK against the emulator.
+func (e emulator) cdk(ctx context.Context, args ...string) error {
+	args = append(args, "--no-notices", "--no-version-reporting")
+	if args[0] == "deploy" {
+		args = append(args, "--output", e.path("cdk.out"))
+	}
+	return e.do(ctx, e.root, e.environment("CDK_DISABLE_CLI_TELEMETRY=true", "CI=true"), "node_modules/.bin/cdk", args...)
+}
+
+// answers fails where no emulator listens; it may be one in Docker.
+func (e emulator) answers(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url()+"/_localstack/health", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("no emulator runs (%w): start it with make localstack-up", err)
+	}
+	return res.Body.Close()
+}
+
+// checkSkipped fails where the emulator passed over a resource that matters.
+func (e emulator) checkSkipped() error {
+	if e.running() == 0 {
+		say("the emulator is not ours: its own log says which resource types it passed over (No resource provider found)")
+		return nil
+	}
+	log, err := os.ReadFile(e.path("log"))
+	if err != nil {
+		return err
+	}
+	types := map[string]bool{}
+	for _, m := range skippedLine.FindAllSubmatch(log, -1) {
+		types[string(m[1])] = true
+	}
+	var missed []string
+	for _, t := range slices.Sorted(maps.Keys(types)) {
+		if why, ok := skipped[t]; ok {
+			say("the emulator has no %s, which is passed over: %s", t, why)
+		} else {
+			missed = append(missed, t)
+		}
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("the emulator has no %s and passed over them in silence: what depends on them is not deployed", strings.Join(missed, ", "))
+	}
+	return nil
+}
+
+// outputs are the deployed stack's, with ApiUrl as the emulator serves it.
+func (e emulator) outputs() (map[string]string, error) {
+	b, err := os.ReadFile(e.path("outputs.json"))
+	if err != nil {
+		return nil, err
+	}
+	var stacks struct{ Shop map[string]string }
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&stacks); err != nil {
+		return nil, fmt.Errorf("read %s: %w", e.path("outputs.json"), err)
+	}
+	// https://<id>.execute-api.<…>/<stage>/ is a name that need not resolve here.
+	u, err := url.Parse(stacks.Shop["ApiUrl"])
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("the stack's output ApiUrl is %q, no address", stacks.Shop["ApiUrl"])
+	}
+	id, _, _ := strings.Cut(u.Host, ".")
+	stacks.Shop["ApiUrl"] = e.url() + "/_aws/execute-api/" + id + "/" + strings.Trim(u.Path, "/")
+	return stacks.Shop, nil
+}
+
+// deployForPeople deploys a shop where everybody may do everything.
+func (e emulator) deployForPeople(ctx context.Context) error {
+	if err := e.deploy(ctx, "auth=none"); err != nil {
+		return err
+	}
+	out, err := e.outputs()
+	if err != nil {
+		return err
+	}
+	fmt.Printf(`
+The shop is deployed. In a shell, paste this once:
+
+  export AWS_ENDPOINT_URL=%[1]s AWS_ENDPOINT_URL_S3=%[1]s AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export SHOP=%[2]s
+
+and look at what it says of itself:
+
+  curl "$SHOP/health"
+`, e.url(), out["ApiUrl"])
+	return nil
+}
