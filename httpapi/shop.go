@@ -105,6 +105,10 @@ func (a *api) execute(c *call, d es.AggregateDefinition, command string) (*answe
 		Command: es.Command{Aggregate: d.Name, ID: c.id, Payload: payload}, Caller: c.caller,
 		IdempotencyKey: c.key, IfVersion: c.ifVersion, CorrelationID: c.correlation, Traceparent: c.traceparent,
 	})
+	var no *es.Rejection
+	if errors.As(err, &no) && no.Detail == "" { // the domain's code says why, not of what
+		err = no.Because("%s of %s %q: %s", command, d.Name, c.id, strings.ToLower(title(no.Code)))
+	}
 	if err != nil {
 		return nil, err
 	}
