@@ -1,0 +1,222 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// handler is a [lambda.Handler].
+type handler func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Invoke implements [lambda.Handler].
+func (h handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) { return h(ctx, payload) }
+
+// answer serves one type of event.
+func answer[In, Out any](ctx context.Context, payload []byte, serve func(context.Context, In) (Out, error)) ([]byte, error) {
+	var in In
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return nil, fmt.Errorf("read the event: %w", err)
+	}
+	out, err := serve(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// Commands handles a command function's events: requests of API Gateway go to
+// the API, messages of the inbox to the aggregate's followers.
+func (p *Platform) Commands(api http.Handler) lambda.Handler {
+	gateway := newGateway(api, p.log)
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		var shape struct{ Records []struct{} }
+		if err := json.Unmarshal(payload, &shape); err == nil && shape.Records != nil {
+			return answer(ctx, payload, p.inbox)
+		}
+		return answer(ctx, payload, gateway.serve)
+	})
+}
+
+// Queries handles a query function's requests.
+func (p *Platform) Queries(api http.Handler) lambda.Handler {
+	gateway := newGateway(api, p.log)
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, gateway.serve) })
+}
+
+// Notifications handles messages to a plugin's side effects.
+func (p *Platform) Notifications() lambda.Handler {
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, p.inbox) })
+}
+
+// Projector handles a stream's new commits: it brings their rows up to date.
+func (p *Platform) Projector(plugin string) lambda.Handler {
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		return answer(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+			return p.commits(ctx, plugin, e, p.engine.Project)
+		})
+	})
+}
+
+// EventMapping handles a stream's new commits, by sending hints and entries, and
+// operations that it is asked for directly.
+func (p *Platform) EventMapping(plugin string) lambda.Handler {
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		var shape wiring.Operation
+		if err := json.Unmarshal(payload, &shape); err == nil && shape.Do != "" {
+			return answer(ctx, payload, func(ctx context.Context, o wiring.Operation) (wiring.Answer, error) {
+				return p.answer(ctx, plugin, o)
+			})
+		}
+		return answer(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+			return p.commits(ctx, plugin, e, p.engine.Relay)
+		})
+	})
+}
+
+// answer tells what is wrong with an operation, or fails with what is worth
+// another try. A tick has nobody to tell: the schedule's retries are for it.
+func (p *Platform) answer(ctx context.Context, plugin string, o wiring.Operation) (wiring.Answer, error) {
+	a, err := p.do(ctx, plugin, o)
+	if err != nil {
+		p.log.ErrorContext(ctx, "operation failed", "operation", o.Do, "plugin", plugin, "error", err)
+		if o.Do == wiring.DoTick || errors.Is(err, engine.ErrUnavailable) || ctx.Err() != nil {
+			return a, err
+		}
+		a.Error = err.Error()
+	}
+	return a, nil
+}
+
+// place is a message's or record's place in its batch.
+type place[T any] struct {
+	id string // as a failure is reported
+	of T
+}
+
+// inParallel does what belongs to one key in order, up to the first failure, and
+// different keys side by side. It returns the ids of what failed.
+func inParallel[K comparable, T any](work map[K][]place[T], do func(T) error) (failed []string) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	room := make(chan struct{}, parallel)
+	for _, list := range work {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			for _, x := range list {
+				if err := do(x.of); err != nil {
+					mu.Lock()
+					failed = append(failed, x.id)
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// failed logs what Lambda delivers again.
+func (p *Platform) failed(ctx context.Context, what string, err error, attrs ...any) {
+	p.log.ErrorContext(ctx, what+" not dealt with; it is delivered again", append(attrs, "error", err)...)
+}
+
+// commits does something with each new commit of a batch of a stream: those of
+// one aggregate in their order, others side by side. Lambda delivers the batch
+// again from the first failure on; repeats do no harm.
+func (p *Platform) commits(ctx context.Context, plugin string, e events.DynamoDBEvent, do func(context.Context, engine.Commit) error) (out events.DynamoDBEventResponse, _ error) {
+	work := map[engine.Stream][]place[engine.Commit]{}
+	for _, r := range e.Records {
+		if r.EventName != string(events.DynamoDBOperationTypeInsert) {
+			continue // commits are only ever added
+		}
+		c, err := recordedCommit(plugin, r.Change.NewImage)
+		if err != nil { // it stands for what is in the log, where it is found again and parked
+			p.log.ErrorContext(ctx, "a commit can't be read", "stream", c.Stream, "seq", c.Seq, "error", err)
+		}
+		work[c.Stream] = append(work[c.Stream], place[engine.Commit]{r.Change.SequenceNumber, c})
+	}
+	for _, id := range inParallel(work, func(c engine.Commit) error {
+		err := do(ctx, c)
+		if err != nil {
+			p.failed(ctx, "commit", err, "stream", c.Stream, "seq", c.Seq)
+		}
+		return err
+	}) {
+		out.BatchItemFailures = append(out.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: id})
+	}
+	return out, nil
+}
+
+// recordedCommit reads a record's new image. With an error it is the commit's
+// place alone.
+func recordedCommit(plugin string, image map[string]events.DynamoDBAttributeValue) (engine.Commit, error) {
+	text := func(name string) string {
+		if v := image[name]; v.DataType() == events.DataTypeString {
+			return v.String()
+		}
+		return ""
+	}
+	number := func(name string) (n int64) {
+		if v := image[name]; v.DataType() == events.DataTypeNumber {
+			n, _ = strconv.ParseInt(v.Number(), 10, 64) // 0 is no place after another, and found out
+		}
+		return n
+	}
+	st, err := engine.ParseStream(plugin + "." + text(wiring.Stream))
+	if err != nil {
+		return engine.Commit{}, err
+	}
+	c, err := readCommit(st, number(wiring.Seq), number(attrVersion), text(attrEvents), text(attrMeta))
+	if err != nil {
+		c = engine.Commit{Stream: st, Seq: c.Seq}
+	}
+	return c, err
+}
+
+// inbox follows each message's hints: those on one stream in their order, others
+// side by side. What fails is delivered again, and after some times put into the
+// dead-letter queue.
+func (p *Platform) inbox(ctx context.Context, e events.SQSEvent) (out events.SQSEventResponse, _ error) {
+	fail := func(id string) {
+		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+	}
+	work := map[engine.Stream][]place[[]engine.Hint]{}
+	for _, r := range e.Records {
+		hints, err := readInbox(r.Body, p.engine.Listeners)
+		if err != nil {
+			p.failed(ctx, "message", err, "messageId", r.MessageId)
+			fail(r.MessageId)
+			continue
+		}
+		if len(hints) > 0 {
+			work[hints[0].Stream] = append(work[hints[0].Stream], place[[]engine.Hint]{r.MessageId, hints})
+		}
+	}
+	for _, id := range inParallel(work, func(hints []engine.Hint) error {
+		var errs []error
+		for _, h := range hints {
+			errs = append(errs, p.engine.Follow(ctx, h))
+		}
+		err := errors.Join(errs...)
+		if err != nil {
+			p.failed(ctx, "message", err, "stream", hints[0].Stream, "seq", hints[0].Seq)
+		}
+		return err
+	}) {
+		fail(id)
+	}
+	return out, nil
+}

@@ -1,0 +1,250 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// beat reports the plugin: an event on the bus, a mark in its table, a metric.
+func (p *Platform) beat(ctx context.Context, plugin string) error {
+	now := p.clock.Now()
+	detail, err := json.Marshal(map[string]any{"plugin": plugin, "time": es.FormatTime(now), "version": p.Version})
+	if err != nil {
+		return err
+	}
+	b := (*bus)(p)
+	if err := b.put(ctx, b.request(plugin, wiring.HeartbeatType, detail, now)); err != nil {
+		return fmt.Errorf("heartbeat of %s: %w", plugin, err)
+	}
+	table, err := p.store.cursors(plugin)
+	if err != nil {
+		return err
+	}
+	_, err = p.store.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: table, Item: item{
+		wiring.Key: str(wiring.HeartbeatKey), attrTime: str(es.FormatTime(now)),
+	}})
+	if err != nil {
+		return fmt.Errorf("heartbeat of %s: %w", plugin, failure(err))
+	}
+	p.metric(wiring.MetricHeartbeat, plugin, 1)
+	return nil
+}
+
+// beatWhenDue reports the plugin at its own pace, whatever the schedule's.
+func (p *Platform) beatWhenDue(ctx context.Context, plugin string) error {
+	last, err := p.store.lastBeat(ctx, plugin)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(p.Plugins, func(x es.Plugin) bool { return x.Name == plugin })
+	const early = 30 * time.Second // the schedule's next turn would be too late
+	if interval := p.Plugins[i].HeartbeatInterval; interval <= 0 || p.clock.Now().Sub(last) < interval-early {
+		return nil
+	}
+	return p.beat(ctx, plugin)
+}
+
+// lastBeat is when the plugin reported itself; zero: never.
+func (s *store) lastBeat(ctx context.Context, plugin string) (time.Time, error) {
+	table, err := s.cursors(plugin)
+	if err != nil {
+		return time.Time{}, err
+	}
+	i, err := s.get(ctx, table, item{wiring.Key: str(wiring.HeartbeatKey)})
+	if err != nil || i == nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, text(i, attrTime))
+}
+
+// countParked counts a plugin's parked keys by consumer, up to a megabyte of
+// them: that many are as alarming as more.
+func (s *store) countParked(ctx context.Context, plugin string) (map[string]int, error) {
+	table, err := s.parked(plugin)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.db.Scan(ctx, &dynamodb.ScanInput{
+		TableName: table, ProjectionExpression: awssdk.String("#c"), ExpressionAttributeNames: map[string]string{"#c": wiring.Consumer},
+	})
+	if err != nil {
+		return nil, failure(err)
+	}
+	counts := map[string]int{}
+	for _, i := range out.Items {
+		counts[text(i, wiring.Consumer)]++
+	}
+	return counts, nil
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// healthCache keeps an answer for a while: /health is open to everybody, and
+// CloudWatch charges for what it is asked.
+type healthCache struct {
+	sync.Mutex
+	engine.Health
+	until time.Time
+}
+
+// healthFor is how long an answer of Health holds.
+const healthFor = 20 * time.Second
+
+// Health is what the platform knows about itself: heartbeats and parked keys
+// from the plugins' tables, lags from CloudWatch, which is a minute or two
+// behind. Where CloudWatch has no figure, nothing was waiting in the latest
+// minutes, and the lag is 0.
+func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
+	p.healthy.Lock()
+	defer p.healthy.Unlock()
+	now := p.clock.Now()
+	if now.Before(p.healthy.until) {
+		return p.healthy.Health, nil
+	}
+	h, err := p.examine(ctx, now)
+	if err != nil {
+		return h, fmt.Errorf("look after the shop's health: %w", err)
+	}
+	p.healthy.Health, p.healthy.until = h, now.Add(healthFor)
+	return h, nil
+}
+
+func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, error) {
+	h := engine.Health{Status: "ok", Version: p.Version}
+	lags, err := p.lags(ctx, now)
+	if err != nil {
+		p.log.WarnContext(ctx, "lags are not known: CloudWatch does not answer", "error", err)
+	}
+	for _, x := range p.Plugins {
+		last, err1 := p.store.lastBeat(ctx, x.Name)
+		parked, err2 := p.store.countParked(ctx, x.Name)
+		if err := errors.Join(err1, err2); err != nil {
+			return h, err
+		}
+		ph := engine.PluginHealth{
+			Name: x.Name, LastHeartbeat: last,
+			Connected: x.HeartbeatInterval <= 0 || now.Sub(last) < 3*x.HeartbeatInterval,
+			Consumers: []engine.ConsumerHealth{},
+		}
+		for _, name := range p.engine.Followers() {
+			if pluginOf(name) != x.Name {
+				continue
+			}
+			c := engine.ConsumerHealth{Name: name, Parked: parked[name]}
+			for _, w := range p.waits(name) {
+				c.LagSeconds = max(c.LagSeconds, lags[w])
+			}
+			if c.Parked > 0 {
+				h.Status = "degraded"
+			}
+			ph.Consumers = append(ph.Consumers, c)
+		}
+		if !ph.Connected {
+			h.Status = "degraded"
+		}
+		h.Plugins = append(h.Plugins, ph)
+	}
+	return h, nil
+}
+
+// wait is a place where commits wait for a consumer, by the metric that tells
+// for how long.
+type wait struct {
+	namespace, metric, dimension, name string
+	unit                               time.Duration
+}
+
+// waits are the places that a consumer's commits pass: a reader of the stream,
+// and an inbox. What is not wired here is left out.
+func (p *Platform) waits(consumer string) (out []wait) {
+	reader := func(function string) {
+		if function != "" {
+			out = append(out, wait{"AWS/Lambda", "IteratorAge", "FunctionName", function, time.Millisecond})
+		}
+	}
+	plugin := p.Wiring.Plugins[pluginOf(consumer)]
+	if strings.HasPrefix(consumer, "readmodel:") {
+		reader(plugin.Projector)
+		return out
+	}
+	for _, x := range p.Plugins { // an extension's commits pass another plugin's function
+		for _, pub := range x.Publications {
+			if slices.Contains(p.engine.Listeners(pub.Definition().Point.Name), consumer) {
+				plugin = p.Wiring.Plugins[x.Name]
+			}
+		}
+	}
+	reader(plugin.EventMapping)
+	target, follows := p.engine.Target(consumer)
+	if follows && target == "" {
+		target = pluginOf(consumer)
+	}
+	if queue := p.Wiring.Inboxes[target]; queue != "" {
+		out = append(out, wait{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue[strings.LastIndex(queue, "/")+1:], time.Second})
+	}
+	return out
+}
+
+// lags are, in seconds, for how long commits have waited at most in the latest
+// minute that CloudWatch knows.
+func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]float64, error) {
+	places := map[wait]bool{}
+	for _, name := range p.engine.Followers() {
+		for _, w := range p.waits(name) {
+			places[w] = true
+		}
+	}
+	if len(places) == 0 {
+		return nil, nil
+	}
+	all := slices.Collect(maps.Keys(places))
+	in := &cloudwatch.GetMetricDataInput{
+		StartTime: awssdk.Time(now.Add(-5 * time.Minute)), EndTime: &now, ScanBy: cwtypes.ScanByTimestampDescending,
+	}
+	for i, w := range all {
+		in.MetricDataQueries = append(in.MetricDataQueries, cwtypes.MetricDataQuery{
+			Id: awssdk.String("m" + strconv.Itoa(i)),
+			MetricStat: &cwtypes.MetricStat{
+				Period: awssdk.Int32(60), Stat: awssdk.String("Maximum"),
+				Metric: &cwtypes.Metric{
+					Namespace: &w.namespace, MetricName: &w.metric,
+					Dimensions: []cwtypes.Dimension{{Name: &w.dimension, Value: &w.name}},
+				},
+			},
+		})
+	}
+	out, err := p.cloudwatch.GetMetricData(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	lags := map[wait]float64{}
+	for _, r := range out.MetricDataResults {
+		i, err := strconv.Atoi(strings.TrimPrefix(awssdk.ToString(r.Id), "m"))
+		if err == nil && i < len(all) && len(r.Values) > 0 {
+			lags[all[i]] = r.Values[0] * all[i].unit.Seconds()
+		}
+	}
+	return lags, nil
+}

@@ -1,0 +1,101 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	lambdaclient "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"onlineshop/es"
+)
+
+// Imports handles new objects of a task's bucket. A function that runs out of
+// time calls itself with what is left, however often it takes: the task goes on
+// from its checkpoint. An error lets Lambda try again.
+func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		return answer(ctx, payload, func(ctx context.Context, e events.S3Event) (struct{}, error) {
+			return struct{}{}, p.objects(ctx, plugin, t, e)
+		})
+	})
+}
+
+func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e events.S3Event) error {
+	stopping := stopper(ctx, time.Now())
+	for i, r := range e.Records {
+		o, err := p.object(plugin+"."+t.Name, r)
+		if err != nil {
+			return err
+		}
+		p.log.InfoContext(ctx, "object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
+		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
+		case errors.Is(err, es.ErrUnfinished):
+			return p.goOn(ctx, events.S3Event{Records: e.Records[i:]})
+		case err != nil:
+			p.log.ErrorContext(ctx, "task failed; it is called again", "task", plugin+"."+t.Name, "key", o.Key, "error", err)
+			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)
+		}
+	}
+	return nil
+}
+
+// stopper says when a task is to stop: a quarter of the function's time before
+// its end, at most 30 seconds, so that the work in hand comes to its checkpoint.
+func stopper(ctx context.Context, start time.Time) func() bool {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return func() bool { return false }
+	}
+	stop := deadline.Add(-min(deadline.Sub(start)/4, 30*time.Second))
+	return func() bool { return !time.Now().Before(stop) }
+}
+
+// goOn calls this function again, with what is left to do.
+func (p *Platform) goOn(ctx context.Context, e events.S3Event) error {
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = p.lambda.Invoke(ctx, &lambdaclient.InvokeInput{
+		FunctionName: awssdk.String(lambdacontext.FunctionName), InvocationType: types.InvocationTypeEvent, Payload: payload,
+	})
+	if err != nil {
+		return fmt.Errorf("call this function again for what is left: %w", err)
+	}
+	return nil
+}
+
+// object is what a record of S3 announces.
+func (p *Platform) object(task string, r events.S3EventRecord) (es.Object, error) {
+	key, err := url.QueryUnescape(r.S3.Object.Key) // + is a space
+	if err != nil {
+		return es.Object{}, fmt.Errorf("key %q of an object: %w", r.S3.Object.Key, err)
+	}
+	o := es.Object{Key: key, ETag: r.S3.Object.ETag, Upload: uploadOf(r.S3.Object.Sequencer), Size: r.S3.Object.Size}
+	o.Open = func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+		return p.files.open(ctx, r.S3.Bucket.Name, o, offset)
+	}
+	o.WriteReport = func(ctx context.Context, write func(io.Writer) error) error {
+		return p.writeReport(ctx, task, key, write)
+	}
+	return o, nil
+}
+
+// uploadOf orders the uploads of a key by S3's sequencer. Sequencers differ in
+// length, and are compared as text with zeros added to the end of the shorter
+// one, so S3's documentation says.
+func uploadOf(sequencer string) string {
+	const longest = 64
+	return sequencer + strings.Repeat("0", max(0, longest-len(sequencer)))
+}

@@ -1,0 +1,167 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// maxItem is how many bytes an item of DynamoDB may have.
+const maxItem = 400 << 10
+
+// Append implements [engine.Log] with one conditional write. A commit is only
+// ever made by one who has seen its predecessor, so a free place is the next.
+func (s *store) Append(ctx context.Context, c engine.Commit) error {
+	table, err := s.events(c.Stream.Aggregate)
+	if err != nil {
+		return err
+	}
+	i, err := encodeCommit(c)
+	if err != nil {
+		return err
+	}
+	if n := size(i); n > maxItem {
+		return engine.ErrCommitTooLarge.Because("what this command decides on %s takes %d bytes with its metadata, a commit holds at most %d", c.Stream.ID, n, maxItem)
+	}
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: table, Item: i,
+		ConditionExpression:                 awssdk.String("attribute_not_exists(#s)"), // stream is a reserved word
+		ExpressionAttributeNames:            map[string]string{"#s": wiring.Stream},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if refused := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &refused) {
+		theirs, err := decodeCommit(c.Stream, refused.Item)
+		if err != nil {
+			return err
+		}
+		return &engine.Conflict{Theirs: theirs}
+	}
+	return failure(err)
+}
+
+// Read implements [engine.Log]: a page is DynamoDB's own, of 1 MB.
+func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
+	return s.query(ctx, st, wiring.Seq+" >= :from", from, true, nil)
+}
+
+// pageBack is how many commits a page of Before has: it looks for something near
+// the end.
+const pageBack = 8
+
+// Before implements [engine.Log].
+func (s *store) Before(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
+	commits, _, err = s.query(ctx, st, wiring.Seq+" < :from", before, false, awssdk.Int32(pageBack))
+	return commits, err
+}
+
+func (s *store) query(ctx context.Context, st engine.Stream, place string, seq int64, forward bool, limit *int32) (commits []engine.Commit, more bool, err error) {
+	table, err := s.events(st.Aggregate)
+	if err != nil {
+		return nil, false, err
+	}
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: table, KeyConditionExpression: awssdk.String("#s = :s AND " + place),
+		ExpressionAttributeNames: map[string]string{"#s": wiring.Stream},
+		ExpressionAttributeValues: item{
+			":s": str(wiring.StreamKey(st.Aggregate, st.ID)), ":from": num(seq),
+		},
+		ConsistentRead: awssdk.Bool(true), ScanIndexForward: &forward, Limit: limit,
+	})
+	if err != nil {
+		return nil, false, failure(err)
+	}
+	for _, i := range out.Items {
+		c, err := decodeCommit(st, i)
+		if err != nil {
+			return nil, false, err
+		}
+		commits = append(commits, c)
+	}
+	return commits, out.LastEvaluatedKey != nil, nil
+}
+
+// Streams implements [engine.Log] with a scan of the plugin's whole table, of
+// which it keeps the aggregate's first commits. A page looks at scanned commits,
+// and on until it has some streams or has looked at scanPages times as many.
+func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
+	const scanned, scanPages, enough = 250, 20, 100
+	table, err := s.events(aggregate)
+	if err != nil {
+		return nil, "", err
+	}
+	start, err := openKey(aggregate, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	prefix := wiring.StreamKey(aggregate, "")
+	for page := 0; len(ids) < enough && page < scanPages; page++ {
+		out, err := s.db.Scan(ctx, &dynamodb.ScanInput{
+			TableName: table, ExclusiveStartKey: start, Limit: awssdk.Int32(scanned), ConsistentRead: awssdk.Bool(true),
+			FilterExpression:          awssdk.String(wiring.Seq + " = :first AND begins_with(#s, :prefix)"),
+			ProjectionExpression:      awssdk.String("#s"),
+			ExpressionAttributeNames:  map[string]string{"#s": wiring.Stream},
+			ExpressionAttributeValues: item{":first": num(0), ":prefix": str(prefix)},
+		})
+		if err != nil {
+			return nil, "", failure(err)
+		}
+		for _, i := range out.Items {
+			ids = append(ids, strings.TrimPrefix(text(i, wiring.Stream), prefix))
+		}
+		if start = out.LastEvaluatedKey; start == nil {
+			break
+		}
+	}
+	return ids, sealKey(aggregate, start), nil
+}
+
+func encodeCommit(c engine.Commit) (item, error) {
+	events, err := json.Marshal(c.Events)
+	if err != nil {
+		return nil, fmt.Errorf("events of %s: %w", c.Stream, err)
+	}
+	meta, err := json.Marshal(c.Meta)
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %s: %w", c.Stream, err)
+	}
+	return item{
+		wiring.Stream: str(wiring.StreamKey(c.Stream.Aggregate, c.Stream.ID)), wiring.Seq: num(c.Seq),
+		attrEvents: str(string(events)), attrVersion: num(c.Version), attrMeta: str(string(meta)),
+	}, nil
+}
+
+func decodeCommit(st engine.Stream, i item) (engine.Commit, error) {
+	return readCommit(st, number(i, wiring.Seq), number(i, attrVersion), text(i, attrEvents), text(i, attrMeta))
+}
+
+func readCommit(st engine.Stream, seq, version int64, events, meta string) (engine.Commit, error) {
+	c := engine.Commit{Stream: st, Seq: seq, Version: version}
+	if err := json.Unmarshal([]byte(events), &c.Events); err != nil {
+		return c, fmt.Errorf("stored events of %s at %d: %w", st, seq, err)
+	}
+	if err := json.Unmarshal([]byte(meta), &c.Meta); err != nil {
+		return c, fmt.Errorf("stored metadata of %s at %d: %w", st, seq, err)
+	}
+	return c, nil
+}
+
+// size is what an item of strings and numbers counts in DynamoDB: names and
+// values in UTF-8, a number at most 21 bytes.
+func size(i item) (n int) {
+	for name, v := range i {
+		n += len(name) + 21
+		if s, ok := v.(*types.AttributeValueMemberS); ok {
+			n += len(s.Value) - 21
+		}
+	}
+	return n
+}

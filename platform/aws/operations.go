@@ -1,0 +1,207 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// has says whether this function works for the plugin.
+func (p *Platform) has(plugin string) bool {
+	return slices.ContainsFunc(p.Plugins, func(x es.Plugin) bool { return x.Name == plugin })
+}
+
+// do does an operation on a plugin of this function.
+func (p *Platform) do(ctx context.Context, plugin string, o wiring.Operation) (a wiring.Answer, err error) {
+	progress := engine.Progress{}
+	switch o.Do {
+	case wiring.DoPublications:
+		a, err = p.published(ctx, o)
+		return a, err
+	case wiring.DoParked:
+		var parked []engine.Parked
+		parked, a.Next, err = p.engine.ListParked(ctx, o.Cursor)
+		for _, k := range parked {
+			a.Parked = append(a.Parked, wiring.Parked{
+				Consumer: k.Consumer, Stream: k.Stream.String(), Error: k.Error, Since: k.Since, Last: k.Last, Attempts: k.Attempts,
+			})
+		}
+		a.Done = len(parked)
+		return a, err
+	case wiring.DoRedrive:
+		progress, err = p.engine.Redrive(ctx, o.Cursor)
+	case wiring.DoRedriveDue:
+		progress, err = p.engine.RedriveDue(ctx, o.Cursor)
+	case wiring.DoSweep:
+		progress, err = p.engine.Sweep(ctx, o.Cursor)
+	case wiring.DoRebuild:
+		progress, err = p.engine.Rebuild(ctx, o.ReadModel, o.Cursor)
+	case wiring.DoHeartbeat:
+		err = p.beat(ctx, plugin)
+	case wiring.DoTick:
+		progress.Done, err = p.tick(ctx, plugin)
+	default:
+		err = engine.ErrNotFound.Because("there is no operation %q", o.Do)
+	}
+	a.Done, a.Next = progress.Done, progress.Next
+	return a, err
+}
+
+func (p *Platform) published(ctx context.Context, o wiring.Operation) (a wiring.Answer, err error) {
+	st, err := engine.ParseStream(o.Stream)
+	if err != nil {
+		return a, err
+	}
+	entries, next, more, err := p.engine.Since(ctx, o.Point, st, o.From)
+	if err != nil {
+		return a, err
+	}
+	messages := make([]entryMessage, len(entries))
+	for i, e := range entries {
+		messages[i] = newEntryMessage(e)
+	}
+	a = wiring.Answer{Done: len(entries), From: next, More: more}
+	a.Publications, err = json.Marshal(messages)
+	return a, err
+}
+
+// tick is what the schedule asks for: it tries again what is parked and due,
+// tells how much is parked, and reports the plugin.
+func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error) {
+	var errs []error
+	for cursor := ""; ; {
+		progress, err := p.engine.RedriveDue(ctx, cursor)
+		done += progress.Done
+		errs = append(errs, err)
+		if cursor = progress.Next; cursor == "" || soon(ctx) {
+			break
+		}
+	}
+	parked, err := p.store.countParked(ctx, plugin)
+	if err == nil {
+		p.metric(wiring.MetricParkedKeys, plugin, float64(sum(parked)))
+	}
+	return done, errors.Join(append(errs, err, p.beatWhenDue(ctx, plugin))...)
+}
+
+// soon says that the function's time ends soon, so that it takes no more work.
+func soon(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < 15*time.Second
+}
+
+// operate has the plugin's eventmapping function do an operation.
+func (p *Platform) operate(ctx context.Context, plugin string, o wiring.Operation) (wiring.Answer, error) {
+	function := p.Wiring.Plugins[plugin].EventMapping
+	if function == "" {
+		return wiring.Answer{}, fmt.Errorf("ask %s for %s: this function is not wired to its eventmapping function", plugin, o.Do)
+	}
+	return Operate(ctx, p.lambda, function, o)
+}
+
+// Operate has an eventmapping function do an operation. Its error is what the
+// function answers, or an [engine.ErrUnavailable] where it gives no answer.
+func Operate(ctx context.Context, client *lambda.Client, function string, o wiring.Operation) (a wiring.Answer, err error) {
+	payload, err := json.Marshal(o)
+	if err != nil {
+		return a, err
+	}
+	out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload})
+	if err != nil {
+		return a, fmt.Errorf("ask %s for %s: %w", function, o.Do, failure(err))
+	}
+	if out.FunctionError != nil {
+		var problem struct {
+			Message string `json:"errorMessage"`
+		}
+		_ = json.Unmarshal(out.Payload, &problem) // it is shown as it is where it has none
+		return a, fmt.Errorf("ask %s for %s: %w: %s", function, o.Do, engine.ErrUnavailable, awssdk.ToString(&problem.Message))
+	}
+	if err := json.Unmarshal(out.Payload, &a); err != nil {
+		return a, fmt.Errorf("answer of %s to %s: %w", function, o.Do, err)
+	}
+	if a.Error != "" {
+		return a, fmt.Errorf("%s of %s: %s", o.Do, function, a.Error)
+	}
+	return a, nil
+}
+
+// Operations are the shop's operations, done by the plugins' eventmapping
+// functions, one plugin after the other.
+type Operations Platform
+
+// Operations lets the plugins' functions do them.
+func (p *Platform) Operations() *Operations { return (*Operations)(p) }
+
+// each does a step with the plugin that the cursor has come to. A cursor is the
+// plugin's place in the list, a colon, the plugin's own cursor.
+func (o *Operations) each(ctx context.Context, op wiring.Operation) (a wiring.Answer, err error) {
+	place, inner, _ := strings.Cut(op.Cursor, ":")
+	i := 0
+	if op.Cursor != "" {
+		if i, err = strconv.Atoi(place); err != nil || i < 0 || i >= len(o.Plugins) {
+			return a, engine.ErrCursor
+		}
+	}
+	op.Cursor = inner
+	a, err = (*Platform)(o).operate(ctx, o.Plugins[i].Name, op)
+	switch {
+	case a.Next != "":
+		a.Next = strconv.Itoa(i) + ":" + a.Next
+	case i+1 < len(o.Plugins):
+		a.Next = strconv.Itoa(i+1) + ":"
+	}
+	return a, err
+}
+
+func (o *Operations) step(ctx context.Context, op wiring.Operation) (engine.Progress, error) {
+	a, err := o.each(ctx, op)
+	return engine.Progress{Done: a.Done, Next: a.Next}, err
+}
+
+// ListParked pages through what is parked.
+func (o *Operations) ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error) {
+	a, err := o.each(ctx, wiring.Operation{Do: wiring.DoParked, Cursor: cursor})
+	if err != nil {
+		return nil, "", err
+	}
+	for _, k := range a.Parked {
+		st, err := engine.ParseStream(k.Stream)
+		if err != nil {
+			return nil, "", err
+		}
+		parked = append(parked, engine.Parked{Consumer: k.Consumer, Stream: st, Error: k.Error, Since: k.Since, Last: k.Last, Attempts: k.Attempts})
+	}
+	return parked, a.Next, nil
+}
+
+// Redrive tries a page of what is parked again.
+func (o *Operations) Redrive(ctx context.Context, cursor string) (engine.Progress, error) {
+	return o.step(ctx, wiring.Operation{Do: wiring.DoRedrive, Cursor: cursor})
+}
+
+// Sweep brings the consumers of a page of streams up to date.
+func (o *Operations) Sweep(ctx context.Context, cursor string) (engine.Progress, error) {
+	return o.step(ctx, wiring.Operation{Do: wiring.DoSweep, Cursor: cursor})
+}
+
+// Rebuild folds a page of a read model's rows again.
+func (o *Operations) Rebuild(ctx context.Context, model, cursor string) (engine.Progress, error) {
+	if _, ok := o.store.models[model]; !ok {
+		return engine.Progress{}, engine.ErrNotFound.Because("there is no read model %s", model)
+	}
+	a, err := (*Platform)(o).operate(ctx, pluginOf(model), wiring.Operation{Do: wiring.DoRebuild, ReadModel: model, Cursor: cursor})
+	return engine.Progress{Done: a.Done, Next: a.Next}, err
+}

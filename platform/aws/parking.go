@@ -1,0 +1,154 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// parkedKey is a parked key's. DynamoDB's sort keys end at 1,024 bytes, the
+// streams of the longest ids do not: those stand there with their hash.
+func parkedKey(consumer string, s engine.Stream) item {
+	const most = 1024
+	stream := s.String()
+	if len(stream) > most {
+		h := sha256.Sum256([]byte(stream))
+		stream = strings.ToValidUTF8(stream[:900], "") + "…" + hex.EncodeToString(h[:])
+	}
+	return item{wiring.Consumer: str(consumer), wiring.Stream: str(stream)}
+}
+
+// maxError is how many bytes of an error are kept; a panic's has its stack.
+const maxError = 8 << 10
+
+// Park implements [engine.Parking]. The list is written before the mark on the
+// cursor or row: a key that is listed is tried again, whatever its mark.
+func (s *store) Park(ctx context.Context, p engine.Parked) error {
+	table, err := s.parked(p.Consumer)
+	if err != nil {
+		return err
+	}
+	reason := p.Error
+	if len(reason) > maxError {
+		reason = strings.ToValidUTF8(reason[:maxError], "")
+	}
+	e := newExpression()
+	since, attempts := e.name(attrSince), e.name(attrAttempts)
+	update := fmt.Sprintf("SET %s = %s, %s = %s, %s = %s, %s = if_not_exists(%s, %s), %s = if_not_exists(%s, %s) + %s",
+		e.name(attrName), e.value(str(p.Stream.String())),
+		e.name(attrError), e.value(str(reason)),
+		e.name(attrLast), e.value(str(p.Last.UTC().Format(time.RFC3339Nano))),
+		since, since, e.value(str(p.Since.UTC().Format(time.RFC3339Nano))),
+		attempts, attempts, e.value(num(int64(p.Attempts)-1)), e.value(num(1)))
+	if _, err := s.update(ctx, table, parkedKey(p.Consumer, p.Stream), e, update, ""); err != nil {
+		return err
+	}
+	return s.mark(ctx, p.Consumer, p.Stream, true)
+}
+
+// Unpark implements [engine.Parking].
+func (s *store) Unpark(ctx context.Context, consumer string, st engine.Stream) error {
+	table, err := s.parked(consumer)
+	if err != nil {
+		return err
+	}
+	if err := s.mark(ctx, consumer, st, false); err != nil {
+		return err
+	}
+	_, err = s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: table, Key: parkedKey(consumer, st)})
+	return failure(err)
+}
+
+// mark notes on the consumer's cursor or row whether the stream is parked there.
+// A row has several streams, so the mark is a set of them.
+func (s *store) mark(ctx context.Context, consumer string, st engine.Stream, parked bool) error {
+	var table *string
+	var err error
+	key := cursorKey(consumer, st)
+	switch kind, name, _ := strings.Cut(consumer, ":"); kind {
+	case "publication":
+		return nil // has neither
+	case "readmodel":
+		table, err = s.rows(name)
+		key = item{wiring.Key: str(st.ID)}
+	default:
+		table, err = s.cursors(consumer)
+	}
+	if err != nil {
+		return err
+	}
+	e := newExpression()
+	name := e.name(attrParked)
+	update, condition := "ADD ", ""
+	if !parked {
+		update, condition = "DELETE ", "attribute_exists("+name+")"
+	}
+	_, err = s.update(ctx, table, key, e, update+name+" "+e.value(set(st.String())), condition)
+	return err
+}
+
+// parking are the plugins whose parked keys are wired, sorted.
+func (s *store) parking() (plugins []string) {
+	for name, w := range s.Plugins {
+		if w.Parked != "" {
+			plugins = append(plugins, name)
+		}
+	}
+	slices.Sort(plugins)
+	return plugins
+}
+
+// ListParked implements [engine.Parking] for the plugins that are wired, one
+// after the other.
+func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error) {
+	const page = 100
+	plugins := s.parking()
+	plugin, inner, _ := strings.Cut(cursor, ":")
+	at := 0
+	for at < len(plugins) && plugins[at] < plugin {
+		at++
+	}
+	if at == len(plugins) {
+		if cursor != "" {
+			return nil, "", engine.ErrCursor
+		}
+		return nil, "", nil
+	}
+	start, err := openKey(plugins[at], inner)
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := s.db.Scan(ctx, &dynamodb.ScanInput{
+		TableName: awssdk.String(s.Plugins[plugins[at]].Parked), ExclusiveStartKey: start,
+		Limit: awssdk.Int32(page), ConsistentRead: awssdk.Bool(true),
+	})
+	if err != nil {
+		return nil, "", failure(err)
+	}
+	for _, i := range out.Items {
+		p := engine.Parked{Consumer: text(i, wiring.Consumer), Error: text(i, attrError), Attempts: int(number(i, attrAttempts))}
+		if p.Stream, err = engine.ParseStream(text(i, attrName)); err != nil {
+			return nil, "", fmt.Errorf("parked keys of %s: %w", plugins[at], err)
+		}
+		p.Since, _ = time.Parse(time.RFC3339Nano, text(i, attrSince)) // written by Park
+		p.Last, _ = time.Parse(time.RFC3339Nano, text(i, attrLast))
+		parked = append(parked, p)
+	}
+	switch {
+	case out.LastEvaluatedKey != nil:
+		next = plugins[at] + ":" + sealKey(plugins[at], out.LastEvaluatedKey)
+	case at+1 < len(plugins):
+		next = plugins[at+1] + ":"
+	}
+	return parked, next, nil
+}
