@@ -51,6 +51,16 @@ func (f *feed) after(position int64) (commits []placed, known bool, changed <-ch
 	return append(commits, f.recent[from:min(from+pageCommits, len(f.recent))]...), true, f.changed
 }
 
+// at is the commit at a position, where it is still here.
+func (f *feed) at(position int64) (placed, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := len(f.recent) - 1 - int(f.head-position); i >= 0 && i < len(f.recent) {
+		return f.recent[i], true
+	}
+	return placed{}, false
+}
+
 func (f *feed) last() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -30,39 +30,37 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 	}
 	p := placed{Commit: c, size: len(events) + len(meta)}
 	return s.writer.write(ctx, func(t *tx) error {
-		p.position = t.position + 1
-		query := insertCommit
-		if c.Seq > 0 {
-			query = insertNextCommit
-		}
-		n, err := t.exec(query, p.position, c.Stream.Aggregate, c.Stream.ID, c.Seq, c.Version, text(events), text(meta))
+		head, err := s.tail.head(t, c.Stream)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			return refused(t, c)
+		switch {
+		case c.Seq > head+1:
+			return fmt.Errorf("append to %s at %d: the stream ends before %d, and has no gaps", c.Stream, c.Seq, head+1)
+		case c.Seq <= head:
+			return s.conflict(t, c)
 		}
-		t.position = p.position
-		return nil
-	}, func() { s.feed.add(p) })
+		p.position = t.next
+		_, err = t.exec("INSERT INTO commits (position, aggregate, id, seq, version, events, meta) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			p.position, c.Stream.Aggregate, c.Stream.ID, c.Seq, c.Version, text(events), text(meta))
+		t.next++
+		t.appended[c.Stream] = append(t.appended[c.Stream], spot{c.Seq, p.position})
+		return err
+	}, func() {
+		s.tail.add(c.Stream, spot{c.Seq, p.position})
+		s.feed.add(p)
+	})
 }
 
-const (
-	insertCommit     = "INSERT INTO commits (position, aggregate, id, seq, version, events, meta) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (aggregate, id, seq) DO NOTHING"
-	insertNextCommit = `INSERT INTO commits (position, aggregate, id, seq, version, events, meta) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-		WHERE EXISTS (SELECT 1 FROM commits WHERE aggregate = ?2 AND id = ?3 AND seq = ?4 - 1) ON CONFLICT (aggregate, id, seq) DO NOTHING`
-)
-
-// refused says why an append found its place not to be the stream's next.
-func refused(t *tx, c engine.Commit) error {
-	var r record
-	found, err := t.get(selectCommits+"WHERE aggregate = ? AND id = ? AND seq = ?",
-		[]any{c.Stream.Aggregate, c.Stream.ID, c.Seq}, r.dest())
+// conflict is the refusal of a commit whose place is taken.
+func (s *store) conflict(t *tx, c engine.Commit) error {
+	position, err := s.tail.position(t, c.Stream, c.Seq)
 	if err != nil {
 		return err
 	}
-	if !found {
-		return fmt.Errorf("append to %s at %d: the commit before it is missing, and a stream has no gaps", c.Stream, c.Seq)
+	var r record
+	if _, err := t.get(selectCommits+"FROM commits c WHERE position = ?", []any{position}, r.dest()); err != nil {
+		return err
 	}
 	theirs, err := r.commit()
 	if err != nil {
@@ -74,32 +72,60 @@ func refused(t *tx, c engine.Commit) error {
 // Read implements [engine.Log].
 func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
 	size := 0
-	err = s.commits(ctx, "WHERE aggregate = ? AND id = ? AND seq >= ? ORDER BY seq LIMIT ?",
-		[]any{st.Aggregate, st.ID, from, pageCommits + 1}, func(p placed) bool {
-			if more = len(commits) == pageCommits || size >= pageBytes; more {
-				return false
-			}
-			size += p.size
-			commits = append(commits, p.Commit)
-			return true
-		})
+	page := func(p placed) bool {
+		if more = len(commits) == pageCommits || size >= pageBytes; more {
+			return false
+		}
+		size += p.size
+		commits = append(commits, p.Commit)
+		return true
+	}
+	// The tail comes first: what leaves it meanwhile is in the database by then.
+	tail := s.tail.of(st, from, math.MaxInt64)
+	if len(tail) == 0 || tail[0].seq > from {
+		to := int64(math.MaxInt64)
+		if len(tail) > 0 {
+			to = tail[0].seq
+		}
+		err = s.commits(ctx, fromStreams+"AND i.seq >= ? AND i.seq < ? ORDER BY i.seq LIMIT ?", []any{st.Aggregate, st.ID, from, to, pageCommits + 1}, page)
+	}
+	for i := 0; i < len(tail) && err == nil && !more; i++ {
+		err = s.at(ctx, tail[i].position, page)
+	}
 	return commits, more, err
 }
 
 // Before implements [engine.Log].
 func (s *store) Before(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
-	err = s.commits(ctx, "WHERE aggregate = ? AND id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-		[]any{st.Aggregate, st.ID, before, pageBack}, func(p placed) bool {
-			commits = append(commits, p.Commit)
-			return true
-		})
+	page := func(p placed) bool {
+		commits, before = append(commits, p.Commit), p.Seq
+		return len(commits) < pageBack
+	}
+	tail := s.tail.of(st, 0, before)
+	for i := len(tail) - 1; i >= 0 && len(commits) < pageBack; i-- {
+		if err := s.at(ctx, tail[i].position, page); err != nil {
+			return nil, err
+		}
+	}
+	if len(commits) < pageBack && before > 0 {
+		err = s.commits(ctx, fromStreams+"AND i.seq < ? ORDER BY i.seq DESC LIMIT ?", []any{st.Aggregate, st.ID, before, pageBack}, page)
+	}
 	return commits, err
+}
+
+// at yields the commit at a position.
+func (s *store) at(ctx context.Context, position int64, yield func(placed) bool) error {
+	if p, ok := s.feed.at(position); ok {
+		yield(p)
+		return nil
+	}
+	return s.commits(ctx, "FROM commits c WHERE position = ?", []any{position}, yield)
 }
 
 // after are commits behind a position, in the order in which they became durable.
 func (s *store) after(ctx context.Context, position int64) (commits []placed, err error) {
 	size := 0
-	err = s.commits(ctx, "WHERE position > ? ORDER BY position LIMIT ?", []any{position, pageCommits}, func(p placed) bool {
+	err = s.commits(ctx, "FROM commits c WHERE position > ? ORDER BY position LIMIT ?", []any{position, pageCommits}, func(p placed) bool {
 		commits = append(commits, p)
 		size += p.size
 		return size < pageBytes
@@ -109,7 +135,10 @@ func (s *store) after(ctx context.Context, position int64) (commits []placed, er
 
 // Streams implements [engine.Log]. Its cursors are ids.
 func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
-	err = s.query(ctx, "SELECT id FROM commits WHERE aggregate = ? AND id > ? AND seq = 0 ORDER BY id LIMIT ?",
+	if err := s.index(ctx); err != nil {
+		return nil, "", err
+	}
+	err = s.query(ctx, "SELECT id FROM streams WHERE aggregate = ? AND id > ? AND seq = 0 ORDER BY id LIMIT ?",
 		[]any{aggregate, cursor, pageStreams + 1}, func(scan func(...any) error) (bool, error) {
 			if len(ids) == pageStreams {
 				next = ids[len(ids)-1]
@@ -123,11 +152,14 @@ func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []st
 	return ids, next, err
 }
 
-const selectCommits = "SELECT position, aggregate, id, seq, version, events, meta FROM commits "
+const (
+	selectCommits = "SELECT c.position, c.aggregate, c.id, c.seq, c.version, c.events, c.meta "
+	fromStreams   = "FROM streams i JOIN commits c ON c.position = i.position WHERE i.aggregate = ? AND i.id = ? "
+)
 
 // commits yields what a query selects until yield has enough.
-func (s *store) commits(ctx context.Context, where string, args []any, yield func(placed) bool) error {
-	return s.query(ctx, selectCommits+where, args, func(scan func(...any) error) (bool, error) {
+func (s *store) commits(ctx context.Context, from string, args []any, yield func(placed) bool) error {
+	return s.query(ctx, selectCommits+from, args, func(scan func(...any) error) (bool, error) {
 		var r record
 		if err := scan(r.dest()...); err != nil {
 			return false, err

@@ -82,26 +82,25 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 		if lost = rev != row.Rev-1; lost {
 			return nil
 		}
+		var had map[string]string
+		if old != nil {
+			if err := json.Unmarshal(old, &had); err != nil {
+				return fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
+			}
+		}
 		n, err := t.exec(`INSERT INTO rows (model, id, rev, view, owner, at, indexed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 			ON CONFLICT DO UPDATE SET rev = ?3, view = ?4, owner = ?5, at = ?6, indexed = ?7 WHERE rev = ?3 - 1`,
 			row.Model, row.ID, row.Rev, view, row.Owner, text(at), indexed)
 		if lost = n == 0; err != nil || lost {
 			return err
 		}
-		return index(t, row, old, fields)
+		return reindex(t, row, had, fields)
 	}, nil)
 	return lost, err
 }
 
-// index makes the row's entries in its model's indexes what fields say; old are
-// those that it had.
-func index(t *tx, row engine.Row, old []byte, fields map[string]string) error {
-	var had map[string]string
-	if old != nil {
-		if err := json.Unmarshal(old, &had); err != nil {
-			return fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
-		}
-	}
+// reindex changes a row's entries in its model's indexes.
+func reindex(t *tx, row engine.Row, had, fields map[string]string) error {
 	for field, value := range had {
 		if now, ok := fields[field]; ok && now == value {
 			continue

@@ -8,7 +8,16 @@ CREATE TABLE commits (
 	events    TEXT    NOT NULL, -- JSON
 	meta      TEXT    NOT NULL  -- JSON
 );
-CREATE UNIQUE INDEX commits_by_stream ON commits (aggregate, id, seq);
+
+-- Where the commits of a stream are. It lags behind: what is above the mark
+-- 'index' may be missing here.
+CREATE TABLE streams (
+	aggregate TEXT    NOT NULL,
+	id        TEXT    NOT NULL,
+	seq       INTEGER NOT NULL,
+	position  INTEGER NOT NULL,
+	PRIMARY KEY (aggregate, id, seq)
+) WITHOUT ROWID;
 
 -- How far each consumer has seen the log: everything up to the position.
 CREATE TABLE marks (

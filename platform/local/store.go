@@ -24,6 +24,7 @@ type store struct {
 	read     *sql.DB
 	prepared sync.Map // query → *sql.Stmt, on read
 	feed     *feed
+	tail     *tail
 	parked   *parkedKeys
 	owned    map[string]bool // read models that are listed by owner
 }
@@ -47,7 +48,7 @@ func openStore(ctx context.Context, file string, owned map[string]bool) (*store,
 	if err != nil {
 		return nil, err
 	}
-	s := &store{write: write, owned: owned, feed: newFeed()}
+	s := &store{write: write, owned: owned, feed: newFeed(), tail: newTail()}
 	if err := s.open(ctx, file); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.close())
 	}
@@ -83,7 +84,10 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 	if s.parked, err = s.loadParked(ctx); err != nil {
 		return err
 	}
-	s.writer = startWriter(conn, s.feed.head)
+	if err := s.loadTail(ctx); err != nil {
+		return err
+	}
+	s.writer = startWriter(conn, s.feed.head+1, s.tail)
 	return nil
 }
 
@@ -105,8 +109,10 @@ func openDB(file string, connections int, pragmas ...string) (*sql.DB, error) {
 func (s *store) close() error {
 	var errs []error
 	if s.writer != nil {
+		err := s.index(context.Background())
 		s.writer.close()
-		_, err := s.tx.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+		errs = append(errs, err)
+		_, err = s.tx.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 		errs = append(errs, err, s.tx.conn.Close())
 	}
 	if s.read != nil {

@@ -15,7 +15,7 @@ import (
 // the more is asked of it at a time, the less each costs.
 type writer struct {
 	tx     *tx
-	head   int64 // position of the last durable commit
+	tail   *tail
 	wake   chan struct{}
 	ended  chan struct{}
 	mu     sync.Mutex
@@ -39,12 +39,11 @@ const (
 	following
 )
 
-// maxBatch is how many operations one transaction holds, and maxFollowing how
-// many of them may be of those that nobody waits for: they fill what is left of
-// a batch, but never keep an urgent one waiting for more than some milliseconds.
+// maxBatch is how many operations one transaction holds. While urgent ones wait,
+// at most maxFollowing are not: none of the two keeps the other waiting for long.
 const (
 	maxBatch     = 1024
-	maxFollowing = 256
+	maxFollowing = 128
 )
 
 // consuming marks the contexts of consumers, whose writes let urgent ones pass.
@@ -57,9 +56,9 @@ func priority(ctx context.Context) int {
 	return urgent
 }
 
-// startWriter starts to write after the position of the last commit.
-func startWriter(conn *sql.Conn, head int64) *writer {
-	w := &writer{tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}}, head: head, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+// startWriter starts to write; the next commit has that position.
+func startWriter(conn *sql.Conn, next int64, tail *tail) *writer {
+	w := &writer{tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -109,7 +108,8 @@ func (w *writer) close() {
 
 func (w *writer) run() {
 	defer close(w.ended)
-	for range w.wake {
+	for open := true; open; {
+		_, open = <-w.wake
 		for batch := w.take(); len(batch) > 0; batch = w.take() {
 			if err := w.transact(batch); err != nil {
 				w.eachAlone(batch, err)
@@ -119,22 +119,17 @@ func (w *writer) run() {
 			}
 		}
 	}
-	for batch := w.take(); len(batch) > 0; batch = w.take() {
-		if err := w.transact(batch); err != nil {
-			w.eachAlone(batch, err)
-		}
-		for _, o := range batch {
-			close(o.done)
-		}
-	}
 }
 
-// take is the next batch: urgent operations, and a share for the others.
+// take is the next batch: urgent operations first, and a share for the others.
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u, f := len(w.queues[urgent]), len(w.queues[following])
-	f = min(f, maxFollowing)
+	if u > 0 {
+		f = min(f, maxFollowing)
+	}
+	f = min(f, maxBatch)
 	u = min(u, maxBatch-f)
 	batch := make([]*op, 0, u+f)
 	for p, n := range [2]int{u, f} {
@@ -149,21 +144,21 @@ func (w *writer) take() []*op {
 // transact executes a batch in one transaction. An error says that none of it
 // happened.
 func (w *writer) transact(batch []*op) error {
-	if _, err := w.tx.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	w.tx.position = w.head
-	for _, o := range batch {
-		if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
-			_, _ = w.tx.exec("ROLLBACK")
-			return o.err
+	first := w.tx.next
+	w.tx.appended = map[engine.Stream][]spot{}
+	err := w.tx.do(func() error {
+		for _, o := range batch {
+			if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
+				return o.err
+			}
 		}
-	}
-	if _, err := w.tx.exec("COMMIT"); err != nil {
-		_, _ = w.tx.exec("ROLLBACK") // a failed commit may leave the transaction open
+		return w.tail.spill(w.tx, 64+2*len(batch), spillFrom) // faster than it grows
+	})
+	w.tail.settled(err == nil)
+	if err != nil {
+		w.tx.next = first
 		return err
 	}
-	w.head = w.tx.position
 	for _, o := range batch {
 		if o.err == nil && o.committed != nil {
 			o.committed()
@@ -191,8 +186,24 @@ var errStore = errors.New("the database failed")
 // tx is the transaction being written.
 type tx struct {
 	conn       *sql.Conn
-	position   int64 // of the last commit, in this transaction or before
 	statements map[string]*sql.Stmt
+	next       int64                    // the next commit's position
+	appended   map[engine.Stream][]spot // by this transaction
+}
+
+// do runs f in a transaction. With an error nothing of it has happened.
+func (t *tx) do(f func() error) error {
+	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		_, err = t.exec("COMMIT")
+	}
+	if err != nil {
+		_, _ = t.exec("ROLLBACK") // also after a failed commit, which may leave the transaction open
+	}
+	return err
 }
 
 // exec executes a statement, prepared the first time, and returns how many rows
