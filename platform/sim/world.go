@@ -69,6 +69,7 @@ type World struct {
 	parked    map[string]engine.Parked
 	snapshots map[engine.Stream][]byte
 	bag       []message
+	deaf      bool
 	processes []*Process
 	workers   []*worker
 	current   *worker
@@ -204,7 +205,7 @@ func (w *World) receive() {
 
 // post sends a message, or loses it.
 func (w *World) post(delay time.Duration, what string, do func(context.Context, *Process) error) {
-	if w.Chaos && w.rand.IntN(7) == 0 {
+	if w.deaf || w.Chaos && w.rand.IntN(7) == 0 {
 		return
 	}
 	w.bag = append(w.bag, message{what, w.now.Add(delay), do})
@@ -583,4 +584,39 @@ func (w *World) Rebuild(model string) error {
 	return w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
 		return p.Engine.Rebuild(ctx, model, cursor)
 	})
+}
+
+// Do runs one piece of work, and what it sets off, to the end.
+func (w *World) Do(work func(ctx context.Context, p *Process)) {
+	w.Spawn("work", func(ctx context.Context) { work(ctx, w.Process()) })
+	w.Run()
+}
+
+// Sweep sweeps the whole shop.
+func (w *World) Sweep() error {
+	return w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
+		return p.Engine.Sweep(ctx, cursor)
+	})
+}
+
+// Deaf, while it is set, loses every message.
+func (w *World) Deaf(deaf bool) { w.deaf = deaf }
+
+// Pass lets time pass.
+func (w *World) Pass(d time.Duration) { w.now = w.now.Add(d) }
+
+// Truncate takes commits from the end of a stream, as a table restored from an
+// older backup lacks them, and restarts the processes.
+func (w *World) Truncate(s engine.Stream, length int) error {
+	w.logs[s] = w.logs[s][:length]
+	delete(w.snapshots, s)
+	return w.Start()
+}
+
+// Rewrite changes a stored commit.
+func (w *World) Rewrite(s engine.Stream, seq int, change func(c *engine.Commit)) {
+	c := w.logs[s][seq]
+	c.Events = slices.Clone(c.Events)
+	change(&c)
+	w.logs[s][seq] = c
 }
