@@ -64,9 +64,9 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 	}
 	e := newExpression()
 	rev := e.name(attrRev)
-	condition := rev + " = " + e.value(num(row.Rev-1))
-	if row.Rev == 1 {
-		condition = "attribute_not_exists(" + rev + ")"
+	condition := "attribute_not_exists(" + rev + ")"
+	if row.Rev > 1 {
+		condition = rev + " = " + e.value(num(row.Rev-1))
 	}
 	sets, removes := []string{rev + " = " + e.value(num(row.Rev))}, []string{}
 	keep := func(attribute, value string) {

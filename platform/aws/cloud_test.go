@@ -1,0 +1,521 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// cloud is as much of AWS as a platform works with: DynamoDB Local behind a
+// server that plays SQS, EventBridge, Lambda and S3 itself. What the tables'
+// streams, the bus and the queues would carry waits for deliver.
+type cloud struct {
+	t        testing.TB
+	server   *httptest.Server
+	dynamodb *httputil.ReverseProxy
+	plugins  []es.Plugin
+	wiring   wiring.Wiring
+
+	mu        sync.Mutex
+	handlers  map[string]lambda.Handler // by function
+	rules     map[string][]string       // extension point → inboxes
+	waiting   []delivery
+	published []busEvent
+	refusals  int               // how many more messages and entries are refused
+	objects   map[string][]byte // bucket/key
+	usage     *usage            // nil: nobody counts
+}
+
+// delivery is an event on its way to a function.
+type delivery struct {
+	function string
+	record   any // of DynamoDB or SQS
+	delay    int32
+	tries    int
+}
+
+// newCloud makes the plugins' tables in DynamoDB Local, and one platform per
+// plugin for its functions, as they are deployed. Without DynamoDB Local the
+// test is skipped.
+func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
+	t.Helper()
+	endpoint := os.Getenv("SHOP_DYNAMODB_ENDPOINT")
+	if endpoint == "" {
+		t.Skip("SHOP_DYNAMODB_ENDPOINT is not set: this test needs DynamoDB Local, which make e2e starts")
+	}
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatalf("SHOP_DYNAMODB_ENDPOINT: %v", err)
+	}
+	c := &cloud{
+		t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{},
+		dynamodb: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }},
+	}
+	c.server = httptest.NewServer(c)
+	t.Cleanup(c.server.Close)
+	c.wire()
+	c.makeTables()
+	for _, x := range plugins {
+		p := c.platform(x)
+		c.handlers[x.Name+"-projector"] = p.Projector(x.Name)
+		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
+		for inbox := range c.wiring.Inboxes {
+			if pluginOf(inbox) == x.Name {
+				c.handlers[inbox] = p.Notifications()
+			}
+		}
+	}
+	return c
+}
+
+// wire names the resources as the plugins' definitions ask for them.
+func (c *cloud) wire() {
+	c.wiring = wiring.Wiring{
+		Plugins: map[string]wiring.PluginWiring{}, Rows: map[string]string{}, Inboxes: map[string]string{}, Bus: "bus", Reports: "reports",
+	}
+	inbox := func(of string) string {
+		c.wiring.Inboxes[of] = c.server.URL + "/000000000000/" + of
+		return of
+	}
+	for _, x := range c.plugins {
+		n := c.name() + x.Name
+		c.wiring.Plugins[x.Name] = wiring.PluginWiring{
+			Events: n + "Events", Cursors: n + "Cursors", Parked: n + "Parked", Snapshots: n + "Snapshots", EventMapping: x.Name + "-eventmapping",
+		}
+		for _, m := range x.ReadModels {
+			c.wiring.Rows[x.Name+"."+m.Name()] = n + m.Name()
+		}
+		for _, m := range x.Mappings {
+			inbox(m.Definition().Target)
+		}
+		for _, e := range x.Extensions {
+			d := e.Definition()
+			c.rules[d.Point.Name] = append(c.rules[d.Point.Name], inbox(d.Target))
+		}
+		for _, task := range x.Tasks {
+			if len(task.SideEffects) > 0 {
+				inbox(x.Name)
+			}
+		}
+	}
+}
+
+// name begins the names of this test's tables.
+func (c *cloud) name() string {
+	h := md5.Sum([]byte(c.t.Name() + c.server.URL))
+	return "t" + hex.EncodeToString(h[:6])
+}
+
+func (c *cloud) makeTables() {
+	db := dynamodb.NewFromConfig(c.config())
+	attribute := func(name string, typ types.ScalarAttributeType) types.AttributeDefinition {
+		return types.AttributeDefinition{AttributeName: &name, AttributeType: typ}
+	}
+	key := func(name string, typ types.KeyType) types.KeySchemaElement {
+		return types.KeySchemaElement{AttributeName: &name, KeyType: typ}
+	}
+	table := func(name string, keys []types.AttributeDefinition, indexes ...string) {
+		in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest, AttributeDefinitions: keys}
+		for i, a := range keys {
+			in.KeySchema = append(in.KeySchema, key(*a.AttributeName, []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]))
+		}
+		for _, index := range indexes {
+			in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(index, types.ScalarAttributeTypeS))
+			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
+				IndexName: &index, Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+				KeySchema: []types.KeySchemaElement{key(index, types.KeyTypeHash), key(wiring.Key, types.KeyTypeRange)},
+			})
+		}
+		if _, err := db.CreateTable(context.Background(), in); err != nil {
+			c.t.Fatalf("make table %s: %v", name, err)
+		}
+		c.t.Cleanup(func() {
+			_, _ = db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name}) // DynamoDB Local forgets it anyway
+		})
+	}
+	text, number := types.ScalarAttributeTypeS, types.ScalarAttributeTypeN
+	for _, x := range c.plugins {
+		w := c.wiring.Plugins[x.Name]
+		table(w.Events, []types.AttributeDefinition{attribute(wiring.Stream, text), attribute(wiring.Seq, number)})
+		table(w.Parked, []types.AttributeDefinition{attribute(wiring.Consumer, text), attribute(wiring.Stream, text)})
+		for _, t := range []string{w.Cursors, w.Snapshots} {
+			table(t, []types.AttributeDefinition{attribute(wiring.Key, text)})
+		}
+		for _, m := range x.ReadModels {
+			d := m.Definition()
+			var indexes []string
+			for _, f := range d.Indexes {
+				indexes = append(indexes, wiring.Index(f))
+			}
+			if d.Access.Owner {
+				indexes = append(indexes, wiring.Owner)
+			}
+			table(c.wiring.Rows[x.Name+"."+m.Name()], []types.AttributeDefinition{attribute(wiring.Key, text)}, indexes...)
+		}
+	}
+}
+
+func (c *cloud) config() awssdk.Config {
+	return awssdk.Config{
+		Region: "us-east-1", BaseEndpoint: &c.server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		HTTPClient: httpClient(), APIOptions: []func(*middleware.Stack) error{c.watch},
+	}
+}
+
+// platform is one for a function that works for those plugins.
+func (c *cloud) platform(plugins ...es.Plugin) *Platform {
+	c.t.Helper()
+	p, err := New(Options{Config: c.config(), Wiring: c.wiring, Plugins: plugins, Logger: slog.New(slog.DiscardHandler), Version: "test"})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return p
+}
+
+// watch stands in for the tables' streams: what is appended to a log waits for
+// the plugin's two readers. It also counts requests.
+func (c *cloud) watch(s *middleware.Stack) error {
+	return s.Initialize.Add(middleware.InitializeMiddlewareFunc("watch", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		c.mu.Lock()
+		used := c.usage
+		c.mu.Unlock()
+		used.ask(in.Parameters)
+		out, metadata, err := next.HandleInitialize(ctx, in)
+		used.add(in.Parameters, out.Result, err)
+		if put, ok := in.Parameters.(*dynamodb.PutItemInput); ok && err == nil {
+			c.stream(put)
+		}
+		return out, metadata, err
+	}), middleware.After)
+}
+
+func (c *cloud) stream(put *dynamodb.PutItemInput) {
+	for plugin, w := range c.wiring.Plugins {
+		if *put.TableName != w.Events {
+			continue
+		}
+		image := map[string]events.DynamoDBAttributeValue{}
+		for name, v := range put.Item {
+			switch v := v.(type) {
+			case *types.AttributeValueMemberS:
+				image[name] = events.NewStringAttribute(v.Value)
+			case *types.AttributeValueMemberN:
+				image[name] = events.NewNumberAttribute(v.Value)
+			}
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		r := events.DynamoDBEventRecord{EventName: "INSERT", Change: events.DynamoDBStreamRecord{
+			NewImage: image, SequenceNumber: fmt.Sprintf("%021d", len(c.waiting)+1),
+		}}
+		c.waiting = append(c.waiting, delivery{function: plugin + "-projector", record: r}, delivery{function: plugin + "-eventmapping", record: r})
+	}
+}
+
+// ServeHTTP plays AWS's services.
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	target := r.Header.Get("X-Amz-Target")
+	switch {
+	case strings.HasPrefix(target, "DynamoDB"):
+		c.dynamodb.ServeHTTP(w, r)
+	case target == "AmazonSQS.SendMessageBatch":
+		reply(w, r, c.sendBatch)
+	case target == "AWSEvents.PutEvents":
+		reply(w, r, c.putEvents)
+	case strings.HasSuffix(r.URL.Path, "/invocations"):
+		c.invoke(w, r)
+	default:
+		c.object(w, r)
+	}
+}
+
+func reply[In any](w http.ResponseWriter, r *http.Request, serve func(In) any) {
+	var in In
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	_ = json.NewEncoder(w).Encode(serve(in)) // the client sees what is missing
+}
+
+// refuses says whether a message is to be refused, as SQS and EventBridge do now
+// and then with a part of a batch.
+func (c *cloud) refuses() bool {
+	c.refusals--
+	return c.refusals >= 0
+}
+
+type sqsBatch struct {
+	QueueURL string `json:"QueueUrl"`
+	Entries  []struct {
+		ID           string `json:"Id"`
+		MessageBody  string
+		DelaySeconds int32
+	}
+}
+
+func (c *cloud) sendBatch(in sqsBatch) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string][]any{"Successful": {}, "Failed": {}}
+	for i, e := range in.Entries {
+		if c.refuses() {
+			out["Failed"] = append(out["Failed"], map[string]any{"Id": e.ID, "Code": "InternalError", "SenderFault": false})
+			continue
+		}
+		sum := md5.Sum([]byte(e.MessageBody))
+		out["Successful"] = append(out["Successful"], map[string]any{"Id": e.ID, "MessageId": "m" + e.ID, "MD5OfMessageBody": hex.EncodeToString(sum[:])})
+		c.queue(path.Base(in.QueueURL), e.MessageBody, e.DelaySeconds, i)
+	}
+	return out
+}
+
+func (c *cloud) queue(inbox, body string, delay int32, n int) {
+	c.waiting = append(c.waiting, delivery{function: inbox, delay: delay, record: events.SQSMessage{
+		MessageId: fmt.Sprintf("m%d-%d", len(c.waiting), n), Body: body, EventSource: "aws:sqs",
+	}})
+}
+
+type busBatch struct {
+	Entries []struct {
+		Source, DetailType, Detail, EventBusName string
+	}
+}
+
+func (c *cloud) putEvents(in busBatch) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var results []any
+	failed := 0
+	for i, e := range in.Entries {
+		if c.refuses() {
+			failed++
+			results = append(results, map[string]any{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"})
+			continue
+		}
+		results = append(results, map[string]any{"EventId": fmt.Sprint(i)})
+		event := busEvent{e.Source, e.DetailType, json.RawMessage(e.Detail)}
+		c.published = append(c.published, event)
+		body, _ := json.Marshal(event)
+		for _, inbox := range c.rules[e.DetailType] {
+			c.queue(inbox, string(body), 0, i)
+		}
+	}
+	return map[string]any{"FailedEntryCount": failed, "Entries": results}
+}
+
+func (c *cloud) invoke(w http.ResponseWriter, r *http.Request) {
+	name := strings.Split(r.URL.Path, "/")[3]
+	payload, err := io.ReadAll(r.Body)
+	if err != nil || c.handlers[name] == nil {
+		http.Error(w, "no function "+name, http.StatusNotFound)
+		return
+	}
+	out, err := c.handlers[name].Invoke(r.Context(), payload)
+	if err != nil {
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		out, _ = json.Marshal(map[string]string{"errorMessage": err.Error()})
+	}
+	_, _ = w.Write(out) // the client sees what is missing
+}
+
+// object plays S3, path-style.
+func (c *cloud) object(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	c.mu.Lock()
+	b, ok := c.objects[name]
+	c.mu.Unlock()
+	switch {
+	case r.Method == http.MethodPut:
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		c.mu.Lock()
+		c.objects[name] = body
+		c.mu.Unlock()
+		w.Header().Set("ETag", etagOf(body))
+	case !ok:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		w.Header().Set("ETag", etagOf(b))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+	}
+}
+
+func etagOf(b []byte) string {
+	h := md5.Sum(b)
+	return `"` + hex.EncodeToString(h[:]) + `"`
+}
+
+// deliver hands what waits to its functions, again where they fail, until
+// nothing waits. Delays pass at once.
+func (c *cloud) deliver(ctx context.Context) error {
+	const patience = 20
+	for {
+		c.mu.Lock()
+		if len(c.waiting) == 0 {
+			c.mu.Unlock()
+			return nil
+		}
+		d := c.waiting[0]
+		c.waiting = c.waiting[1:]
+		c.mu.Unlock()
+		payload, err := json.Marshal(map[string]any{"Records": []any{d.record}})
+		if err != nil {
+			return err
+		}
+		out, err := c.handlers[d.function].Invoke(ctx, payload)
+		var failures events.SQSEventResponse // of a stream's the shape is the same
+		if err == nil {
+			err = json.Unmarshal(out, &failures)
+		}
+		if err == nil && len(failures.BatchItemFailures) == 0 {
+			continue
+		}
+		if d.tries++; d.tries > patience {
+			return fmt.Errorf("%s fails again and again: %v, %s", d.function, err, payload)
+		}
+		c.mu.Lock()
+		c.waiting = append(c.waiting, d)
+		c.mu.Unlock()
+	}
+}
+
+// usage is what requests cost.
+type usage struct {
+	mu    sync.Mutex
+	calls []call
+}
+
+// call is one request to DynamoDB.
+type call struct {
+	operation, table string
+	read, write      float64 // capacity units of the table
+	indexes          float64 // write units of its indexes
+}
+
+// ask lets DynamoDB tell what the request costs.
+func (u *usage) ask(in any) {
+	if u == nil {
+		return
+	}
+	const indexes = types.ReturnConsumedCapacityIndexes
+	switch in := in.(type) {
+	case *dynamodb.PutItemInput:
+		in.ReturnConsumedCapacity = indexes
+	case *dynamodb.UpdateItemInput:
+		in.ReturnConsumedCapacity = indexes
+	case *dynamodb.DeleteItemInput:
+		in.ReturnConsumedCapacity = indexes
+	case *dynamodb.GetItemInput:
+		in.ReturnConsumedCapacity = indexes
+	case *dynamodb.QueryInput:
+		in.ReturnConsumedCapacity = indexes
+	case *dynamodb.ScanInput:
+		in.ReturnConsumedCapacity = indexes
+	}
+}
+
+func (u *usage) add(in, out any, err error) {
+	if u == nil {
+		return
+	}
+	var k call
+	var used *types.ConsumedCapacity
+	switch in := in.(type) {
+	case *dynamodb.PutItemInput:
+		k = call{operation: "PutItem", table: *in.TableName}
+		if o, ok := out.(*dynamodb.PutItemOutput); ok {
+			used = o.ConsumedCapacity
+		}
+	case *dynamodb.UpdateItemInput:
+		k = call{operation: "UpdateItem", table: *in.TableName}
+		if o, ok := out.(*dynamodb.UpdateItemOutput); ok {
+			used = o.ConsumedCapacity
+		}
+	case *dynamodb.DeleteItemInput:
+		k = call{operation: "DeleteItem", table: *in.TableName}
+		if o, ok := out.(*dynamodb.DeleteItemOutput); ok {
+			used = o.ConsumedCapacity
+		}
+	case *dynamodb.GetItemInput:
+		k = call{operation: "GetItem", table: *in.TableName}
+		if o, ok := out.(*dynamodb.GetItemOutput); ok {
+			used = o.ConsumedCapacity
+		}
+	case *dynamodb.QueryInput:
+		k = call{operation: "Query", table: *in.TableName}
+		if o, ok := out.(*dynamodb.QueryOutput); ok {
+			used = o.ConsumedCapacity
+		}
+	case *dynamodb.ScanInput:
+		k = call{operation: "Scan", table: *in.TableName}
+		if o, ok := out.(*dynamodb.ScanOutput); ok {
+			used = o.ConsumedCapacity
+		}
+	default:
+		return
+	}
+	units := 1.0 // a refused write costs what it would have written
+	if used != nil && used.Table != nil {
+		units = *used.Table.CapacityUnits
+		for _, i := range used.GlobalSecondaryIndexes {
+			k.indexes += *i.CapacityUnits
+		}
+	} else if err == nil && used != nil {
+		units = *used.CapacityUnits
+	}
+	if strings.HasSuffix(k.operation, "Item") && k.operation != "GetItem" {
+		k.write = units
+	} else {
+		k.read = units
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls = append(u.calls, k)
+}
+
+// during counts what f and everything that it sets off costs.
+func (c *cloud) during(f func()) []call {
+	u := &usage{}
+	c.mu.Lock()
+	c.usage = u
+	c.mu.Unlock()
+	f()
+	c.mu.Lock()
+	c.usage = nil
+	c.mu.Unlock()
+	return u.calls
+}
+
+var _ engine.Log = (*store)(nil)

@@ -1,0 +1,21 @@
+package aws
+
+import (
+	"testing"
+
+	"onlineshop/es"
+	"onlineshop/platform/platformtest"
+)
+
+// The suite that every platform passes, with the functions as they are deployed:
+// one platform per plugin, which knows the other's publications by invocation.
+func TestPlatform(t *testing.T) {
+	platformtest.Test(t, func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+		c := newCloud(t, plugins)
+		p := c.platform(plugins...)
+		return platformtest.Ports{
+			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
+			Engine: p.engine, Settle: c.deliver,
+		}
+	})
+}
