@@ -1,0 +1,377 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+)
+
+// parked are the consumers that are parked on a stream, e.g. Ordering.Order#o1.
+func parked(t testing.TB, stream string) (consumers []string) {
+	t.Helper()
+	type key struct{ Consumer, Stream string }
+	for _, k := range list[key](admin(t), "/operations/parked") {
+		if k.Stream == stream {
+			consumers = append(consumers, k.Consumer)
+		}
+	}
+	slices.Sort(consumers)
+	return consumers
+}
+
+func TestAPoisonEventParksItsStreamOnly(t *testing.T) {
+	// Given a commit that nobody can read
+	ann := someone(t, "ann")
+	products(t, "poison-1")
+	ann.customer("poison-ann")
+	ann.place("poison-like", "poison-ann", "poison-1") // what the commit should have been like
+	order := shop.engine.Log
+	like, _, err := order.Read(t.Context(), engine.Stream{Aggregate: "Ordering.Order", ID: "poison-like"}, 0)
+	if err != nil || len(like) == 0 {
+		t.Fatalf("the order that was placed: %v %v", like, err)
+	}
+	poison := like[0]
+	poison.Stream.ID = "poison"
+	good := poison.Events
+	poison.Events = []es.StoredEvent{{Type: "Placed", Data: json.RawMessage(`{"customerId":"poison-ann","productIds":7}`)}}
+	poison.Meta.Command.From, poison.Meta.MessageID = "key:poison", "poison"
+	if err := order.Append(t.Context(), poison); err != nil {
+		t.Fatal(err)
+	}
+
+	// Then everything that follows orders is parked on this one
+	const stream = "Ordering.Order#poison"
+	want := []string{"effect:Ordering.SendOrderConfirmation", "mapping:Ordering.AutoShip", "publication:Ordering.Orders", "readmodel:Ordering.Orders"}
+	eventually(t, "all consumers of orders are parked", func() (bool, any) {
+		got := parked(t, stream)
+		return slices.Equal(got, want), got
+	})
+	var health struct{ Status string }
+	eventually(t, "the shop says that it is degraded", func() (bool, any) {
+		health = read[struct{ Status string }](admin(t), "/health")
+		return health.Status == "degraded", health
+	})
+
+	// And other orders go on
+	ann.place("healthy", "poison-ann", "poison-1")
+	ann.becomes("/ordering/orders/healthy", orderRow("healthy", "poison-ann", "shipped", "poison-1"))
+	ann.becomes("/catalog/product-demands/poison-1", demandRow("poison-1", 2))
+
+	// When the commit is mended and what is parked is tried again
+	mend(t, poison, good)
+	operate(t, "redrive")
+
+	// Then the outcome is as if it had never failed
+	ann.becomes("/ordering/orders/poison", orderRow("poison", "poison-ann", "shipped", "poison-1"))
+	ann.becomes("/catalog/product-demands/poison-1", demandRow("poison-1", 3))
+	eventually(t, "nothing is parked", func() (bool, any) {
+		got := parked(t, stream)
+		return len(got) == 0, got
+	})
+	if got := typesOf(history(t, "ordering/order", "poison")); got != "Placed Shipped" {
+		t.Errorf("the order's history is %s", got)
+	}
+	sameAsTheLog(t)
+}
+
+// mend gives a commit other events, behind everybody's back.
+func mend(t *testing.T, c engine.Commit, events []es.StoredEvent) {
+	t.Helper()
+	text, err := json.Marshal(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = shop.tables.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: awssdk.String(shop.stack.Wiring.Plugins["Ordering"].Events),
+		Key: map[string]types.AttributeValue{
+			wiring.Stream: &types.AttributeValueMemberS{Value: wiring.StreamKey(c.Stream.Aggregate, c.Stream.ID)},
+			wiring.Seq:    &types.AttributeValueMemberN{Value: fmt.Sprint(c.Seq)},
+		},
+		UpdateExpression:          awssdk.String("SET #e = :e"),
+		ConditionExpression:       awssdk.String("attribute_exists(#e)"),
+		ExpressionAttributeNames:  map[string]string{"#e": "events"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":e": &types.AttributeValueMemberS{Value: string(text)}},
+	})
+	if err != nil {
+		t.Fatalf("mend %s: %v", c.Stream, err)
+	}
+}
+
+// inbox is a queue whose messages reach nobody while it is held.
+type inbox struct {
+	*testing.T
+	url     string
+	mapping string // event source mapping's id
+}
+
+// hold keeps an inbox's messages from its function until the test ends, or
+// release.
+func hold(t *testing.T, target string) inbox {
+	t.Helper()
+	q := inbox{T: t, url: shop.stack.Wiring.Inboxes[target]}
+	attributes, err := shop.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		t.Fatalf("inbox of %s: %v", target, err)
+	}
+	arn := attributes.Attributes["QueueArn"]
+	out, err := shop.lambda.ListEventSourceMappings(t.Context(), &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
+	if err != nil || len(out.EventSourceMappings) != 1 {
+		t.Fatalf("readers of the inbox of %s: %v %v", target, out, err)
+	}
+	q.mapping = *out.EventSourceMappings[0].UUID
+	q.holds(0)
+	t.Cleanup(func() { q.enable(context.WithoutCancel(t.Context()), true) })
+	q.enable(t.Context(), false)
+	return q
+}
+
+func (q inbox) release() { q.Helper(); q.enable(q.Context(), true) }
+
+// enable has the function read the inbox, or not, and waits until it is so.
+func (q inbox) enable(ctx context.Context, yes bool) {
+	q.Helper()
+	want := "Disabled"
+	if yes {
+		want = "Enabled"
+	}
+	state := func() (string, error) {
+		m, err := shop.lambda.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &q.mapping})
+		if err != nil {
+			return "", err
+		}
+		return awssdk.ToString(m.State), nil
+	}
+	if now, err := state(); err == nil && now == want {
+		return
+	}
+	if _, err := shop.lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &q.mapping, Enabled: &yes}); err != nil {
+		q.Fatalf("let the inbox be %s: %v", want, err)
+	}
+	eventually(q, "the inbox is "+want, func() (bool, any) {
+		now, err := state()
+		return now == want, fmt.Sprint(now, err)
+	})
+}
+
+// holds waits until that many messages are in the queue, those included that are
+// not due yet.
+func (q inbox) holds(n int) {
+	q.Helper()
+	eventually(q, fmt.Sprintf("the inbox holds %d messages", n), func() (bool, any) {
+		a := q.attributes()
+		return a == n, a
+	})
+}
+
+func (q inbox) attributes() (n int) {
+	q.Helper()
+	out, err := shop.sqs.GetQueueAttributes(q.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+	})
+	if err != nil {
+		q.Fatal(err)
+	}
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessagesNotVisible"} {
+		var count int
+		if _, err := fmt.Sscan(out.Attributes[name], &count); err != nil {
+			q.Fatalf("%s is %q", name, out.Attributes[name])
+		}
+		n += count
+	}
+	return n
+}
+
+func TestHintsMayComeTwiceAndLate(t *testing.T) {
+	// Given orders whose hints wait in Catalog's inbox
+	ann := someone(t, "ann")
+	products(t, "twice-1")
+	ann.customer("twice-ann")
+	q := hold(t, "Catalog.ProductDemand")
+	const n = 5
+	for i := range n {
+		ann.place(fmt.Sprintf("twice-%d", i), "twice-ann", "twice-1")
+	}
+	q.holds(n)
+
+	// When each is sent three times more, in another order, and some arrive later
+	for i, body := range q.bodies(n) {
+		for copy := range int32(3) {
+			_, err := shop.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: &body, DelaySeconds: (copy + int32(i)) % 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	q.release()
+
+	// Then each order is counted once
+	ann.becomes("/catalog/product-demands/twice-1", demandRow("twice-1", n))
+	q.holds(0)
+	if got := typesOf(history(t, "catalog/product-demand", "twice-1")); got != strings.TrimSpace(strings.Repeat("Recorded ", n)) {
+		t.Errorf("the demand's history is %s", got)
+	}
+	sameAsTheLog(t)
+}
+
+// bodies are the messages' in the queue, which has n of them; they stay there.
+func (q inbox) bodies(n int) (all []string) {
+	q.Helper()
+	seen := map[string]bool{}
+	eventually(q, fmt.Sprintf("%d messages can be read", n), func() (bool, any) {
+		out, err := shop.sqs.ReceiveMessage(q.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 10, VisibilityTimeout: 5})
+		if err != nil {
+			q.Fatal(err)
+		}
+		for _, m := range out.Messages {
+			if !seen[*m.MessageId] {
+				seen[*m.MessageId] = true
+				all = append(all, *m.Body)
+			}
+		}
+		return len(all) == n, len(all)
+	})
+	slices.Reverse(all)
+	return all
+}
+
+func TestASweepFindsWhatNoHintTold(t *testing.T) {
+	// Given orders, and products' prices, whose hints are all lost
+	ann := someone(t, "ann")
+	products(t, "lost-1", "lost-2")
+	ann.customer("lost-ann")
+	inboxes := []inbox{hold(t, "Catalog.ProductDemand"), hold(t, "Ordering.Order"), hold(t, "Ordering.CatalogProduct")}
+	ann.place("lost-a", "lost-ann", "lost-1", "lost-2")
+	ann.place("lost-b", "lost-ann", "lost-1")
+	admin(t).must("/catalog/product/lost-2/update-price", `{"price":12.5}`)
+	for i, n := range []int{2, 2, 1} { // an order's products are one message
+		inboxes[i].holds(n)
+	}
+	for _, q := range inboxes {
+		if _, err := shop.sqs.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: &q.url}); err != nil {
+			t.Fatal(err)
+		}
+		q.holds(0)
+		q.release()
+	}
+	if got := typesOf(history(t, "ordering/order", "lost-a")); got != "Placed" {
+		t.Fatalf("the order's history is %s before the sweep", got)
+	}
+
+	// When somebody sweeps
+	operate(t, "sweep")
+
+	// Then nothing is missing
+	ann.becomes("/ordering/orders/lost-a", orderRow("lost-a", "lost-ann", "shipped", "lost-1", "lost-2"))
+	ann.becomes("/ordering/orders/lost-b", orderRow("lost-b", "lost-ann", "shipped", "lost-1"))
+	ann.becomes("/catalog/product-demands/lost-1", demandRow("lost-1", 2))
+	ann.becomes("/catalog/product-demands/lost-2", demandRow("lost-2", 1))
+	admin(t).becomes("/ordering/available-products/lost-2", `{"id":"lost-2","name":"Tea","price":12.5}`)
+	sameAsTheLog(t)
+}
+
+// sameAsTheLog waits until every stored row is the canonical fold of its sources'
+// streams, and every order counted where its products are.
+func sameAsTheLog(t *testing.T) {
+	t.Helper()
+	aggregates := map[string]es.AggregateDefinition{}
+	for _, p := range shop.plugins {
+		for _, a := range p.Aggregates {
+			aggregates[a.Definition().Name] = a.Definition()
+		}
+	}
+	eventually(t, "every row is what the log says", func() (bool, any) {
+		for _, p := range shop.plugins {
+			for _, m := range p.ReadModels {
+				if err := compare(t.Context(), p.Name+"."+m.Name(), m.Definition(), aggregates); err != nil {
+					return false, err
+				}
+			}
+		}
+		return true, nil
+	})
+}
+
+func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggregates map[string]es.AggregateDefinition) error {
+	ids, err := streams(ctx, m.Sources[0])
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		var view any
+		for _, source := range m.Sources {
+			commits, _, err := shop.engine.Log.Read(ctx, engine.Stream{Aggregate: source, ID: id}, 0)
+			if err != nil {
+				return err
+			}
+			for _, c := range commits {
+				events, err := decode(aggregates[source], c)
+				if err != nil {
+					return err
+				}
+				for _, e := range events {
+					view = m.Project(source, e, view)
+				}
+			}
+		}
+		row, err := shop.engine.Rows.Row(ctx, model, id)
+		if err != nil {
+			return err
+		}
+		var want []byte
+		if view != nil {
+			if want, err = m.Encode(view); err != nil {
+				return err
+			}
+		}
+		if string(row.View) != string(want) {
+			return fmt.Errorf("%s of %s is %s, the log says %s", id, model, row.View, want)
+		}
+	}
+	return nil
+}
+
+// streams are the ids of an aggregate's.
+func streams(ctx context.Context, aggregate string) (ids []string, err error) {
+	for cursor := ""; ; {
+		page, next, err := shop.engine.Log.Streams(ctx, aggregate, cursor)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, page...)
+		if cursor = next; cursor == "" {
+			return ids, nil
+		}
+	}
+}
+
+func decode(a es.AggregateDefinition, c engine.Commit) (events []es.Recorded[any], err error) {
+	for i, s := range c.Events {
+		e, err := a.DecodeEvent(s.Type, s.Version, s.Data)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s at %d", c.Stream, c.Seq), err)
+		}
+		m := c.Meta
+		events = append(events, es.Recorded[any]{
+			ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1, Time: m.Time,
+			Meta: es.Meta{MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID, User: m.User, Owner: m.Owner, Service: m.Service},
+		})
+	}
+	return events, nil
+}

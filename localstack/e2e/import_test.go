@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"onlineshop/platform/aws/deployed"
+)
+
+// importRun is a row of ProductImports.
+type importRun struct {
+	ID, Status, Reason, Report               string
+	Rows, Added, Unchanged, Rejected, Offset int
+}
+
+// run is the key's, folded from the log; the zero value where there is none.
+func run(t testing.TB, key string) importRun {
+	t.Helper()
+	a := admin(t).send(http.MethodGet, "/catalog/product-imports/"+url.PathEscape(key)+"?minVersion=0", "")
+	if a.Status == http.StatusNotFound {
+		return importRun{}
+	}
+	var r importRun
+	if err := json.Unmarshal(a.Body, &r); err != nil || a.Status != http.StatusOK {
+		t.Fatalf("import of %s: %d %s", key, a.Status, a.Body)
+	}
+	return r
+}
+
+// ends waits for the end of the key's run.
+func ends(t testing.TB, key string, right func(importRun) bool) (r importRun) {
+	t.Helper()
+	eventually(t, "the import of "+key+" ends", func() (bool, any) {
+		r = run(t, key)
+		return right(r), fmt.Sprintf("%+v", r)
+	})
+	return r
+}
+
+// rows is a CSV file of products <prefix>0 … <prefix>n-1, with a bad row after
+// every thousandth; their text makes the file long enough for several parts.
+func rows(prefix string, n int) (content []byte, bad int) {
+	var b bytes.Buffer
+	b.WriteString("id,name,description,price\n")
+	for i := range n {
+		fmt.Fprintf(&b, "%s%d,Product %d,\"Number %d, of many\",%d.5\n", prefix, i, i, i, i)
+		if i%1000 == 0 {
+			fmt.Fprintf(&b, "%sbad%d,Bad,,dear\n", prefix, i)
+			bad++
+		}
+	}
+	return b.Bytes(), bad
+}
+
+// imported are the products in the log whose ids begin with the prefix.
+func imported(t testing.TB, prefix string) map[string]bool {
+	t.Helper()
+	ids, err := streams(t.Context(), "Catalog.Product")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, id := range ids {
+		if strings.HasPrefix(id, prefix) {
+			out[id] = true
+		}
+	}
+	return out
+}
+
+func TestAFileIsImportedWhateverItsName(t *testing.T) {
+	for i, key := range []string{"with space.csv", "a+b.csv", "Sömmer & Räder (1).csv", "folder/deep file.csv", "100%.csv"} {
+		t.Run(key, func(t *testing.T) {
+			prefix := fmt.Sprintf("named-%d-", i)
+			content, bad := rows(prefix, 3)
+			put(t, output(t, deployed.ImportBucket), key, content)
+			r := ends(t, key, func(r importRun) bool { return r.Status == "finished" })
+			if r.ID != key || r.Rows != 4 || r.Added != 3 || r.Rejected != bad {
+				t.Errorf("the run is %+v", r)
+			}
+			if got := report(t, key); len(got) != 1 || got[0][1] != "InvalidPrice" {
+				t.Errorf("the report is %v", got)
+			}
+		})
+	}
+}
+
+// report is an import's over HTTP, without its header.
+func report(t testing.TB, key string) [][]string {
+	t.Helper()
+	var text string
+	eventually(t, "the report of "+key+" is there", func() (bool, any) {
+		a := admin(t).send(http.MethodGet, run(t, key).Report, "")
+		text = string(a.Body)
+		return a.Status == http.StatusOK, a.Status // redirects are followed
+	})
+	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || len(lines) == 0 || strings.Join(lines[0], ",") != "line,code,reason" {
+		t.Fatalf("the report of %s: %v: %.200s", key, err, text)
+	}
+	return lines[1:]
+}
+
+func TestANewerUploadReplacesARunningOne(t *testing.T) {
+	// Given a long file whose import has begun
+	const key = "replaced.csv"
+	bucket := output(t, deployed.ImportBucket)
+	long, _ := rows("replaced-old-", 8_000)
+	put(t, bucket, key, long)
+	eventually(t, "the first import has begun", func() (bool, any) {
+		r := run(t, key)
+		return r.Status == "running" && r.Rows > 0, r
+	})
+
+	// When another file of that name is uploaded
+	short, bad := rows("replaced-new-", 20)
+	put(t, bucket, key, short)
+
+	// Then the second one is imported whole, and the first one's run has ended
+	r := ends(t, key, func(r importRun) bool { return r.Status == "finished" && r.Rows == 20+bad })
+	if r.Added != 20 || r.Rejected != bad {
+		t.Errorf("the run is %+v", r)
+	}
+	if n := len(imported(t, "replaced-new-")); n != 20 {
+		t.Errorf("%d products of the second file are there, want 20", n)
+	}
+	events := typesOf(history(t, "catalog/product-import", key))
+	if !strings.Contains(events, "Rejected Started") || strings.Count(events, "Started") != 2 || !strings.HasSuffix(events, "Finished") {
+		t.Errorf("the import's history is %s", events)
+	}
+}
+
+// The last test: its products keep the emulator busy long after it.
+func TestALongImportGoesOnUntilItIsDone(t *testing.T) {
+	// Given a file that takes several times what the function has, and whose
+	// notification comes three times
+	const n, key = 20_000, "Große Liste + mehr.csv"
+	bucket, began := output(t, deployed.ImportBucket), time.Now()
+	content, bad := rows("long-", n)
+	put(t, bucket, key, content)
+	f := function(t, "CatalogImportProducts")
+	eventually(t, "the import has begun", func() (bool, any) {
+		r := run(t, key)
+		return r.Status == "running", r
+	})
+	together(2, func(int) { notify(t, f, bucket, key) })
+
+	// When it is done
+	r := ends(t, key, func(r importRun) bool { return r.Status != "running" })
+
+	// Then every good row is there once, and every bad one in the report
+	if r.Status != "finished" || r.Rows != n+bad || r.Added != n || r.Unchanged != 0 || r.Rejected != bad {
+		t.Errorf("the run is %+v, want %d rows added and %d rejected", r, n, bad)
+	}
+	if got := imported(t, "long-"); len(got) != n {
+		t.Errorf("the log has %d products of the file, want %d", len(got), n)
+	}
+	for _, i := range []int{0, 1, 999, 10_000, n - 1} {
+		if got := typesOf(history(t, "catalog/product", fmt.Sprintf("long-%d", i))); got != "Added" {
+			t.Errorf("row %d: %s", i, got)
+		}
+	}
+	if got := report(t, key); len(got) != bad {
+		t.Errorf("the report has %d rows, want %d", len(got), bad)
+	}
+	// And it took several runs of the function
+	eventually(t, "the function's log tells of its runs", func() (bool, any) {
+		runs := started(t, f, began)
+		return runs >= 5, fmt.Sprintf("%d runs", runs) // the notification's three among them
+	})
+}
+
+// notify has the function told of the object as its bucket has told it.
+func notify(t *testing.T, function, bucket, key string) {
+	head, err := shop.s3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var upload struct{ Upload string }
+	events := history(t, "catalog/product-import", key)
+	if err := json.Unmarshal(events[0].Data, &upload); err != nil {
+		t.Error(err)
+		return
+	}
+	payload, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
+		"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": map[string]any{
+			"bucket": map[string]any{"name": bucket},
+			"object": map[string]any{
+				"key": url.QueryEscape(key), "size": *head.ContentLength, "eTag": strings.Trim(*head.ETag, `"`), "sequencer": upload.Upload,
+			},
+		},
+	}}})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_, err = shop.lambda.Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: &function, InvocationType: lambdatypes.InvocationTypeEvent, Payload: payload,
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// started counts how often the function was run since then.
+func started(t testing.TB, function string, since time.Time) (n int) {
+	t.Helper()
+	group, pattern, from := logGroup(t, function), "START", since.UnixMilli()
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(shop.logs, &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName: &group, FilterPattern: &pattern, StartTime: &from,
+	})
+	for pages.HasMorePages() {
+		p, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatalf("log of %s: %v", function, err)
+		}
+		n += len(p.Events)
+	}
+	return n
+}

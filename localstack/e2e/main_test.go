@@ -1,0 +1,366 @@
+// Package e2e tests the shop as it is deployed: over API Gateway, by what its
+// functions did, and with faults that are made in its queues and tables. make
+// e2e deploys it to the emulator and runs this; without a deployment there is
+// nothing to test, and it says so.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws"
+	"onlineshop/platform/aws/deployed"
+	"onlineshop/plugins"
+)
+
+// deployment is the shop under test, and the account that it is in.
+type deployment struct {
+	url     string // of the API, without a slash at the end
+	issuer  string // signs whatever it is asked for
+	stack   deployed.Stack
+	plugins []es.Plugin
+	// engine reads logs, rows and cursors as the functions do.
+	engine *engine.Engine
+
+	lambda *lambda.Client
+	logs   *cloudwatchlogs.Client
+	sqs    *sqs.Client
+	s3     *s3.Client
+	tables *dynamodb.Client
+}
+
+var shop *deployment
+
+func TestMain(m *testing.M) {
+	if os.Getenv("SHOP_E2E_API") == "" {
+		fmt.Println("The end-to-end suite tests a deployed shop: run it with make e2e.")
+		return
+	}
+	var err error
+	if shop, err = find(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func find(ctx context.Context) (*deployment, error) {
+	c, err := aws.LoadConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stack, err := deployed.Find(ctx, c, os.Getenv("SHOP_E2E_OUTPUTS"))
+	if err != nil {
+		return nil, err
+	}
+	all := plugins.All(plugins.Deps{})
+	p, err := aws.New(aws.Options{Config: c, Wiring: stack.Wiring, Plugins: all, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	return &deployment{
+		url: os.Getenv("SHOP_E2E_API"), issuer: os.Getenv("SHOP_E2E_ISSUER"), stack: stack, plugins: all, engine: p.Engine(),
+		lambda: lambda.NewFromConfig(c), logs: cloudwatchlogs.NewFromConfig(c), sqs: sqs.NewFromConfig(c), tables: dynamodb.NewFromConfig(c),
+		s3: s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true }),
+	}, nil
+}
+
+// patience is how long a condition may take to come true. The emulator's pollers
+// are slow and the machine is busy; it is only ever waited for in vain where
+// something is wrong.
+const patience = 5 * time.Minute
+
+// eventually waits until done says so; saw is told where it never does.
+func eventually(t testing.TB, what string, done func() (ok bool, saw any)) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ok, saw := done()
+		if ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %s: %s; last seen: %v", patience, what, saw)
+		}
+	}
+}
+
+// user sends requests with a token of their own.
+type user struct {
+	testing.TB
+	name   string
+	groups []string
+}
+
+func admin(t testing.TB) user             { return user{t, "admin", []string{es.Admin}} }
+func someone(t testing.TB, n string) user { return user{t, n, nil} }
+
+// token asks the test's own identity provider for one.
+func token(t testing.TB, name string, groups ...string) string {
+	t.Helper()
+	res, err := http.Get(shop.issuer + "/token?" + url.Values{"sub": {name}, "group": groups}.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("token for %s: %d %v", name, res.StatusCode, err)
+	}
+	return string(b)
+}
+
+// answer is what the API said.
+type answer struct {
+	Status int
+	Body   []byte
+}
+
+// send makes a request; header lists names and values in turn.
+func (u user) send(method, path, body string, header ...string) answer {
+	u.Helper()
+	r, err := http.NewRequestWithContext(u.Context(), method, shop.url+path, strings.NewReader(body))
+	if err != nil {
+		u.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if u.name != "" {
+		r.Header.Set("Authorization", "Bearer "+token(u.TB, u.name, u.groups...))
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		u.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		u.Fatal(err)
+	}
+	return answer{res.StatusCode, bytes.TrimSpace(b)}
+}
+
+// must sends a command that is to be accepted.
+func (u user) must(path, body string, header ...string) answer {
+	u.Helper()
+	a := u.send(http.MethodPost, path, body, header...)
+	if a.Status != http.StatusOK {
+		u.Fatalf("POST %s %s: %d %s", path, body, a.Status, a.Body)
+	}
+	return a
+}
+
+// becomes waits until the row is right.
+func (u user) becomes(path, want string) {
+	u.Helper()
+	eventually(u.TB, "GET "+path+" is "+want, func() (bool, any) {
+		a := u.send(http.MethodGet, path, "")
+		return a.Status == http.StatusOK && string(a.Body) == want, fmt.Sprintf("%d %s", a.Status, a.Body)
+	})
+}
+
+// read reads a resource.
+func read[T any](u user, path string) (v T) {
+	u.Helper()
+	a := u.send(http.MethodGet, path, "")
+	if a.Status != http.StatusOK {
+		u.Fatalf("GET %s: %d %s", path, a.Status, a.Body)
+	}
+	if err := json.Unmarshal(a.Body, &v); err != nil {
+		u.Fatalf("GET %s: %v: %s", path, err, a.Body)
+	}
+	return v
+}
+
+// list reads all pages of a list.
+func list[T any](u user, path string) (all []T) {
+	u.Helper()
+	for cursor := ""; ; {
+		p := read[struct {
+			Items []T
+			Next  string
+		}](u, path+"?limit=200"+cursor)
+		all = append(all, p.Items...)
+		if p.Next == "" {
+			return all
+		}
+		cursor = "&cursor=" + url.QueryEscape(p.Next)
+	}
+}
+
+// event is an item of a history.
+type event struct {
+	Version   int
+	Type      string
+	Data      json.RawMessage
+	MessageID string `json:"messageId"`
+}
+
+// history is what happened to an aggregate, e.g. of catalog/product.
+func history(t testing.TB, aggregate, id string) []event {
+	t.Helper()
+	return list[event](admin(t), "/"+aggregate+"/"+url.PathEscape(id)+"/events")
+}
+
+func typesOf(events []event) string {
+	var names []string
+	for _, e := range events {
+		names = append(names, e.Type)
+	}
+	return strings.Join(names, " ")
+}
+
+// operate takes an operation to its end.
+func operate(t testing.TB, operation string) {
+	t.Helper()
+	for body := "{}"; ; {
+		var p struct{ Next string }
+		if err := json.Unmarshal(admin(t).must("/operations/"+operation, body).Body, &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Next == "" {
+			return
+		}
+		b, _ := json.Marshal(map[string]string{"cursor": p.Next})
+		body = string(b)
+	}
+}
+
+// products adds products and waits until they can be ordered.
+func products(t testing.TB, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		admin(t).must("/catalog/product/"+id+"/add", `{"name":"Tea","description":"","price":9.99}`)
+	}
+	for _, id := range ids {
+		admin(t).becomes("/ordering/available-products/"+id, `{"id":"`+id+`","name":"Tea","price":9.99}`)
+	}
+}
+
+// customer registers the user as one of that id.
+func (u user) customer(id string) {
+	u.Helper()
+	u.must("/ordering/customer/"+id+"/register", `{"email":"`+id+`@example.com","address":"1 Main Street"}`)
+}
+
+// place places an order.
+func (u user) place(order, customer string, products ...string) {
+	u.Helper()
+	b, _ := json.Marshal(map[string]any{"customerId": customer, "productIds": products})
+	u.must("/ordering/order/"+order+"/place", string(b))
+}
+
+// orderRow is a row of Orders as the API shows it.
+func orderRow(id, customer, status string, products ...string) string {
+	b, _ := json.Marshal(products)
+	return `{"id":"` + id + `","customerId":"` + customer + `","productIds":` + string(b) + `,"status":"` + status + `"}`
+}
+
+func demandRow(id string, orders int) string {
+	return fmt.Sprintf(`{"id":%q,"name":"Tea","orderCount":%d}`, id, orders)
+}
+
+// put uploads an object.
+func put(t testing.TB, bucket, key string, content []byte) {
+	t.Helper()
+	_, err := shop.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(content)})
+	if err != nil {
+		t.Fatalf("put %s: %v", key, err)
+	}
+}
+
+// object reads one.
+func object(t testing.TB, bucket, key string) (string, error) {
+	t.Helper()
+	out, err := shop.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return "", err
+	}
+	defer out.Body.Close()
+	b, err := io.ReadAll(out.Body)
+	return string(b), err
+}
+
+// output is one of the stack's.
+func output(t testing.TB, name string) string {
+	t.Helper()
+	v := shop.stack.Outputs[name]
+	if v == "" {
+		t.Fatalf("the stack has no output %s", name)
+	}
+	return v
+}
+
+// instances are the log streams of a function: one for each instance of it.
+func instances(t testing.TB, function string) (n int) {
+	t.Helper()
+	group := logGroup(t, function)
+	pages := cloudwatchlogs.NewDescribeLogStreamsPaginator(shop.logs, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &group})
+	for pages.HasMorePages() {
+		p, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatalf("log streams of %s: %v", function, err)
+		}
+		n += len(p.LogStreams)
+	}
+	return n
+}
+
+func logGroup(t testing.TB, function string) string {
+	t.Helper()
+	c, err := shop.lambda.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.LoggingConfig != nil && c.LoggingConfig.LogGroup != nil {
+		return *c.LoggingConfig.LogGroup
+	}
+	return "/aws/lambda/" + function
+}
+
+// function is the physical name of the one whose logical id begins like that.
+func function(t testing.TB, prefix string) (name string) {
+	t.Helper()
+	pages := lambda.NewListFunctionsPaginator(shop.lambda, &lambda.ListFunctionsInput{})
+	for pages.HasMorePages() {
+		p, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range p.Functions {
+			if strings.HasPrefix(awssdk.ToString(f.FunctionName), "Shop-"+prefix) {
+				name = *f.FunctionName
+			}
+		}
+	}
+	if name == "" {
+		t.Fatalf("there is no function Shop-%s…", prefix)
+	}
+	return name
+}
