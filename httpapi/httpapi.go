@@ -30,10 +30,19 @@ type Config struct {
 	Identity Identity // who is calling: [Local] or [JWT]
 	// Hosts are the values of the Host header that are answered, compared without
 	// regard to case; others get a 421. nil: all.
-	Hosts   []string
-	Health  func(context.Context) (engine.Health, error) // nil: /health is not served
-	Reports engine.Reports                               // nil: tasks' reports are not served
-	Logger  *slog.Logger                                 // nil: slog.Default
+	Hosts      []string
+	Operations Operations                                   // nil: the engine's
+	Health     func(context.Context) (engine.Health, error) // nil: /health is not served
+	Reports    engine.Reports                               // nil: tasks' reports are not served
+	Logger     *slog.Logger                                 // nil: slog.Default
+}
+
+// Operations are what operators do, step by step; an [engine.Engine] is one.
+type Operations interface {
+	ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error)
+	Redrive(ctx context.Context, cursor string) (engine.Progress, error)
+	Sweep(ctx context.Context, cursor string) (engine.Progress, error)
+	Rebuild(ctx context.Context, readModel, cursor string) (engine.Progress, error)
 }
 
 // MaxBody is how many bytes a request's body may have.
@@ -55,6 +64,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Operations == nil {
+		c.Operations = c.Engine
 	}
 	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection()}
 	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addDescriptions} {

@@ -20,13 +20,13 @@ func (a *api) addOperations() error {
 			query: []parameter{cursorParameter}, answers: parkedSchema, serve: a.parked,
 		}),
 		a.addStep("redrive", "Try a page of what is parked again", false, func(ctx context.Context, s step) (engine.Progress, error) {
-			return a.Engine.Redrive(ctx, s.cursor)
+			return a.Operations.Redrive(ctx, s.cursor)
 		}),
 		a.addStep("sweep", "Bring the consumers of a page of aggregates up to date", false, func(ctx context.Context, s step) (engine.Progress, error) {
-			return a.Engine.Sweep(ctx, s.cursor)
+			return a.Operations.Sweep(ctx, s.cursor)
 		}),
 		a.addStep("rebuild", "Fold a page of a read model's rows again from their logs", true, func(ctx context.Context, s step) (engine.Progress, error) {
-			return a.Engine.Rebuild(ctx, s.model, s.cursor)
+			return a.Operations.Rebuild(ctx, s.model, s.cursor)
 		}),
 	)
 }
@@ -81,7 +81,7 @@ func (c *call) step(model bool) (step, error) {
 }
 
 func (a *api) parked(c *call) (*answer, error) {
-	parked, next, err := a.Engine.ListParked(c.Context(), c.cursor)
+	parked, next, err := a.Operations.ListParked(c.Context(), c.cursor)
 	if err != nil {
 		return nil, err
 	}
