@@ -16,21 +16,26 @@ import (
 // all is done; from there it goes on after a restart. What is repeated then does
 // no harm, because rows and cursors know where they are.
 type consumer struct {
-	name  string
-	do    func(context.Context, engine.Commit) error
-	store *store
-	later *later
-	log   *slog.Logger
+	name       string
+	aggregates map[string]bool // whose commits concern it
+	workers    int
+	do         func(context.Context, engine.Commit) error
+	store      *store
+	later      *later
+	log        *slog.Logger
 
 	mu       sync.Mutex
-	changed  sync.Cond // on mu: something below has changed
+	changed  sync.Cond // on mu: there is more room, or more is done
+	work     sync.Cond // on mu: ready has another stream
 	stopping bool
 	seen     int64                     // position of the last commit that is, or was, in hand
 	inHand   []*slot                   // by position
 	bytes    int                       // of what is in hand
-	streams  map[engine.Stream][]*slot // what waits for its predecessors; a key has a goroutine
-	workers  sync.WaitGroup            // those goroutines
+	streams  map[engine.Stream][]*slot // what waits for its turn; a worker has the stream, or it is in ready
+	ready    []engine.Stream           // whose first commit can be done
 	saved    int64                     // the mark as it is stored
+
+	few chan struct{} // held by those who work while the writer is busy
 }
 
 // slot is a commit in hand.
@@ -46,23 +51,36 @@ const (
 	handBytes   = 16 << 20
 )
 
-func newConsumer(ctx context.Context, name string, s *store, l *later, log *slog.Logger, do func(context.Context, engine.Commit) error) (*consumer, error) {
+// fewWorkers is how many commits a consumer does at a time while the writer is
+// busy.
+const fewWorkers = 32
+
+// newConsumer makes a consumer of the aggregates' commits that goes on from its
+// mark.
+func newConsumer(ctx context.Context, name string, aggregates map[string]bool, workers int, s *store, l *later, log *slog.Logger, do func(context.Context, engine.Commit) error) (*consumer, error) {
 	mark, err := s.mark(ctx, name)
-	c := &consumer{name: name, do: do, store: s, later: l, log: log, seen: mark, saved: mark, streams: map[engine.Stream][]*slot{}}
-	c.changed.L = &c.mu
+	c := &consumer{
+		name: name, aggregates: aggregates, workers: workers, do: do, store: s, later: l, log: log,
+		seen: mark, saved: mark, streams: map[engine.Stream][]*slot{}, few: make(chan struct{}, fewWorkers),
+	}
+	c.changed.L, c.work.L = &c.mu, &c.mu
 	return c, err
 }
 
-// run hands out commits until it is stopped, and returns when no work is in hand.
+// run does commits until it is stopped, and returns when no work is in hand.
 func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
 	release := context.AfterFunc(ctx, c.stop)
 	defer release()
-	defer c.workers.Wait()
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for range c.workers {
+		workers.Go(func() { c.serve(ctx) })
+	}
 	for {
 		commits, known, changed := c.store.feed.after(c.seen)
 		if !known {
 			var err error
-			if commits, err = c.store.after(ctx, c.seen); err != nil {
+			if commits, err = c.store.after(ctx, c.seen, c.aggregates); err != nil {
 				c.log.WarnContext(ctx, "the log can't be read; trying again", "consumer", c.name, "error", err)
 				if (clock.Clock{}).Sleep(ctx, time.Second) != nil {
 					return
@@ -80,15 +98,15 @@ func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
 			}
 		}
 		for _, p := range commits {
-			if !c.take(ctx, p) {
+			if !c.take(p) {
 				return
 			}
 		}
 	}
 }
 
-// take starts work on a commit as soon as there is room; false: stopped.
-func (c *consumer) take(ctx context.Context, p placed) bool {
+// take puts a commit in hand as soon as there is room; false: stopped.
+func (c *consumer) take(p placed) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.stopping && (len(c.inHand) >= handCommits || c.bytes >= handBytes) {
@@ -97,36 +115,65 @@ func (c *consumer) take(ctx context.Context, p placed) bool {
 	if c.stopping {
 		return false
 	}
-	s := &slot{placed: p}
 	c.seen = p.position
+	concerned := c.aggregates[p.Stream.Aggregate]
+	if !concerned && len(c.inHand) == 0 {
+		c.changed.Broadcast()
+		return true
+	}
+	s := &slot{p, !concerned}
 	c.inHand = append(c.inHand, s)
+	if !concerned {
+		return true
+	}
 	c.bytes += p.size
-	queue, running := c.streams[p.Stream]
+	queue, known := c.streams[p.Stream]
 	c.streams[p.Stream] = append(queue, s)
-	if !running {
-		c.workers.Go(func() { c.work(ctx, p.Stream) })
+	if !known {
+		c.ready = append(c.ready, p.Stream)
+		c.work.Signal()
 	}
 	return true
 }
 
-// work does a stream's commits until none waits.
-func (c *consumer) work(ctx context.Context, st engine.Stream) {
+// serve does one commit after the other until the consumer is stopped.
+func (c *consumer) serve(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for {
-		c.mu.Lock()
-		queue := c.streams[st]
-		if len(queue) == 0 || c.stopping {
-			delete(c.streams, st)
-			c.mu.Unlock()
+		for len(c.ready) == 0 && !c.stopping {
+			c.work.Wait()
+		}
+		if c.stopping {
 			return
 		}
-		s := queue[0]
-		c.streams[st] = queue[1:]
+		st := c.ready[0]
+		c.ready = c.ready[1:]
+		s := c.streams[st][0]
 		c.mu.Unlock()
-		if !c.handle(ctx, s.Commit) {
+		ok := c.yielding(func() bool { return c.handle(ctx, s.Commit) })
+		c.mu.Lock()
+		if !ok {
 			return
 		}
 		c.finish(s)
+		if c.streams[st] = c.streams[st][1:]; len(c.streams[st]) > 0 {
+			c.ready = append(c.ready, st) // this worker or another goes on
+			c.work.Signal()
+		} else {
+			delete(c.streams, st)
+		}
 	}
+}
+
+// yielding lets few commits be done side by side while users or imports keep the
+// writer busy, who wait for their answers.
+func (c *consumer) yielding(do func() bool) bool {
+	if c.store.writer.busy.Load() {
+		c.few <- struct{}{}
+		defer func() { <-c.few }()
+	}
+	return do()
 }
 
 // handle does one commit, or puts it off; false: it is left for the next start.
@@ -144,9 +191,8 @@ func (c *consumer) handle(ctx context.Context, commit engine.Commit) bool {
 	return true
 }
 
+// finish notes that a commit is done, under the lock.
 func (c *consumer) finish(s *slot) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	s.done = true
 	for len(c.inHand) > 0 && c.inHand[0].done {
 		c.bytes -= c.inHand[0].size
@@ -162,6 +208,7 @@ func (c *consumer) stop() {
 	defer c.mu.Unlock()
 	c.stopping = true
 	c.changed.Broadcast()
+	c.work.Broadcast()
 }
 
 // mark is the position up to which everything is done.
@@ -184,26 +231,19 @@ func (c *consumer) save(ctx context.Context) error {
 	return err
 }
 
-// waiting is the oldest commit that is not done; false: there is none.
-func (c *consumer) waiting(ctx context.Context) (engine.Commit, bool, error) {
+// waiting is the oldest commit that is not done; nil: there is none.
+func (c *consumer) waiting(ctx context.Context) (oldest *engine.Commit, err error) {
 	c.mu.Lock()
-	seen := c.seen
-	if len(c.inHand) > 0 {
-		defer c.mu.Unlock()
-		return c.inHand[0].Commit, true, nil
-	}
+	done := c.done()
 	c.mu.Unlock()
-	commits, known, _ := c.store.feed.after(seen)
-	if !known {
-		var err error
-		if commits, err = c.store.after(ctx, seen); err != nil {
-			return engine.Commit{}, false, err
-		}
+	if done >= c.store.feed.last() {
+		return nil, nil
 	}
-	if len(commits) == 0 {
-		return engine.Commit{}, false, nil
-	}
-	return commits[0].Commit, true, nil
+	err = c.store.at(ctx, done+1, func(p placed) bool {
+		oldest = &p.Commit
+		return true
+	})
+	return oldest, err
 }
 
 // reach waits until everything up to the position is done.

@@ -77,11 +77,11 @@ func (p *Platform) lag(ctx context.Context, now time.Time) (of func(name string)
 		return nil, err
 	}
 	for _, c := range p.consumers {
-		commit, waits, err := c.waiting(ctx)
+		commit, err := c.waiting(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if at, ok := oldest[c.name]; waits && (!ok || commit.Meta.Time.Before(at)) {
+		if at, ok := oldest[c.name]; commit != nil && (!ok || commit.Meta.Time.Before(at)) {
 			oldest[c.name] = commit.Meta.Time
 		}
 	}

@@ -63,6 +63,10 @@ const (
 // the writer's batches.
 const parallel = 512
 
+// cacheBytes bounds the folded aggregates in memory, so that the process stays
+// below 256 MiB, garbage and the database's own caches included.
+const cacheBytes = 32 << 20
+
 // Open locks the folder, opens what it holds and starts to work on it.
 func Open(ctx context.Context, o Options) (_ *Platform, err error) {
 	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: gate.New[place]()}
@@ -93,16 +97,23 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
 		Hints: transport, Bus: transport, Gate: gate.New[engine.Stream](), Clock: clock.Clock{},
-		Logger: p.log, Count: p.Count, Parallel: parallel,
+		Logger: p.log, Count: p.Count, Parallel: parallel, CacheBytes: cacheBytes,
 	})
 	if err != nil {
 		return err
 	}
 	p.later = newLater(p.store, p.log, p.doLater)
-	for name, do := range map[string]func(context.Context, engine.Commit) error{
-		rows: p.engine.Project, commands: p.engine.RelayCommands, effects: p.engine.RelayEffects,
+	for _, x := range []struct {
+		name    string
+		sources map[string]bool
+		workers int
+		do      func(context.Context, engine.Commit) error
+	}{
+		{rows, sourcesOfRows(p.Plugins), 512, p.engine.Project},
+		{commands, sourcesOfCommands(p.Plugins), 512, p.engine.RelayCommands},
+		{effects, sourcesOfEffects(p.Plugins), 64, p.engine.RelayEffects},
 	} {
-		c, err := newConsumer(ctx, name, p.store, p.later, p.log, do)
+		c, err := newConsumer(ctx, x.name, x.sources, x.workers, p.store, p.later, p.log, x.do)
 		if err != nil {
 			return err
 		}
@@ -120,6 +131,43 @@ func listedByOwner(plugins []es.Plugin) map[string]bool {
 		}
 	}
 	return owned
+}
+
+func sourcesOfRows(plugins []es.Plugin) map[string]bool {
+	sources := map[string]bool{}
+	for _, p := range plugins {
+		for _, m := range p.ReadModels {
+			for _, s := range m.Definition().Sources {
+				sources[s] = true
+			}
+		}
+	}
+	return sources
+}
+
+func sourcesOfCommands(plugins []es.Plugin) map[string]bool {
+	sources := map[string]bool{}
+	for _, p := range plugins {
+		for _, m := range p.Mappings {
+			sources[m.Definition().Source] = true
+		}
+		for _, x := range p.Publications {
+			sources[x.Definition().Source] = true
+		}
+	}
+	return sources
+}
+
+func sourcesOfEffects(plugins []es.Plugin) map[string]bool {
+	sources := map[string]bool{}
+	for _, p := range plugins {
+		for _, t := range p.Tasks {
+			for _, s := range t.SideEffects {
+				sources[s.Definition().Source] = true
+			}
+		}
+	}
+	return sources
 }
 
 func (p *Platform) start(ctx context.Context) {

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"onlineshop/es/engine"
 )
 
@@ -31,7 +33,7 @@ func scanRow(scan func(...any) error, row *engine.Row) error {
 	if view != nil {
 		row.View = json.RawMessage(append([]byte{}, view...))
 	}
-	if err := json.Unmarshal(at, &row.At); err != nil {
+	if err := jsonv2.Unmarshal(at, &row.At); err != nil {
 		return fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
 	}
 	if indexed != nil {

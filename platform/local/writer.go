@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"onlineshop/es/engine"
 )
@@ -21,6 +22,8 @@ type writer struct {
 	mu     sync.Mutex
 	queues [2][]*op // by priority
 	closed bool
+	busy   atomic.Bool // one of the latest batches had many urgent operations
+	calm   int         // how many had not, in a row
 }
 
 // op is one thing to write.
@@ -46,6 +49,13 @@ const (
 	maxFollowing = 128
 )
 
+// busyFrom is how many urgent operations in a batch make the writer busy, and
+// calmAfter how many batches later it no longer is.
+const (
+	busyFrom  = 32
+	calmAfter = 16
+)
+
 // consuming marks the contexts of consumers, whose writes let urgent ones pass.
 type consuming struct{}
 
@@ -58,7 +68,7 @@ func priority(ctx context.Context) int {
 
 // startWriter starts to write; the next commit has that position.
 func startWriter(conn *sql.Conn, next int64, tail *tail) *writer {
-	w := &writer{tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	w := &writer{tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, calm: calmAfter, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -131,6 +141,11 @@ func (w *writer) take() []*op {
 	}
 	f = min(f, maxBatch)
 	u = min(u, maxBatch-f)
+	if u >= busyFrom {
+		w.calm = 0
+	}
+	w.busy.Store(w.calm < calmAfter)
+	w.calm++
 	batch := make([]*op, 0, u+f)
 	for p, n := range [2]int{u, f} {
 		batch = append(batch, w.queues[p][:n]...)
