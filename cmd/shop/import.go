@@ -29,7 +29,7 @@ type importCommand struct {
 
 // Help is shown by --help.
 func (importCommand) Help() string {
-	return examples("Hands the files over to the shop that is being served from the data folder, and waits until they are in. A file whose rows are all there already changes nothing.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
+	return examples("Hands the files over to the shop that is being served from the data folder, or to the bucket of the one on AWS, and waits until they are in. A file whose rows are all there already changes nothing.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
 		"shop import june.csv", "shop import --json spring/*.csv")
 }
 
@@ -47,12 +47,15 @@ func (c importCommand) Run(ctx context.Context, s *session) error {
 		names[key] = f
 	}
 	shop := s.client()
-	if err := served(ctx, shop, s.Data); err != nil {
+	handOver := func(file string) (*upload, error) { return handOver(ctx, shop, s.Data, file) }
+	if s.cloud != nil {
+		handOver = func(file string) (*upload, error) { return s.cloud.handOver(ctx, shop, file) }
+	} else if err := served(ctx, shop, s.Data); err != nil {
 		return err
 	}
 	uploads := make([]*upload, len(c.Files))
 	for i, f := range c.Files {
-		u, err := handOver(ctx, shop, s.Data, f)
+		u, err := handOver(f)
 		if err != nil {
 			return err
 		}
@@ -131,9 +134,11 @@ func (s *session) progress(u *upload) func(importRun) {
 // upload is a file handed over to a shop.
 type upload struct {
 	key    string
-	path   string    // where it waits to be claimed
+	path   string    // where it waits to be claimed; not on AWS
 	size   int64     // bytes
 	before time.Time // when the latest run of the key started that is none of ours; zero: none
+	// claimed waits until the shop has begun.
+	claimed func(context.Context) error
 }
 
 // handOver copies a file into the bucket, whole or not at all.
@@ -141,6 +146,7 @@ func handOver(ctx context.Context, shop *client, data, file string) (*upload, er
 	key := filepath.Base(file)
 	dir := filepath.Join(data, bucket)
 	u := &upload{key: key, path: filepath.Join(dir, key)}
+	u.claimed = u.taken
 	if _, err := os.Lstat(u.path); err == nil {
 		return nil, fmt.Errorf("import %s: a file of this name waits in %s already; try again when the shop has taken it", file, dir)
 	}
@@ -199,8 +205,8 @@ func (u *upload) wait(ctx context.Context, shop *client, progress func(importRun
 	return run, err
 }
 
-// claimed waits until a shop has taken the file.
-func (u *upload) claimed(ctx context.Context) error {
+// taken waits until a shop has taken the file.
+func (u *upload) taken(ctx context.Context) error {
 	late := fmt.Errorf("no shop has taken %s within %s, so it was removed again: is --data (SHOP_DATA) the folder of the shop at --addr?", u.path, claimTime)
 	ctx, cancel := context.WithTimeoutCause(ctx, claimTime, late)
 	defer cancel()

@@ -378,7 +378,7 @@ func TestDemandWhateverComesFirst(t *testing.T) {
 	// It stays so when it is folded again, swept, and after a restart
 	for _, operation := range []string{"rebuild", "sweep"} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		s := &session{program{io.Discard, io.Discard}, settings{Addr: p.base}}
+		s := &session{program{io.Discard, io.Discard}, settings{Addr: p.base}, nil}
 		model := ""
 		if operation == "rebuild" {
 			model = "Catalog.ProductDemands"

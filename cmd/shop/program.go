@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -39,7 +40,10 @@ func (p program) Run(ctx context.Context, args ...string) int {
 	var usage *usageError
 	k, err := parser.Parse(args)
 	if err == nil {
-		err = k.Run(&session{program: p, settings: c.settings})
+		s := &session{program: p, settings: c.settings}
+		if err = s.open(ctx, k.Command()); err == nil {
+			err = k.Run(s)
+		}
 	} else {
 		usage = &usageError{err.Error()}
 	}
@@ -63,13 +67,14 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 
 const description = `An event-sourced online shop on this machine.
 
-Start it with "shop serve"; the other commands talk to a shop that is being served.`
+Start it with "shop serve"; the other commands talk to a shop that is being served, or with --stack to one on AWS.`
 
 // settings are the flags of every command.
 type settings struct {
 	Addr  string `help:"Where the shop listens: host:port, or a URL." env:"SHOP_ADDR" default:"127.0.0.1:8080"`
 	Data  string `help:"The shop's data folder." env:"SHOP_DATA" default:"data"`
 	Token string `help:"Bearer token to identify with." env:"SHOP_TOKEN" placeholder:"JWT"`
+	Stack string `help:"Work on a shop on AWS instead, with the credentials of the AWS SDK's environment: the stack's name, or the file that cdk deploy --outputs-file wrote." env:"SHOP_STACK" placeholder:"NAME"`
 	JSON  bool   `help:"Print JSON, one value a line." name:"json"`
 }
 
@@ -91,10 +96,31 @@ type cli struct {
 type session struct {
 	program
 	settings
+	cloud *cloud // nil: the shop is at Addr
+}
+
+// open finds the shop where it is a stack on AWS.
+func (s *session) open(ctx context.Context, command string) (err error) {
+	switch {
+	case s.Stack == "" || command == "version":
+		return nil
+	case command == "serve":
+		return usagef("serve serves the shop from this machine; --stack (SHOP_STACK) names one on AWS, which runs by itself")
+	}
+	logger := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	if s.cloud, err = openCloud(ctx, s.Stack, logger); err != nil {
+		return fmt.Errorf("stack %s: %w", s.Stack, err)
+	}
+	return nil
 }
 
 // client talks to the shop that the settings name.
-func (s *session) client() *client { return newClient(s.Addr, s.Token) }
+func (s *session) client() *client {
+	if s.cloud != nil {
+		return s.cloud.client()
+	}
+	return newClient(s.Addr, s.Token)
+}
 
 // printf writes to standard output, for people.
 func (s *session) printf(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
