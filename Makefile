@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LINT    := go tool -modfile=tools/go.mod golangci-lint
 SIM     := go test ./platform/sim -run TestShop -count=1 -timeout 0
 
-.PHONY: run build test generate lint bench sim
+.PHONY: run build test generate lint bench sim lambdas FORCE
 .PHONY: check-format check-generated
 
 run: build ## build what is needed and serve the shop
@@ -12,6 +12,15 @@ run: build ## build what is needed and serve the shop
 
 build: ## build bin/shop
 	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/shop ./cmd/shop
+
+# ARCH is arm64 or x86_64, as Lambda calls them.
+ARCH  ?= arm64
+KINDS := $(patsubst lambdas/%/main.go,%,$(wildcard lambdas/*/main.go))
+
+lambdas: $(KINDS:%=bin/lambdas/%/bootstrap) ## build the Lambda functions for ARCH
+bin/lambdas/%/bootstrap: FORCE
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH:x86_64=amd64) go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o $@ ./lambdas/$*
+FORCE:
 
 test: check-format check-generated lint ## everything that CI runs
 	go vet ./...

@@ -198,12 +198,8 @@ type outbox struct{ *local.Outbox }
 
 // SendOrderConfirmation implements [ordermail.EmailService].
 func (o outbox) SendOrderConfirmation(_ context.Context, c ordermail.OrderConfirmation) error {
-	var body strings.Builder
-	fmt.Fprintf(&body, "Thank you for your order %s of %s.\n\nYou ordered:\n", c.OrderID, c.PlacedAt.Format("2 January 2006"))
-	for _, id := range c.ProductIDs {
-		fmt.Fprintf(&body, "- %s\n", id)
-	}
-	return o.Send(c.MessageID, c.To, "Your order "+c.OrderID, body.String())
+	subject, body := c.Text()
+	return o.Send(c.MessageID, c.To, subject, body)
 }
 
 var _ ordermail.EmailService = outbox{}

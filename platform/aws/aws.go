@@ -5,7 +5,7 @@
 // A function's program makes one [Platform] at its start and serves it with the
 // handler of its kind: [Platform.Commands], [Platform.Projector],
 // [Platform.EventMapping], [Platform.Queries], [Platform.Imports] or
-// [Platform.Notifications]. Which resources it works with it learns from its
+// [Platform.Inbox]. Which resources it works with it learns from its
 // [wiring.Wiring].
 package aws
 

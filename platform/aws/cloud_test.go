@@ -88,7 +88,7 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
 		for inbox := range c.wiring.Inboxes {
 			if pluginOf(inbox) == x.Name {
-				c.handlers[inbox] = p.Notifications()
+				c.handlers[inbox] = p.Inbox()
 			}
 		}
 	}

@@ -54,8 +54,9 @@ func (p *Platform) Queries(api http.Handler) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, gateway.serve) })
 }
 
-// Notifications handles messages to a plugin's side effects.
-func (p *Platform) Notifications() lambda.Handler {
+// Inbox handles messages alone: those to side effects, and those to an aggregate
+// that takes no commands by HTTP.
+func (p *Platform) Inbox() lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, p.inbox) })
 }
 

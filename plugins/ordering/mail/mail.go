@@ -3,6 +3,8 @@ package mail
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -22,4 +24,14 @@ type OrderConfirmation struct {
 	OrderID    string
 	ProductIDs []string
 	PlacedAt   time.Time
+}
+
+// Text is the confirmation as a message in plain text.
+func (c OrderConfirmation) Text() (subject, body string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Thank you for your order %s of %s.\n\nYou ordered:\n", c.OrderID, c.PlacedAt.Format("2 January 2006"))
+	for _, id := range c.ProductIDs {
+		fmt.Fprintf(&b, "- %s\n", id)
+	}
+	return "Your order " + c.OrderID, b.String()
 }

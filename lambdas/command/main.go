@@ -1,0 +1,27 @@
+// The command function decides on one aggregate's commands, which come by HTTP
+// and, from mappings and extensions, through its inbox.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"onlineshop/httpapi"
+	"onlineshop/lambdas/internal/function"
+	"onlineshop/platform/aws/wiring"
+)
+
+func main() {
+	function.Start(func(ctx context.Context, f function.Function) (lambda.Handler, error) {
+		if os.Getenv(wiring.Auth) == "" { // an internal aggregate's, which only followers send to
+			return f.Inbox(), nil
+		}
+		api, err := f.API(ctx, httpapi.Config{})
+		if err != nil {
+			return nil, err
+		}
+		return f.Commands(api), nil
+	})
+}

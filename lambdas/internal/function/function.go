@@ -1,0 +1,115 @@
+// Package function starts the shop's Lambda functions: what a function is for it
+// learns from its environment, as package wiring describes it.
+package function
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"onlineshop/es"
+	"onlineshop/httpapi"
+	"onlineshop/platform/aws"
+	"onlineshop/platform/aws/wiring"
+	"onlineshop/plugins"
+	"onlineshop/plugins/catalog"
+	"onlineshop/plugins/ordering"
+	"onlineshop/plugins/ordering/mail"
+)
+
+// Function is what a function's handler is made of.
+type Function struct {
+	*aws.Platform
+	Plugin string  // that it works for; empty: all
+	Task   es.Task // that it runs, where it runs one
+}
+
+// Start makes the function's platform and serves it with the handler that make
+// returns. What is made here is made once per execution environment.
+func Start(make func(ctx context.Context, f Function) (lambda.Handler, error)) {
+	logger := aws.NewLogger(os.Stdout, slog.LevelInfo)
+	slog.SetDefault(logger)
+	handler, err := prepare(context.Background(), logger, make)
+	if err != nil {
+		logger.Error("the function can't start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+func prepare(ctx context.Context, logger *slog.Logger, make func(context.Context, Function) (lambda.Handler, error)) (lambda.Handler, error) {
+	w, err := wiring.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	config, err := aws.LoadConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	delay, err := time.ParseDuration(cmp.Or(os.Getenv(wiring.ShipDelay), "0s"))
+	if err != nil {
+		return nil, fmt.Errorf("the ship delay in %s: %w", wiring.ShipDelay, err)
+	}
+	all := plugins.All(plugins.Deps{
+		Catalog: catalog.Deps{UIBundleURL: os.Getenv("CATALOG_UI_BUNDLE_URL")},
+		Ordering: ordering.Deps{
+			UIBundleURL: os.Getenv("ORDERING_UI_BUNDLE_URL"), ShipDelay: delay,
+			EmailService: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom))},
+		},
+	})
+	f := Function{}
+	component := cmp.Or(os.Getenv(wiring.Aggregate), os.Getenv(wiring.Task), os.Getenv(wiring.Plugin))
+	if f.Plugin, _, _ = strings.Cut(component, "."); f.Plugin != "" {
+		all = slices.DeleteFunc(all, func(p es.Plugin) bool { return p.Name != f.Plugin })
+	}
+	for _, p := range all {
+		for _, t := range p.Tasks {
+			if p.Name+"."+t.Name == os.Getenv(wiring.Task) {
+				f.Task = t
+			}
+		}
+	}
+	f.Platform, err = aws.New(aws.Options{
+		Config: config, Wiring: w, Plugins: all, Version: cmp.Or(os.Getenv(wiring.Version), "unknown"),
+		ReadOnly: f.Plugin == "", Logger: logger, Metrics: aws.NewMetrics(os.Stdout),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return make(ctx, f)
+}
+
+// API is the HTTP API of the function's plugins; c has what this function serves
+// beside commands, views and histories.
+func (f Function) API(ctx context.Context, c httpapi.Config) (http.Handler, error) {
+	c.Engine, c.Plugins, c.Version, c.Logger = f.Engine(), f.Plugins, f.Version, f.Logger
+	switch auth := os.Getenv(wiring.Auth); auth {
+	case "none":
+		c.Identity = httpapi.Local()
+	case "jwt":
+		var err error
+		if c.Identity, err = httpapi.JWT(ctx, os.Getenv(wiring.JWTIssuer), os.Getenv(wiring.JWTAudience)); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("%s is %q: it must be none or jwt", wiring.Auth, auth)
+	}
+	return httpapi.New(c)
+}
+
+// mailer is Ordering's e-mail service on AWS.
+type mailer struct{ *aws.Mailer }
+
+// SendOrderConfirmation implements [mail.EmailService].
+func (m mailer) SendOrderConfirmation(ctx context.Context, c mail.OrderConfirmation) error {
+	subject, body := c.Text()
+	return m.Send(ctx, c.MessageID, c.To, subject, body)
+}

@@ -1,0 +1,16 @@
+// The projector function folds one plugin's new commits into its read models.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"onlineshop/lambdas/internal/function"
+)
+
+func main() {
+	function.Start(func(_ context.Context, f function.Function) (lambda.Handler, error) {
+		return f.Projector(f.Plugin), nil
+	})
+}

@@ -1,0 +1,22 @@
+// The query function answers what commands don't: views, histories, operations
+// and descriptions of all plugins. It writes nothing.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"onlineshop/httpapi"
+	"onlineshop/lambdas/internal/function"
+)
+
+func main() {
+	function.Start(func(ctx context.Context, f function.Function) (lambda.Handler, error) {
+		api, err := f.API(ctx, httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform})
+		if err != nil {
+			return nil, err
+		}
+		return f.Queries(api), nil
+	})
+}
