@@ -1,0 +1,105 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+
+	"onlineshop/es"
+	"onlineshop/platform/aws/wiring"
+)
+
+// rows is a read model's table.
+type rows struct {
+	model   string // "Catalog.Products"
+	table   awsdynamodb.Table
+	indexes []*string // their ARNs
+}
+
+// data makes what holds a plugin's data. The construct ids are a storage
+// contract: under another id it would be another, empty table.
+func (s *shop) data(p es.Plugin) *plugin {
+	key := attribute(wiring.Key, awsdynamodb.AttributeType_STRING)
+	out := &plugin{
+		Plugin: p,
+		events: s.table(p.Name+"Events", &awsdynamodb.TableProps{
+			PartitionKey: attribute(wiring.Stream, awsdynamodb.AttributeType_STRING),
+			SortKey:      attribute(wiring.Seq, awsdynamodb.AttributeType_NUMBER),
+			Stream:       awsdynamodb.StreamViewType_NEW_IMAGE,
+		}),
+		cursors: s.table(p.Name+"Cursors", &awsdynamodb.TableProps{PartitionKey: key}),
+		parked: s.table(p.Name+"Parked", &awsdynamodb.TableProps{
+			PartitionKey: attribute(wiring.Consumer, awsdynamodb.AttributeType_STRING),
+			SortKey:      attribute(wiring.Stream, awsdynamodb.AttributeType_STRING),
+		}),
+		snapshots: s.table(p.Name+"Snapshots", &awsdynamodb.TableProps{PartitionKey: key}),
+	}
+	for _, m := range p.ReadModels {
+		d := m.Definition()
+		r := rows{
+			table: s.table(p.Name+m.Name()+"Rows", &awsdynamodb.TableProps{PartitionKey: key}),
+			model: p.Name + "." + m.Name(),
+		}
+		index := func(name string) {
+			r.table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+				IndexName:    jsii.String(name),
+				PartitionKey: attribute(name, awsdynamodb.AttributeType_STRING),
+				SortKey:      key,
+			})
+			r.indexes = append(r.indexes, awscdk.Fn_Join(jsii.String(""), &[]*string{r.table.TableArn(), jsii.String("/index/" + name)}))
+		}
+		for _, field := range d.Indexes {
+			index(wiring.Index(field))
+		}
+		if d.Access.Owner {
+			index(wiring.Owner)
+		}
+		out.rows = append(out.rows, r)
+	}
+	targets := map[string]bool{}
+	for _, m := range p.Mappings {
+		targets[m.Definition().Target] = true
+	}
+	for _, x := range p.Extensions {
+		targets[x.Definition().Target] = true
+	}
+	for _, a := range p.Aggregates {
+		if name := a.Definition().Name; targets[name] {
+			out.inboxes = append(out.inboxes, s.inbox(name, commandTimeout))
+		}
+	}
+	if slices.ContainsFunc(p.Tasks, func(t es.Task) bool { return len(t.SideEffects) > 0 }) {
+		out.inboxes = append(out.inboxes, s.inbox(p.Name, effectTimeout))
+	}
+	return out
+}
+
+func attribute(name string, typ awsdynamodb.AttributeType) *awsdynamodb.Attribute {
+	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: typ}
+}
+
+// table makes one that is paid for by use, can be restored to any second of the
+// past 35 days, and is not deleted by mistake.
+func (s *shop) table(id string, t *awsdynamodb.TableProps) awsdynamodb.Table {
+	t.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
+	t.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
+	t.DeletionProtection = jsii.Bool(!s.destroy)
+	t.RemovalPolicy = s.removal()
+	return awsdynamodb.NewTable(s.stack, jsii.String(id), t)
+}
+
+// bucket makes a private one.
+func (s *shop) bucket(id string) awss3.Bucket {
+	return awss3.NewBucket(s.stack, jsii.String(id), &awss3.BucketProps{
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		EnforceSSL:        jsii.Bool(true),
+		RemovalPolicy:     s.removal(),
+		LifecycleRules: &[]*awss3.LifecycleRule{{
+			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(7)),
+		}},
+	})
+}

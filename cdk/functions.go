@@ -1,0 +1,150 @@
+package main
+
+import (
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/jsii-runtime-go"
+
+	"onlineshop/platform/aws/wiring"
+)
+
+// How long the functions may take. Who waits for an answer over HTTP gets one
+// within 29 seconds, API Gateway's limit.
+const (
+	commandTimeout      = 30 * time.Second
+	queryTimeout        = 29 * time.Second
+	projectorTimeout    = time.Minute
+	eventMappingTimeout = time.Minute
+	effectTimeout       = time.Minute
+)
+
+// function is a Lambda function. Its role may do what [function.may] says, write
+// to its own log, and report traces.
+type function struct {
+	awslambda.Function
+	name   string // construct id
+	reader bool   // of a stream
+}
+
+// functionSpec is what makes a function.
+type functionSpec struct {
+	kind    string // folder below lambdas/
+	about   string
+	timeout time.Duration
+	memory  float64 // MB, of which its share of a processor follows
+	wiring  wiring.Wiring
+	env     map[string]string
+	again   bool // may call itself as often as its work takes
+}
+
+func (s *shop) function(name string, f functionSpec) *function {
+	logs := s.logGroup(name)
+	role := awsiam.NewRole(s.stack, jsii.String(name+"Role"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+	})
+	env := map[string]string{wiring.Variable: f.wiring.Encode(), wiring.ShipDelay: s.shipDelay.String()}
+	maps.Copy(env, f.env)
+	variables := map[string]*string{}
+	for k, v := range env {
+		variables[k] = jsii.String(v)
+	}
+	architecture := awslambda.Architecture_ARM_64()
+	if s.arch == "x86_64" {
+		architecture = awslambda.Architecture_X86_64()
+	}
+	props := &awslambda.FunctionProps{
+		Description:   jsii.String(f.about),
+		Runtime:       awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture:  architecture,
+		Code:          awslambda.Code_FromAsset(jsii.String(filepath.Join(s.bundles, f.kind)), nil),
+		Handler:       jsii.String(bootstrap),
+		Timeout:       seconds(f.timeout),
+		MemorySize:    jsii.Number(f.memory),
+		Environment:   &variables,
+		Role:          role,
+		LogGroup:      logs,
+		LoggingFormat: awslambda.LoggingFormat_JSON,
+		Tracing:       awslambda.Tracing_ACTIVE,
+	}
+	if f.again {
+		props.RecursiveLoop = awslambda.RecursiveLoop_ALLOW
+	}
+	out := &function{Function: awslambda.NewFunction(s.stack, jsii.String(name), props), name: name}
+	out.may("logs:CreateLogStream logs:PutLogEvents", logs.LogGroupArn())
+	s.all = append(s.all, out)
+	return out
+}
+
+func (s *shop) logGroup(name string) awslogs.LogGroup {
+	return awslogs.NewLogGroup(s.stack, jsii.String(name+"Log"), &awslogs.LogGroupProps{
+		Retention:     awslogs.RetentionDays_THREE_MONTHS,
+		RemovalPolicy: s.removal(),
+	})
+}
+
+// may allows the actions, separated by spaces, on the resources.
+func (f *function) may(actions string, resources ...*string) {
+	f.AddToRolePolicy(statement(actions, nil, resources))
+}
+
+// mayIf is may under a condition: operator, key, values.
+func (f *function) mayIf(operator, key string, values []string, actions string, resources ...*string) {
+	f.AddToRolePolicy(statement(actions, &map[string]any{operator: map[string]any{key: values}}, resources))
+}
+
+func statement(actions string, conditions *map[string]any, resources []*string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings(strings.Fields(actions)...), Resources: &resources, Conditions: conditions,
+	})
+}
+
+// Actions on tables, by the engine's port whose adapter performs them.
+const (
+	readLog     = "dynamodb:Query"
+	listStreams = "dynamodb:Scan"
+	appendToLog = "dynamodb:PutItem"
+	moveCursor  = "dynamodb:GetItem dynamodb:UpdateItem"
+	readRow     = "dynamodb:GetItem"
+	writeRow    = "dynamodb:UpdateItem"
+	listRows    = "dynamodb:Scan"
+	queryRows   = "dynamodb:Query" // of an index
+	park        = "dynamodb:UpdateItem dynamodb:DeleteItem"
+	listParked  = "dynamodb:Scan"
+	restore     = "dynamodb:GetItem"
+	snapshot    = "dynamodb:PutItem"
+	invoke      = "lambda:InvokeFunction"
+)
+
+// appends lets the function append to the logs of those aggregates of the
+// plugin; of all where none is named.
+func (f *function) appends(p *plugin, aggregates ...string) {
+	if len(aggregates) == 0 {
+		f.may(appendToLog, p.events.TableArn())
+		return
+	}
+	var streams []string
+	for _, a := range aggregates {
+		streams = append(streams, wiring.StreamKey(a, "*"))
+	}
+	f.mayIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", streams, appendToLog, p.events.TableArn())
+}
+
+// later grants what mentions a thing that itself waits for the function; as part
+// of its role's policy it would be waited for.
+func (f *function) later(s *shop, name string, statements ...awsiam.PolicyStatement) {
+	awsiam.NewPolicy(s.stack, jsii.String(f.name+name), &awsiam.PolicyProps{
+		Roles: &[]awsiam.IRole{f.Role()}, Statements: &statements,
+	})
+}
+
+// inBucket is a path in a bucket, as policies name it.
+func inBucket(bucketARN *string, path string) *string {
+	return awscdk.Fn_Join(jsii.String(""), &[]*string{bucketARN, jsii.String("/" + path)})
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// permission is one action that a function may perform on one resource.
+type permission struct {
+	action, resource string
+	condition        string // "" : always
+}
+
+// permissions are what each function may do, by all policies of its role.
+func (t template) permissions() map[string][]permission {
+	byRole := map[string][]permission{}
+	for _, policy := range t.of("AWS::IAM::Policy") {
+		for _, s := range policy.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any) {
+			s := s.(map[string]any)
+			for _, role := range strings.Fields(policy.at("Roles")) {
+				for _, action := range list(s["Action"]) {
+					for _, on := range list(s["Resource"]) {
+						byRole[role] = append(byRole[role], permission{text(action), text(on), condition(s["Condition"])})
+					}
+				}
+			}
+		}
+	}
+	out := map[string][]permission{}
+	for name, f := range t.of("AWS::Lambda::Function") {
+		out[name] = byRole[f.at("Role")]
+	}
+	return out
+}
+
+// list is a value that stands alone where it is the only one.
+func list(v any) []any {
+	if l, ok := v.([]any); ok {
+		return l
+	}
+	return []any{v}
+}
+
+func condition(v any) string {
+	var all []string
+	operators, _ := v.(map[string]any)
+	for operator, keys := range operators {
+		for key, values := range keys.(map[string]any) {
+			all = append(all, fmt.Sprintf("%s %s %s", key, operator, text(values)))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " and ")
+}
+
+// The golden file is for people to read: who may do what on what.
+func TestFunctionsMayDoWhatTheyNeedAndNothingElse(t *testing.T) {
+	var b strings.Builder
+	all := usual().permissions()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&b, "%s\n", name)
+		on := map[string][]string{}
+		for _, p := range all[name] {
+			where := p.resource
+			if p.condition != "" {
+				where += " where " + p.condition
+			}
+			on[where] = append(on[where], p.action)
+		}
+		for _, where := range slices.Sorted(maps.Keys(on)) {
+			actions := on[where]
+			slices.Sort(actions)
+			fmt.Fprintf(&b, "  %s: %s\n", where, strings.Join(slices.Compact(actions), " "))
+		}
+	}
+	golden(t, "permissions", b.String())
+}
+
+func TestOnlyCommandAndImportFunctionsWriteEvents(t *testing.T) {
+	for _, m := range []*made{usual(), unusual()} {
+		writers := 0
+		for name, permissions := range m.permissions() {
+			for _, p := range permissions {
+				events := strings.HasSuffix(p.resource, "Events") || strings.Contains(p.resource, "*") && strings.HasPrefix(p.action, "dynamodb:")
+				if !events || p.action == "dynamodb:Query" || p.action == "dynamodb:Scan" || p.action == "dynamodb:ListStreams" {
+					continue
+				}
+				aggregate, decides := strings.CutSuffix(name, "Command")
+				plugin := strings.TrimSuffix(p.resource, "Events")
+				want := permission{"dynamodb:PutItem", plugin + "Events", ""}
+				if decides {
+					want.condition = "dynamodb:LeadingKeys ForAllValues:StringLike " + strings.TrimPrefix(aggregate, plugin) + "#*"
+				}
+				if writers++; !decides && name != "CatalogImportProducts" || p != want {
+					t.Errorf("%s may %+v", name, p)
+				}
+			}
+		}
+		if writers == 0 {
+			t.Error("nobody writes events")
+		}
+	}
+}
+
+func TestNothingIsAllowedOnEverythingWithoutNeed(t *testing.T) {
+	takeNoResource := []string{
+		"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams", "cloudwatch:GetMetricData",
+	}
+	for name, permissions := range unusual().permissions() {
+		for _, p := range permissions {
+			if strings.Contains(p.action, "*") {
+				t.Errorf("%s may %s", name, p.action)
+			}
+			object := strings.HasPrefix(p.action, "s3:") && strings.HasSuffix(p.resource, "/*")
+			if strings.Contains(p.resource, "*") && !object && !slices.Contains(takeNoResource, p.action) {
+				t.Errorf("%s may %s on %s", name, p.action, p.resource)
+			}
+		}
+	}
+}
+
+func TestOnlyNotificationsSendEMailAndOnlyAsTheShop(t *testing.T) {
+	senders := func(m *made) (out []string) {
+		for name, permissions := range m.permissions() {
+			for _, p := range permissions {
+				if strings.HasPrefix(p.action, "ses:") {
+					out = append(out, name+" "+p.condition)
+				}
+			}
+		}
+		slices.Sort(out)
+		return slices.Compact(out)
+	}
+	if got := senders(usual()); got != nil {
+		t.Errorf("without a sender's address, e-mail is sent by %v", got)
+	}
+	if got, want := senders(unusual()), []string{"OrderingNotifications ses:FromAddress StringEquals shop@example.com"}; !slices.Equal(got, want) {
+		t.Errorf("e-mail is sent by %v, want %v", got, want)
+	}
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("not what %s says (-want +got):\n%s\nIf the change is meant, run: go test ./cdk -update", file, diff)
+	}
+}

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"maps"
+	"net/mail"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+
+	"onlineshop/es"
+	"onlineshop/platform/aws/wiring"
+)
+
+// readers makes the two functions that read the plugin's stream (AWS advises no
+// more per shard): one folds rows, the other routes hints and publications, and
+// does operations when it is called.
+func (s *shop) readers(p *plugin) {
+	p.projector = s.function(p.Name+"Projector", functionSpec{
+		kind: "projector", about: "Folds " + p.Name + "'s events into the rows of its read models",
+		timeout: projectorTimeout, memory: 512,
+		env: map[string]string{wiring.Plugin: p.Name},
+		wiring: wiring.Wiring{
+			Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Parked: *p.parked.TableName()}},
+			Rows:    p.tables(),
+		},
+	})
+	p.projector.streams(p.events)
+	p.projector.projects(p)
+
+	p.eventMapping = s.function(p.Name+"EventMapping", functionSpec{
+		kind: "eventmapping", about: "Tells followers of " + p.Name + "'s events, and does its operations",
+		timeout: eventMappingTimeout, memory: 512,
+		env: map[string]string{wiring.Plugin: p.Name},
+		wiring: wiring.Wiring{
+			Plugins: map[string]wiring.PluginWiring{p.Name: {
+				Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(),
+			}},
+			Rows: p.tables(), Inboxes: p.queues(), Bus: *s.bus.EventBusName(),
+		},
+	})
+	f := p.eventMapping
+	f.streams(p.events)
+	f.projects(p) // a sweep and a rebuild fold rows too
+	f.may(listStreams, p.events.TableArn())
+	f.may(moveCursor, p.cursors.TableArn())
+	f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
+	f.may(listParked, p.parked.TableArn())
+	f.may("events:PutEvents", s.bus.EventBusArn())
+	for _, in := range p.inboxes {
+		f.may("sqs:SendMessage", in.queue.QueueArn())
+	}
+	s.schedule(p, wiring.Operation{Do: wiring.DoTick})
+}
+
+// projects lets the function fold the plugin's rows.
+func (f *function) projects(p *plugin) {
+	f.may(readLog, p.events.TableArn())
+	f.may(park, p.parked.TableArn())
+	for _, r := range p.rows {
+		f.may(readRow+" "+writeRow, r.table.TableArn())
+	}
+}
+
+// tables are the names of the plugin's read models' tables.
+func (p *plugin) tables() map[string]string {
+	out := map[string]string{}
+	for _, r := range p.rows {
+		out[r.model] = *r.table.TableName()
+	}
+	return out
+}
+
+// queues are the URLs of the plugin's inboxes.
+func (p *plugin) queues() map[string]string {
+	out := map[string]string{}
+	for _, in := range p.inboxes {
+		out[in.of] = *in.queue.QueueUrl()
+	}
+	return out
+}
+
+// command is an aggregate's function.
+type command struct {
+	*function
+	es.AggregateDefinition
+}
+
+// deciders makes a function for each aggregate that users or followers send
+// commands to; an internal one that no follower sends to is a task's alone.
+func (s *shop) deciders(p *plugin, identity map[string]string) {
+	for _, a := range p.Aggregates {
+		d := a.Definition()
+		in := p.inboxOf(d.Name)
+		if d.Internal && in == nil {
+			continue
+		}
+		own := wiring.PluginWiring{Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName()}
+		w := wiring.Wiring{Plugins: map[string]wiring.PluginWiring{}}
+		if in != nil {
+			own.Cursors, own.Parked = *p.cursors.TableName(), *p.parked.TableName()
+			w.Inboxes = map[string]string{in.of: *in.queue.QueueUrl()}
+		}
+		w.Plugins[p.Name] = own
+		publishers := p.heard(d.Name)
+		for _, name := range publishers {
+			publisher := w.Plugins[name] // a plugin may listen to itself
+			publisher.EventMapping = *s.named(name).eventMapping.FunctionName()
+			w.Plugins[name] = publisher
+		}
+		env := map[string]string{wiring.Aggregate: d.Name}
+		if !d.Internal {
+			maps.Copy(env, identity)
+		}
+		f := s.function(id(d.Name)+"Command", functionSpec{
+			kind: "command", about: "Decides on commands for " + d.Name,
+			timeout: commandTimeout, memory: 512, env: env, wiring: w,
+		})
+		f.appends(p, d.Name)
+		f.may(readLog, p.events.TableArn())
+		f.may(restore+" "+snapshot, p.snapshots.TableArn())
+		if in != nil {
+			f.reads(in)
+			f.follows(p)
+			if slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Definition().Target == d.Name }) {
+				f.may("sqs:SendMessage", in.queue.QueueArn()) // to itself, what is not due yet
+			}
+		}
+		for _, name := range publishers {
+			f.may(invoke, s.named(name).eventMapping.FunctionArn())
+		}
+		p.commands = append(p.commands, &command{f, d})
+	}
+}
+
+// follows lets the function keep places in the plugin's streams, and park.
+func (f *function) follows(p *plugin) {
+	f.may(moveCursor, p.cursors.TableArn())
+	f.may(park, p.parked.TableArn())
+}
+
+// heard are the plugins whose publications reach the aggregate.
+func (p *plugin) heard(aggregate string) (publishers []string) {
+	for _, x := range p.Extensions {
+		if d := x.Definition(); d.Target == aggregate {
+			publishers = append(publishers, owner(d.Point.Name))
+		}
+	}
+	slices.Sort(publishers)
+	return slices.Compact(publishers)
+}
+
+// effects makes the function that runs the plugin's side effects, where it has any.
+func (s *shop) effects(p *plugin) {
+	in := p.inboxOf(p.Name)
+	if in == nil {
+		return
+	}
+	w := wiring.Wiring{Plugins: map[string]wiring.PluginWiring{p.Name: {
+		Events: *p.events.TableName(), Cursors: *p.cursors.TableName(),
+		Parked: *p.parked.TableName(), Snapshots: *p.snapshots.TableName(),
+	}}}
+	env := map[string]string{wiring.Plugin: p.Name}
+	if s.emailFrom == "" {
+		w.Reports = *s.reports.BucketName()
+	} else {
+		env[wiring.EmailFrom] = s.emailFrom
+	}
+	f := s.function(p.Name+"Notifications", functionSpec{
+		kind: "notifications", about: "Runs " + p.Name + "'s side effects",
+		timeout: effectTimeout, memory: 256, env: env, wiring: w,
+	})
+	f.reads(in)
+	f.follows(p)
+	f.may(readLog, p.events.TableArn())
+	f.may(restore, p.snapshots.TableArn())
+	if s.emailFrom == "" {
+		f.may("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.EmailPrefix+"*"))
+	} else {
+		s.maySend(f)
+	}
+}
+
+// maySend lets the function send e-mail as the configured sender alone. Which of
+// the two identities SES asks for depends on which of them is verified.
+func (s *shop) maySend(f *function) {
+	from, err := mail.ParseAddress(s.emailFrom)
+	if err != nil {
+		panic(err) // checked with the settings
+	}
+	identity := func(name string) *string {
+		return s.stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("ses"), Resource: jsii.String("identity"), ResourceName: jsii.String(name),
+		})
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	f.mayIf("StringEquals", "ses:FromAddress", []string{from.Address}, "ses:SendEmail ses:SendRawEmail",
+		identity(from.Address), identity(domain))
+}
+
+// tasks makes a bucket, and the function that its new objects set off, for each
+// of the plugin's tasks that has one.
+func (s *shop) tasks(p *plugin) {
+	for _, t := range p.Tasks {
+		if t.Bucket == "" {
+			continue
+		}
+		name := p.Name + t.Name
+		f := s.function(name, functionSpec{
+			kind: taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket",
+			timeout: s.importTimeout, memory: 1024, again: true,
+			env: map[string]string{wiring.Task: p.Name + "." + t.Name},
+			wiring: wiring.Wiring{
+				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName()}},
+				Reports: *s.reports.BucketName(),
+			},
+		})
+		f.appends(p)
+		f.may(readLog, p.events.TableArn())
+		f.may(restore+" "+snapshot, p.snapshots.TableArn())
+		f.may("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
+		f.itself(s)
+		s.notify(p, t, f)
+	}
+}
+
+// itself lets the function call itself, to go on where it ran out of time. What
+// fails in spite of two more tries, or waits for six hours, is kept.
+func (f *function) itself(s *shop) {
+	dead := s.deadLetters(f.name, "objects that "+f.name+" could not work on")
+	f.may("sqs:SendMessage", dead.QueueArn())
+	awslambda.NewCfnEventInvokeConfig(f.Function, jsii.String("Retries"), &awslambda.CfnEventInvokeConfigProps{
+		FunctionName:             f.FunctionName(),
+		Qualifier:                jsii.String("$LATEST"),
+		MaximumRetryAttempts:     jsii.Number(2),
+		MaximumEventAgeInSeconds: jsii.Number(6 * 60 * 60),
+		DestinationConfig: awslambda.CfnEventInvokeConfig_DestinationConfigProperty{
+			OnFailure: awslambda.CfnEventInvokeConfig_OnFailureProperty{Destination: dead.QueueArn()},
+		},
+	})
+	f.later(s, "Itself", statement(invoke, nil, []*string{f.FunctionArn()}))
+}
+
+// notify makes the task's bucket and has it call the function. The bucket waits
+// for the function, so the function learns the bucket's name from its events.
+func (s *shop) notify(p *plugin, t es.Task, f *function) {
+	bucket := s.bucket(p.Name + t.Name + "Bucket")
+	permission := awslambda.NewCfnPermission(f.Function, jsii.String("Bucket"), &awslambda.CfnPermissionProps{
+		Action: jsii.String(invoke), FunctionName: f.FunctionArn(), Principal: jsii.String("s3.amazonaws.com"),
+		SourceAccount: s.stack.Account(),
+	})
+	made := bucket.Node().DefaultChild().(awss3.CfnBucket)
+	made.SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+		LambdaConfigurations: &[]any{&awss3.CfnBucket_LambdaConfigurationProperty{
+			Event: jsii.String("s3:ObjectCreated:*"), Function: f.FunctionArn(),
+		}},
+	})
+	made.AddResourceDependency(permission, nil)
+	f.later(s, "Objects",
+		statement("s3:GetObject", nil, []*string{inBucket(bucket.BucketArn(), "*")}),
+		statement("s3:ListBucket", nil, []*string{bucket.BucketArn()}), // or an object that is gone would be a forbidden one
+	)
+	s.output(s.bucketOutput(t), bucket.BucketName(), "What is put here sets off "+p.Name+"."+t.Name)
+}
+
+// bucketOutput is ImportBucket, and for tasks beyond the first followed by the
+// task's name.
+func (s *shop) bucketOutput(t es.Task) string {
+	const name = "ImportBucket"
+	if s.stack.Node().TryFindChild(jsii.String(name)) != nil {
+		return name + t.Name
+	}
+	return name
+}
+
+// queryFunction answers whatever asks for no decision: views, histories, health,
+// descriptions, and operations, which it has the plugins do.
+func (s *shop) queryFunction(identity map[string]string) *function {
+	w := wiring.Wiring{
+		Plugins: map[string]wiring.PluginWiring{}, Rows: map[string]string{}, Inboxes: map[string]string{},
+		Reports: *s.reports.BucketName(),
+	}
+	env := map[string]string{wiring.Version: s.version}
+	maps.Copy(env, identity)
+	for _, p := range s.plugins {
+		w.Plugins[p.Name] = wiring.PluginWiring{
+			Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(),
+			EventMapping: *p.eventMapping.FunctionName(), Projector: *p.projector.FunctionName(),
+		}
+		maps.Copy(w.Rows, p.tables())
+		maps.Copy(w.Inboxes, p.queues()) // for /health, which tells how long they keep hints waiting
+		name := strings.ToUpper(p.Name) + "_UI_BUNDLE_URL"
+		if url := os.Getenv(name); url != "" {
+			env[name] = url
+		}
+	}
+	f := s.function("Query", functionSpec{
+		kind: "query", about: "Answers queries, and passes operations on",
+		timeout: queryTimeout, memory: 512, env: env, wiring: w,
+	})
+	for _, p := range s.plugins {
+		f.may(readLog, p.events.TableArn())
+		f.may("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats
+		f.may(listParked, p.parked.TableArn())
+		f.may(invoke, p.eventMapping.FunctionArn())
+		for _, r := range p.rows {
+			f.may(readRow+" "+listRows, r.table.TableArn())
+			if len(r.indexes) > 0 {
+				f.may(queryRows, r.indexes...)
+			}
+		}
+	}
+	f.may("s3:GetObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
+	f.may("s3:ListBucket", s.reports.BucketArn()) // or a report that is not there would be a forbidden one
+	f.may("cloudwatch:GetMetricData", jsii.String("*"))
+	return f
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"cmp"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/mail"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"onlineshop/es"
+)
+
+// settings are what is said with -c name=value.
+type settings struct {
+	auth       string // cognito (default), jwt or none
+	issuer     string // jwtIssuer, with jwt
+	audience   string // jwtAudience, with jwt
+	arch       string // arm64 (default) or x86_64
+	destroy    bool   // removal=destroy: data goes with the stack; removal=retain is the default
+	shipDelay  time.Duration
+	emailFrom  string // sender; empty: e-mails are kept in the report bucket
+	alarmEmail string // subscribes to the alarms; may be empty
+	version    string // of the program, for /health
+
+	importTimeout time.Duration // of one run of an import function, before it goes on in the next
+	bundles       string        // folder of the Lambda bundles
+}
+
+const (
+	maxShipDelay     = 15 * time.Minute // see es.Mapping.After
+	maxImportTimeout = 15 * time.Minute // Lambda's limit
+)
+
+// readSettings reads and checks the context values; get returns nil for one
+// that is not there. The error tells everything that is wrong.
+func readSettings(get func(name string) any) (settings, error) {
+	text := func(name, fallback string) string {
+		if v := get(name); v != nil {
+			return cmp.Or(fmt.Sprint(v), fallback)
+		}
+		return fallback
+	}
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	oneOf := func(name string, values ...string) string {
+		v := text(name, values[0])
+		for _, allowed := range values {
+			if v == allowed {
+				return v
+			}
+		}
+		wrong("-c %s=%s is none of %v", name, v, values)
+		return v
+	}
+	s := settings{
+		auth:       oneOf("auth", "cognito", "jwt", "none"),
+		issuer:     text("jwtIssuer", ""),
+		audience:   text("jwtAudience", ""),
+		arch:       oneOf("arch", "arm64", "x86_64"),
+		destroy:    oneOf("removal", "retain", "destroy") == "destroy",
+		emailFrom:  text("emailFrom", ""),
+		alarmEmail: text("alarmEmail", ""),
+		version:    text("version", "unknown"),
+		bundles:    filepath.Join("bin", "lambdas"),
+	}
+	if s.auth == "jwt" {
+		if issuer, err := url.Parse(s.issuer); err != nil || issuer.Host == "" || s.audience == "" {
+			wrong("-c auth=jwt needs -c jwtIssuer=https://… and -c jwtAudience=…, there is %q and %q", s.issuer, s.audience)
+		}
+	} else if s.issuer != "" || s.audience != "" {
+		wrong("-c jwtIssuer and -c jwtAudience go with -c auth=jwt, not with -c auth=%s", s.auth)
+	}
+	var err error
+	if s.shipDelay, err = time.ParseDuration(text("shipDelay", "0s")); err != nil || s.shipDelay < 0 || s.shipDelay > maxShipDelay {
+		wrong("-c shipDelay=%v is no duration between 0s and %s, such as 10m", get("shipDelay"), maxShipDelay)
+	}
+	seconds, err := strconv.Atoi(text("importTimeout", "900"))
+	s.importTimeout = time.Duration(seconds) * time.Second
+	if err != nil || s.importTimeout <= 0 || s.importTimeout > maxImportTimeout {
+		wrong("-c importTimeout=%v is no number of seconds between 1 and %.0f", get("importTimeout"), maxImportTimeout.Seconds())
+	}
+	for name, address := range map[string]string{"emailFrom": s.emailFrom, "alarmEmail": s.alarmEmail} {
+		if _, err := mail.ParseAddress(address); err != nil && address != "" {
+			wrong("-c %s=%s is no e-mail address", name, address)
+		}
+	}
+	return s, errors.Join(errs...)
+}
+
+// bootstrap is the file that Lambda starts.
+const bootstrap = "bootstrap"
+
+// kinds are the folders below lambdas/ of the functions that run the plugins.
+func kinds(all []es.Plugin) []string {
+	kinds := []string{"command", "eventmapping", "notifications", "projector", "query"}
+	for _, p := range all {
+		for _, t := range p.Tasks {
+			if t.Bucket != "" {
+				kinds = append(kinds, taskKind(t))
+			}
+		}
+	}
+	return kinds
+}
+
+// taskKind is the folder of a task's function.
+func taskKind(t es.Task) string { return strings.ToLower(t.Name) }
+
+// checkBundles wants every kind of function to be built, and for the
+// architecture that it is to run on: Lambda itself tells of a wrong one only
+// when a function is called.
+func checkBundles(s settings, kinds []string) error {
+	machine := map[string]elf.Machine{"arm64": elf.EM_AARCH64, "x86_64": elf.EM_X86_64}[s.arch]
+	for _, kind := range kinds {
+		path := filepath.Join(s.bundles, kind, bootstrap)
+		file, err := elf.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no %s: run make lambdas ARCH=%s in the project's root", path, s.arch)
+		}
+		if err != nil {
+			return fmt.Errorf("%s is no program for Linux (%w): run make lambdas ARCH=%s", path, err, s.arch)
+		}
+		built := file.Machine
+		if err := file.Close(); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if built != machine {
+			return fmt.Errorf("%s is built for %s, and the stack is for %s: run make lambdas ARCH=%[3]s, or choose another with -c arch=…", path, built, s.arch)
+		}
+	}
+	return nil
+}

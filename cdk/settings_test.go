@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func context(values map[string]any) func(string) any {
+	return func(name string) any { return values[name] }
+}
+
+func TestSettingsHaveSafeDefaults(t *testing.T) {
+	got, err := readSettings(context(nil))
+	want := settings{auth: "cognito", arch: "arm64", version: "unknown", importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas")}
+	if err != nil || got != want {
+		t.Errorf("settings are %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestWrongSettingsAreRefusedWithAHint(t *testing.T) {
+	for _, c := range []struct {
+		context map[string]any
+		want    string
+	}{
+		{map[string]any{"auth": "basic"}, "-c auth=basic is none of [cognito jwt none]"},
+		{map[string]any{"arch": "arm"}, "-c arch=arm is none of [arm64 x86_64]"},
+		{map[string]any{"removal": "delete"}, "-c removal=delete is none of"},
+		{map[string]any{"auth": "jwt"}, "-c auth=jwt needs -c jwtIssuer=https://…"},
+		{map[string]any{"auth": "jwt", "jwtIssuer": "login", "jwtAudience": "shop"}, `there is "login" and "shop"`},
+		{map[string]any{"jwtIssuer": "https://login.example.com"}, "go with -c auth=jwt, not with -c auth=cognito"},
+		{map[string]any{"shipDelay": "16m"}, "-c shipDelay=16m is no duration between 0s and 15m0s"},
+		{map[string]any{"shipDelay": "-1s"}, "-c shipDelay=-1s is no duration"},
+		{map[string]any{"shipDelay": "soon"}, "-c shipDelay=soon is no duration"},
+		{map[string]any{"importTimeout": "901"}, "-c importTimeout=901 is no number of seconds between 1 and 900"},
+		{map[string]any{"importTimeout": "0"}, "-c importTimeout=0 is no number"},
+		{map[string]any{"importTimeout": "1m"}, "-c importTimeout=1m is no number"},
+		{map[string]any{"emailFrom": "shop"}, "-c emailFrom=shop is no e-mail address"},
+		{map[string]any{"alarmEmail": "ops at home"}, "-c alarmEmail=ops at home is no e-mail address"},
+		{map[string]any{"auth": "basic", "arch": "arm"}, "-c auth=basic is none of [cognito jwt none]\n-c arch=arm is none of"},
+	} {
+		if _, err := readSettings(context(c.context)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: the error is %v, want %q", c.context, err, c.want)
+		}
+	}
+}
+
+// cdk.json may give a number where the command line gives text.
+func TestNumbersNeedNoQuotes(t *testing.T) {
+	s, err := readSettings(context(map[string]any{"importTimeout": float64(30)}))
+	if err != nil || s.importTimeout != 30*time.Second {
+		t.Errorf("the import's timeout is %s, %v, want 30s", s.importTimeout, err)
+	}
+}
+
+func TestTheStackWantsTheLambdasBuiltForItsArchitecture(t *testing.T) {
+	dir := t.TempDir()
+	build := func(machine elf.Machine) {
+		var b bytes.Buffer
+		header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT)}
+		copy(header.Ident[:], elf.ELFMAG)
+		header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
+		if err := binary.Write(&b, binary.LittleEndian, header); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "command", bootstrap), b.Bytes())
+	}
+	check := func(arch string) error { return checkBundles(settings{arch: arch, bundles: dir}, []string{"command"}) }
+
+	if err := check("arm64"); err == nil || !strings.Contains(err.Error(), "run make lambdas ARCH=arm64") {
+		t.Errorf("nothing is built: %v", err)
+	}
+	build(elf.EM_AARCH64)
+	if err := check("arm64"); err != nil {
+		t.Errorf("everything is built: %v", err)
+	}
+	if err := check("x86_64"); err == nil || !strings.Contains(err.Error(), "is built for EM_AARCH64, and the stack is for x86_64: run make lambdas ARCH=x86_64") {
+		t.Errorf("built for something else: %v", err)
+	}
+	write(t, filepath.Join(dir, "command", bootstrap), []byte("#!/bin/sh\n"))
+	if err := check("arm64"); err == nil || !strings.Contains(err.Error(), "is no program for Linux") {
+		t.Errorf("no program: %v", err)
+	}
+}
+
+func write(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
