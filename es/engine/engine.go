@@ -31,8 +31,8 @@ type Config struct {
 	// Count is told of what operators count, e.g. ("SideEffectFailed",
 	// "effect:Ordering.SendOrderConfirmation"). nil: nobody counts.
 	Count func(metric, consumer string)
-	// Parallel is how many aggregates a task's commands work on side by side;
-	// default 1.
+	// Parallel is how many aggregates a task's commands, a sweep and a rebuild work
+	// on side by side; default 1.
 	Parallel int
 	// CacheBytes bounds the folded aggregates in memory, by estimate; default 64 MiB.
 	CacheBytes int64

@@ -12,15 +12,20 @@ import (
 )
 
 // Project brings every row that the commit concerns up to date. Failures park
-// their key; an error says that the commit is to be projected again.
+// their key; an error says that the commit is to be projected again. A commit
+// without events, which did not come readable, stands for what the log has.
 func (e *Engine) Project(ctx context.Context, c Commit) error {
 	a := e.aggregates[c.Stream.Aggregate]
 	if a == nil {
 		return nil
 	}
+	want := catch{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}
+	if len(c.Events) == 0 {
+		want.commit = nil
+	}
 	var errs []error
 	for _, m := range a.models {
-		if _, err := e.row(ctx, m, c.Stream.ID, catch{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}); err != nil {
+		if _, err := e.row(ctx, m, c.Stream.ID, want); err != nil {
 			errs = append(errs, e.failed(ctx, m.consumer, Stream{c.Stream.Aggregate, c.Stream.ID}, err))
 		}
 	}

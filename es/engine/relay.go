@@ -12,7 +12,8 @@ import (
 
 // Relay sends the hints and entries for one commit: a hint to each follower that
 // it concerns, an entry for each extension point where it publishes something.
-// An error says that the commit is to be relayed again; repeats do no harm.
+// An error says that the commit is to be relayed again; repeats do no harm. A
+// commit without events, which did not come readable, stands for what the log has.
 func (e *Engine) Relay(ctx context.Context, c Commit) error { return e.relay(ctx, c, true, true) }
 
 // RelayEffects and RelayCommands are the two halves of Relay, for a platform
@@ -31,7 +32,11 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	if a == nil || len(a.followers)+len(a.points) == 0 {
 		return nil
 	}
-	events, failure := a.decode(c)
+	var events []es.Recorded[any]
+	c, failure := e.content(ctx, c)
+	if failure == nil {
+		events, failure = a.decode(c)
+	}
 	d := delivery{c.Stream, c.Seq, c.Meta, events}
 	var errs []error
 	for _, f := range a.followers {
@@ -53,11 +58,31 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	}
 	if commands {
 		for _, p := range a.points {
-			_, err := e.publish(ctx, a, p, c)
+			err := failure
+			if err != nil {
+				err = e.failed(ctx, p.publisher(), c.Stream, err)
+			} else {
+				_, err = e.publish(ctx, a, p, c)
+			}
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// content is the commit with its events.
+func (e *Engine) content(ctx context.Context, c Commit) (Commit, error) {
+	if len(c.Events) > 0 {
+		return c, nil
+	}
+	err := e.commits(ctx, c.Stream, c.Seq, func(stored Commit) error {
+		c = stored
+		return errStop
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return c, err
 }
 
 // publish puts what the commit publishes at the point on the bus. Without an

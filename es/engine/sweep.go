@@ -204,10 +204,8 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 	if err != nil {
 		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
 	}
-	var errs []error
-	for _, id := range p.ids {
-		errs = append(errs, do(a, id))
-	}
+	errs := make([]error, len(p.ids))
+	e.sideBySide(len(p.ids), func(i int) { errs[i] = do(a, p.ids[i]) })
 	next := ""
 	switch {
 	case p.next != "":

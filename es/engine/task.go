@@ -70,27 +70,32 @@ func (s shop) Execute(ctx context.Context, commands ...es.TaskCommand) []es.Outc
 			outcomes[i] = s.one(ctx, commands[i])
 		}
 	}
-	if s.Parallel == 1 {
-		for _, st := range order {
-			run(st)
+	s.sideBySide(len(order), func(i int) { run(order[i]) })
+	return outcomes
+}
+
+// sideBySide does n things, as many at a time as Parallel says.
+func (e *Engine) sideBySide(n int, do func(i int)) {
+	if e.Parallel == 1 {
+		for i := range n {
+			do(i)
 		}
-		return outcomes
+		return
 	}
-	work := make(chan Stream)
+	work := make(chan int)
 	var wg sync.WaitGroup
-	for range min(s.Parallel, len(order)) {
+	for range min(e.Parallel, n) {
 		wg.Go(func() {
-			for st := range work {
-				run(st)
+			for i := range work {
+				do(i)
 			}
 		})
 	}
-	for _, st := range order {
-		work <- st
+	for i := range n {
+		work <- i
 	}
 	close(work)
 	wg.Wait()
-	return outcomes
 }
 
 func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
