@@ -24,7 +24,8 @@ FORCE:
 
 test: check-format check-generated lint ## everything that CI runs
 	go vet ./...
-	go test -race -timeout 20m ./...
+	go test -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
+	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody
 
 generate: ## write the *_gen.go files
 	go generate ./...
@@ -37,6 +38,20 @@ bench: ## the figures of docs/benchmarks.md
 
 sim: ## SEEDS=100000: so many schedules; SEED=42: replay one
 	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)))
+
+.PHONY: deploy destroy
+
+# What is said to the CDK, e.g. make deploy CDK='-c auth=none -c removal=destroy'
+CDK ?=
+
+deploy: lambdas node_modules ## the shop on AWS, with the account in the environment
+	node_modules/.bin/cdk deploy -c arch=$(ARCH) -c version=$(VERSION) $(CDK)
+
+destroy: lambdas node_modules ## remove it; data stays, unless it was deployed with removal=destroy
+	node_modules/.bin/cdk destroy -c arch=$(ARCH) $(CDK)
+
+node_modules: package.json package-lock.json # the CDK's command line, pinned
+	@npm ci --no-audit --no-fund --loglevel=error && touch $@
 
 check-format:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these files: $$unformatted"; exit 1; }

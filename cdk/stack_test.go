@@ -104,11 +104,8 @@ func synthesized(context map[string]string, all []es.Plugin, checks ...awscdk.IA
 	}
 	anything := assertions.Match_AnyValue()
 	notes := assertions.Annotations_FromStack(stack)
-	for _, n := range *notes.FindWarning(jsii.String("*"), anything) {
-		m.note(*n.Id, fmt.Sprint(n.Entry.Data))
-	}
-	for _, n := range *notes.FindError(jsii.String("*"), anything) {
-		m.note(*n.Id, fmt.Sprint(n.Entry.Data))
+	for _, n := range append(*notes.FindWarning(jsii.String("*"), anything), *notes.FindError(jsii.String("*"), anything)...) {
+		m.note(*n.Id, fmt.Sprint(n.Entry.Data)) //nolint:staticcheck // Go has no other name for the field yet
 	}
 	return &m
 }
