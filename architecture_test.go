@@ -31,6 +31,8 @@ func TestImportsPointOneWay(t *testing.T) {
 		{"./plugins/ordering/...", ordering, []string{module + "es/"}},
 		{"./httpapi", nil, []string{module + "plugins", module + "platform", module + "cmd"}},
 		{"./platform/...", nil, []string{module + "plugins", module + "httpapi", module + "cmd"}},
+		{"./lambdas/...", nil, []string{"github.com/aws/jsii-runtime-go", "github.com/aws/aws-cdk-go", module + "cdk", module + "cmd", module + "platform/local", module + "platform/sim", "testing"}},
+		{"./cdk", nil, []string{"github.com/aws/aws-sdk-go-v2", module + "cmd", module + "lambdas", module + "platform/local", module + "platform/sim", "testing"}},
 		{"./cmd/shop", nil, []string{"github.com/aws/jsii-runtime-go", "github.com/aws/aws-cdk-go", module + "es/estest", module + "es/esgen", module + "platform/sim", "testing"}},
 	} {
 		t.Run(rule.packages, func(t *testing.T) {
