@@ -202,6 +202,9 @@ func (u *upload) wait(ctx context.Context, shop *client, progress func(importRun
 		progress(run)
 		return run.ended(), nil
 	})
+	if ctx.Err() != nil {
+		err = fmt.Errorf("the shop goes on importing %s by itself (%w)", u.key, err)
+	}
 	return run, err
 }
 

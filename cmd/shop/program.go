@@ -51,6 +51,9 @@ func (p program) Run(ctx context.Context, args ...string) int {
 	case usage != nil, errors.As(err, &usage):
 		fmt.Fprintf(p.err, "shop: %s\nTry \"shop --help\".\n", usage)
 		return exitUsage
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintf(p.err, "shop: interrupted: %v\n", err)
+		return exitFailed
 	case err != nil:
 		fmt.Fprintf(p.err, "shop: %v\n", err)
 		return exitFailed

@@ -50,6 +50,10 @@ func (seedCommand) Run(ctx context.Context, s *session) error {
 	if s.JSON {
 		return s.printJSON(counts)
 	}
+	program := os.Args[0]
+	if s.Stack != "" {
+		program += " --stack " + s.Stack
+	}
 	s.printf(`The shop has %d categories, %d products, %d customers and %d orders of the demo.
 
 Try next:
@@ -57,7 +61,7 @@ Try next:
   curl "%[5]s/catalog/product-demands/desk-lamp"
   curl "%[5]s/ordering/orders?customerId=ada"
   %[6]s events Catalog.Product desk-lamp
-`, counts["categories"], counts["products"], counts["customers"], counts["orders"], shop.base, os.Args[0])
+`, counts["categories"], counts["products"], counts["customers"], counts["orders"], shop.base, program)
 	return nil
 }
 

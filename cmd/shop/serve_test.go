@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
@@ -75,39 +76,52 @@ func TestServeSaysWhenTheDataFolderIsInUse(t *testing.T) {
 	p.must("/catalog/category/books/add", map[string]any{"name": "Books"})
 }
 
-func TestServeDrainsWhenAskedToEnd(t *testing.T) {
-	// Given a shop with a request that is under way
-	p := start(t, binary, t.TempDir())
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+// underWay is a request whose handler waits for its body.
+func (p *process) underWay(path, body string) net.Conn {
+	p.t.Helper()
+	host := strings.TrimPrefix(p.base, "http://")
+	conn, err := net.Dial("tcp", host)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	defer conn.Close()
-	body := `{"name":"Books"}`
-	write := func(s string) {
-		if _, err := conn.Write([]byte(s)); err != nil {
-			t.Fatal(err)
-		}
+	p.t.Cleanup(func() { conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", path, host, len(body))
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	write("POST /catalog/category/books/add HTTP/1.1\r\nHost: " + strings.TrimPrefix(p.base, "http://") +
-		"\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n")
 	interim := make([]byte, 256)
 	if n, err := conn.Read(interim); err != nil || !strings.Contains(string(interim[:n]), "100 Continue") {
-		t.Fatalf("no 100 Continue: %v, %q", err, interim[:n]) // the handler waits for the body from here on
+		p.t.Fatalf("no 100 Continue: %v, %q", err, interim[:n])
 	}
-	// When it is asked to end, and stops listening
+	return conn
+}
+
+// signal asks the process to end, and waits until it no longer listens.
+func (p *process) signal() {
+	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	eventually(t, "nobody listens", func() (bool, any) {
+	eventually(p.t, "nobody listens", func() (bool, any) {
 		c, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
 		if err == nil {
 			c.Close()
 		}
 		return err != nil, err
 	})
+}
+
+func TestServeDrainsWhenAskedToEnd(t *testing.T) {
+	// Given a shop with a request that is under way
+	p := start(t, binary, t.TempDir())
+	body := `{"name":"Books"}`
+	conn := p.underWay("/catalog/category/books/add", body)
+	// When it is asked to end
+	p.signal()
 	// Then the request is still answered, and what was decided is there afterwards
-	write(body)
+	if _, err := conn.Write([]byte(body)); err != nil {
+		t.Fatal(err)
+	}
 	answer := make([]byte, 4096)
 	n, err := conn.Read(answer)
 	if err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 200") {
@@ -123,6 +137,27 @@ func TestServeDrainsWhenAskedToEnd(t *testing.T) {
 	}
 	if code := p.stop(); code != exitOK {
 		t.Errorf("exit code %d of an idle shop", code)
+	}
+}
+
+func TestServeEndsAtOnceWhenAskedTwice(t *testing.T) {
+	// Given a shop that drains, with a request that never ends
+	p := start(t, binary, t.TempDir())
+	p.underWay("/catalog/category/books/add", `{"name":"Books"}`)
+	p.signal()
+	// When it is asked again
+	eventually(t, "the process has ended", func() (bool, any) {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by now
+		select {
+		case <-p.exited:
+			return true, nil
+		default:
+			return false, "it runs"
+		}
+	})
+	// Then it ends by the signal, not by having drained
+	if s, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !s.Signaled() {
+		t.Errorf("it ended with %v", p.cmd.ProcessState)
 	}
 }
 
