@@ -17,9 +17,6 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
-	"onlineshop/plugins"
-	"onlineshop/plugins/ordering"
-	"onlineshop/plugins/ordering/mail"
 )
 
 var importRows = flag.Int("import-rows", 200_000, "how many rows BenchmarkImport imports")
@@ -109,7 +106,7 @@ func BenchmarkImport(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		dir := b.TempDir()
-		p := open(b, Options{Dir: dir, Plugins: shop()})
+		p := open(b, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
 		file := writeProducts(b, dir, *importRows)
 		b.StartTimer()
 
@@ -129,11 +126,6 @@ func BenchmarkImport(b *testing.B) {
 		b.ReportMetric(float64(*importRows)/in1.Seconds(), "rows/s")
 		b.ReportMetric(float64(*importRows)/all.Seconds(), "rows-caught-up/s")
 	}
-}
-
-func shop() []es.Plugin {
-	var nobody struct{ mail.EmailService }
-	return plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: nobody}})
 }
 
 func writeProducts(b *testing.B, dir string, rows int) string {

@@ -50,6 +50,7 @@ type Platform struct {
 	cancel  context.CancelFunc // ends what does not stop by itself
 	stop    chan struct{}      // closed: no new work
 	working sync.WaitGroup     // everything that Close waits for
+	closing sync.Once
 }
 
 // The consumers' names. A follower's has a colon.
@@ -255,8 +256,13 @@ func (p *Platform) CaughtUp(ctx context.Context) error {
 
 // Close takes no new work, lets work in hand come to its end until the context
 // does, and unlocks the folder. Nothing is lost by a context that ends early, or
-// has ended: the next start goes on.
-func (p *Platform) Close(ctx context.Context) error {
+// has ended: the next start goes on. To close it again does nothing.
+func (p *Platform) Close(ctx context.Context) (err error) {
+	p.closing.Do(func() { err = p.close(ctx) })
+	return err
+}
+
+func (p *Platform) close(ctx context.Context) error {
 	close(p.stop)
 	for _, c := range p.consumers {
 		c.stop()

@@ -49,7 +49,7 @@ func scanRow(scan func(...any) error, row *engine.Row) error {
 const ownerField = ""
 
 // Put implements [engine.Rows].
-func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) {
+func (s *store) Put(ctx context.Context, row engine.Row) (bool, error) {
 	at, err := json.Marshal(row.At)
 	if err != nil {
 		return false, fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
@@ -73,6 +73,7 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 		}
 		indexed = text(b)
 	}
+	var lost bool
 	err = s.writer.write(ctx, func(t *tx) error {
 		var rev int64
 		var old []byte
@@ -98,7 +99,10 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 		}
 		return reindex(t, row, had, fields)
 	}, nil)
-	return lost, err
+	if err != nil {
+		return false, err // where the context has ended, lost may still be written to
+	}
+	return lost, nil
 }
 
 // reindex changes a row's entries in its model's indexes.

@@ -20,10 +20,11 @@ type tail struct {
 	size  int
 
 	// Only the writer's goroutine uses what follows.
-	run  []entry // being spilled, sorted
-	last int64   // the latest position in it
-	done int     // entries of run that are in the table
-	now  int     // those that the running transaction adds
+	spillFrom int     // commits here that set off a run
+	run       []entry // being spilled, sorted
+	last      int64   // the latest position in it
+	done      int     // entries of run that are in the table
+	now       int     // those that the running transaction adds
 }
 
 // spot is a commit's place in its stream and among all commits.
@@ -34,13 +35,14 @@ type entry struct {
 	spot
 }
 
-// spillFrom is how many commits in the tail set off a run.
+// spillFrom is how many commits in the tail set off a run, unless a test says
+// otherwise.
 const spillFrom = 8192
 
 // indexMark is the mark of the table streams: it has everything up to there.
 const indexMark = "index"
 
-func newTail() *tail { return &tail{spots: map[engine.Stream][]spot{}} }
+func newTail() *tail { return &tail{spots: map[engine.Stream][]spot{}, spillFrom: spillFrom} }
 
 func (l *tail) add(st engine.Stream, s spot) {
 	l.mu.Lock()

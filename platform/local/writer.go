@@ -167,7 +167,7 @@ func (w *writer) transact(batch []*op) error {
 				return o.err
 			}
 		}
-		return w.tail.spill(w.tx, 64+2*len(batch), spillFrom) // faster than it grows
+		return w.tail.spill(w.tx, 64+2*len(batch), w.tail.spillFrom) // faster than it grows
 	})
 	w.tail.settled(err == nil)
 	if err != nil {
