@@ -2,6 +2,7 @@
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LINT    := go tool -modfile=tools/go.mod golangci-lint
+GO_FILES = find . -name node_modules -prune -o -name '*.go' -print
 SIM     := go test ./platform/sim -run TestShop -count=1 -timeout 0
 
 .PHONY: run build test generate lint bench sim lambdas FORCE
@@ -54,11 +55,11 @@ node_modules: package.json package-lock.json # the CDK's command line, pinned
 	@npm ci --no-audit --no-fund --loglevel=error && touch $@
 
 check-format:
-	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these files: $$unformatted"; exit 1; }
+	@unformatted=$$($(GO_FILES) | xargs gofmt -l); [ -z "$$unformatted" ] || { echo "gofmt these files: $$unformatted"; exit 1; }
 
 # Compares with what was there before, so that it holds for an uncommitted tree too.
 check-generated:
-	@sums() { find . -name '*_gen.go' | LC_ALL=C sort | xargs cksum; }; \
+	@sums() { $(GO_FILES) | grep '_gen.go$$' | LC_ALL=C sort | xargs cksum; }; \
 	before=$$(sums) && go generate ./... && [ "$$before" = "$$(sums)" ] || \
 	{ echo "The generated files were not up to date. They are now: look at them, and commit them."; exit 1; }
 

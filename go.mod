@@ -2,6 +2,8 @@ module onlineshop
 
 go 1.26.0
 
+ignore ./node_modules
+
 require github.com/go-json-experiment/json v1.27.2
 
 require (
