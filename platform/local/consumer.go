@@ -33,7 +33,6 @@ type consumer struct {
 	bytes    int                       // of what is in hand
 	streams  map[engine.Stream][]*slot // what waits for its turn; a worker has the stream, or it is in ready
 	ready    []engine.Stream           // whose first commit can be done
-	saved    int64                     // the mark as it is stored
 
 	few chan struct{} // held by those who work while the writer is busy
 }
@@ -61,7 +60,7 @@ func newConsumer(ctx context.Context, name string, aggregates map[string]bool, w
 	mark, err := s.mark(ctx, name)
 	c := &consumer{
 		name: name, aggregates: aggregates, workers: workers, do: do, store: s, later: l, log: log,
-		seen: mark, saved: mark, streams: map[engine.Stream][]*slot{}, few: make(chan struct{}, fewWorkers),
+		seen: mark, streams: map[engine.Stream][]*slot{}, few: make(chan struct{}, fewWorkers),
 	}
 	c.changed.L, c.work.L = &c.mu, &c.mu
 	return c, err
@@ -216,19 +215,6 @@ func (c *consumer) mark() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.done()
-}
-
-// save stores the mark where it has moved.
-func (c *consumer) save(ctx context.Context) error {
-	m := c.mark()
-	if m == c.saved {
-		return nil
-	}
-	err := c.store.setMark(ctx, c.name, m)
-	if err == nil {
-		c.saved = m
-	}
-	return err
 }
 
 // waiting is the oldest commit that is not done; nil: there is none.

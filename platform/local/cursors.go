@@ -44,9 +44,36 @@ func (s *store) mark(ctx context.Context, consumer string) (position int64, err 
 	return position, err
 }
 
-func (s *store) setMark(ctx context.Context, consumer string, position int64) error {
+// setMarks stores how far consumers have seen the log.
+func (s *store) setMarks(ctx context.Context, marks map[string]int64) error {
 	return s.writer.write(ctx, func(t *tx) error {
-		_, err := t.exec("REPLACE INTO marks (consumer, position) VALUES (?, ?)", consumer, position)
-		return err
+		for consumer, position := range marks {
+			if _, err := t.exec("REPLACE INTO marks (consumer, position) VALUES (?, ?)", consumer, position); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil)
+}
+
+// known are the followers, read models and publishers that the log was swept for.
+func (s *store) known(ctx context.Context) (names map[string]bool, err error) {
+	names = map[string]bool{}
+	return names, s.query(ctx, "SELECT consumer FROM known", nil, func(scan func(...any) error) (bool, error) {
+		var name string
+		err := scan(&name)
+		names[name] = true
+		return true, err
+	})
+}
+
+func (s *store) know(ctx context.Context, names []string) error {
+	return s.writer.write(ctx, func(t *tx) error {
+		for _, n := range names {
+			if _, err := t.exec("INSERT OR IGNORE INTO known (consumer) VALUES (?)", n); err != nil {
+				return err
+			}
+		}
+		return nil
 	}, nil)
 }

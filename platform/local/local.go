@@ -13,8 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type Platform struct {
 	engine    *engine.Engine
 	later     *later
 	consumers []*consumer
+	marks     map[string]int64 // the consumers', as they are stored
 	following *gate.Gate[place]
 	buckets   []*bucket
 
@@ -70,7 +73,7 @@ const cacheBytes = 32 << 20
 
 // Open locks the folder, opens what it holds and starts to work on it.
 func Open(ctx context.Context, o Options) (_ *Platform, err error) {
-	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: gate.New[place]()}
+	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: gate.New[place](), marks: map[string]int64{}}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -119,6 +122,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 			return err
 		}
 		p.consumers = append(p.consumers, c)
+		p.marks[c.name] = c.mark()
 	}
 	return p.openBuckets()
 }
@@ -179,6 +183,7 @@ func (p *Platform) start(ctx context.Context) {
 	}
 	p.working.Go(func() { p.later.run(following, p.stop) })
 	p.every(following, time.Second/4, p.saveMarks)
+	p.every(following, time.Minute, p.meet)
 	p.every(following, 10*time.Second, p.redrive)
 	for _, x := range p.Plugins {
 		p.every(ctx, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.beat(ctx, x.Name, time.Now()) })
@@ -209,12 +214,53 @@ func (p *Platform) every(ctx context.Context, interval time.Duration, do func(co
 	})
 }
 
+// saveMarks stores the marks that have moved. Only one goroutine at a time does.
 func (p *Platform) saveMarks(ctx context.Context) error {
-	var errs []error
+	moved := map[string]int64{}
 	for _, c := range p.consumers {
-		errs = append(errs, c.save(ctx))
+		if m := c.mark(); m != p.marks[c.name] {
+			moved[c.name] = m
+		}
 	}
-	return errors.Join(errs...)
+	if len(moved) == 0 {
+		return nil
+	}
+	if err := p.store.setMarks(ctx, moved); err != nil {
+		return fmt.Errorf("store how far the log is dealt with: %w", err)
+	}
+	maps.Copy(p.marks, moved)
+	return nil
+}
+
+// meet lets consumers that are new here have the log from its beginning: the
+// marks have passed it without them.
+func (p *Platform) meet(ctx context.Context) error {
+	known, err := p.store.known(ctx)
+	if err != nil {
+		return err
+	}
+	names := slices.DeleteFunc(p.engine.Followers(), func(n string) bool { return known[n] })
+	if len(names) == 0 {
+		return nil
+	}
+	if p.store.feed.last() > 0 {
+		p.log.InfoContext(ctx, "the whole log is swept for what is new here", "consumers", names)
+		for cursor := ""; ; {
+			progress, err := p.engine.Sweep(ctx, cursor)
+			if err != nil {
+				return fmt.Errorf("sweep the log for %v: %w", names, err)
+			}
+			if cursor = progress.Next; cursor == "" {
+				break
+			}
+			select {
+			case <-p.stop:
+				return nil // from the beginning, with the next start
+			default:
+			}
+		}
+	}
+	return p.store.know(ctx, names)
 }
 
 // redrive tries what is parked again, where its time has come.

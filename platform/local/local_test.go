@@ -292,6 +292,27 @@ func TestConsumersGoOnFromTheirMarks(t *testing.T) {
 	}
 }
 
+func TestANewPluginStartsFromTheBeginning(t *testing.T) {
+	// Given a shop of one plugin, which has dealt with everything
+	plugins := shop(&outbox{}, 0)
+	o := Options{Dir: t.TempDir(), Plugins: plugins[:1], Logger: quiet}
+	p, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, "Catalog.Product", "p1", "Add", `{"name":"Book","description":"","price":9.99}`)
+	caughtUp(t, p)
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// When another one is there with the next start, then it learns what was before
+	o.Plugins = plugins
+	p = open(t, o)
+	until(t, p, "Ordering knows the product", func() bool { return len(types(t, p, "Ordering.CatalogProduct", "p1")) > 0 })
+	caughtUp(t, p)
+	expect(t, "view", view(t, p, "Ordering.AvailableProducts", "p1"), `{"name":"Book","price":9.99}`)
+}
+
 func TestADelayedHintSurvivesACrash(t *testing.T) {
 	plugins := shop(&outbox{}, 500*time.Millisecond)
 	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})

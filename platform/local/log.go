@@ -61,7 +61,7 @@ func (s *store) conflict(t *tx, c engine.Commit) error {
 		return err
 	}
 	var r record
-	if _, err := t.get(selectCommits+"FROM commits c WHERE position = ?", []any{position}, r.dest()); err != nil {
+	if err := t.get(selectCommits+"FROM commits c WHERE position = ?", []any{position}, r.dest()); err != nil {
 		return err
 	}
 	theirs, err := r.commit()

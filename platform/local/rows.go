@@ -78,7 +78,7 @@ func (s *store) Put(ctx context.Context, row engine.Row) (bool, error) {
 		var rev int64
 		var old []byte
 		if row.Rev > 1 {
-			if _, err := t.get("SELECT rev, indexed FROM rows WHERE model = ? AND id = ?", []any{row.Model, row.ID}, []any{&rev, &old}); err != nil {
+			if err := t.get("SELECT rev, indexed FROM rows WHERE model = ? AND id = ?", []any{row.Model, row.ID}, []any{&rev, &old}); err != nil {
 				return err
 			}
 		}

@@ -25,6 +25,11 @@ CREATE TABLE marks (
 	position INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Followers, read models and publishers that have been given every stream.
+CREATE TABLE known (
+	consumer TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
 -- Followers' places in streams.
 CREATE TABLE cursors (
 	follower  TEXT    NOT NULL,

@@ -74,7 +74,7 @@ func (l *tail) head(t *tx, st engine.Stream) (seq int64, err error) {
 		return late[len(late)-1].seq, nil
 	}
 	seq = -1
-	_, err = t.get("SELECT seq FROM streams WHERE aggregate = ? AND id = ? ORDER BY seq DESC LIMIT 1", []any{st.Aggregate, st.ID}, []any{&seq})
+	err = t.get("SELECT seq FROM streams WHERE aggregate = ? AND id = ? ORDER BY seq DESC LIMIT 1", []any{st.Aggregate, st.ID}, []any{&seq})
 	return seq, err
 }
 
@@ -95,7 +95,7 @@ func (l *tail) position(t *tx, st engine.Stream, seq int64) (position int64, err
 			}
 		}
 	}
-	_, err = t.get("SELECT position FROM streams WHERE aggregate = ? AND id = ? AND seq = ?", []any{st.Aggregate, st.ID, seq}, []any{&position})
+	err = t.get("SELECT position FROM streams WHERE aggregate = ? AND id = ? AND seq = ?", []any{st.Aggregate, st.ID, seq}, []any{&position})
 	return position, err
 }
 

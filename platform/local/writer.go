@@ -235,19 +235,16 @@ func (t *tx) exec(query string, args ...any) (changed int64, err error) {
 	return r.RowsAffected()
 }
 
-// get reads one row into dest; false where there is none.
-func (t *tx) get(query string, args, dest []any) (bool, error) {
+// get reads one row into dest, which stays as it is where there is none.
+func (t *tx) get(query string, args, dest []any) error {
 	s, err := t.prepare(query)
 	if err != nil {
-		return false, err
+		return err
 	}
-	switch err := s.QueryRow(args...).Scan(dest...); {
-	case errors.Is(err, sql.ErrNoRows):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("%w: %w", errStore, err)
+	if err := s.QueryRow(args...).Scan(dest...); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
-	return true, nil
+	return nil
 }
 
 func (t *tx) prepare(query string) (*sql.Stmt, error) {
