@@ -1,9 +1,10 @@
-# Go and a C compiler (for the race detector) are all that this needs.
+# Go and a C compiler (for the race detector) are all that the shop needs; the
+# targets for AWS need Node, too.
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LINT    := go tool -modfile=tools/go.mod golangci-lint
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LINT     := go tool -modfile=tools/go.mod golangci-lint
 GO_FILES = find . -name node_modules -prune -o -name '*.go' -print
-SIM     := go test ./platform/sim -run TestShop -count=1 -timeout 0
+SIM      := go test ./platform/sim -run TestShop -count=1 -timeout 0
 
 .PHONY: run build test generate lint bench sim lambdas FORCE
 .PHONY: check-format check-generated
@@ -68,8 +69,8 @@ check-generated:
 # exec: an interruption reaches the program, which cleans up, and not a shell.
 LOCALSTACK = go build -o bin/localstack ./localstack && exec bin/localstack
 
-e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind
-	@$(LOCALSTACK) e2e
+e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind; RUN=TestImport: those tests alone
+	@$(LOCALSTACK) e2e $(RUN)
 
 localstack-up: ## install and start the emulator
 	@$(LOCALSTACK) up

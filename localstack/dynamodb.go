@@ -28,7 +28,12 @@ func (e emulator) dynamoDB(ctx context.Context) (endpoint string, stop func() er
 	lib := e.path("fs/var/lib/localstack/lib")
 	cmd := exec.Command(lib+"/java/21/bin/java", "-Djava.library.path="+lib+"/dynamodb-local/2/DynamoDBLocal_lib",
 		"-jar", lib+"/dynamodb-local/2/DynamoDBLocal.jar", "-inMemory", "-disableTelemetry", "-port", port)
-	cmd.Stderr = os.Stderr
+	log, err := os.Create(e.path("dynamodb.log"))
+	if err != nil {
+		return "", nil, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return "", nil, fmt.Errorf("start DynamoDB Local: %w", err)
@@ -59,7 +64,7 @@ func (e emulator) dynamoDB(ctx context.Context) (endpoint string, stop func() er
 		return true, res.Body.Close() // 400: that was no request of DynamoDB's, but it answers
 	})
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("start DynamoDB Local: %w", err), stop())
+		return "", nil, errors.Join(fmt.Errorf("start DynamoDB Local: %w; the end of %s:\n%s", err, log.Name(), tail(log.Name(), 10)), stop())
 	}
 	return "http://" + address, stop, nil
 }

@@ -9,8 +9,9 @@ import (
 )
 
 // endToEnd installs, starts, deploys, tests, destroys and stops, and stops too
-// where something before it fails.
-func (e emulator) endToEnd(ctx context.Context) (err error) {
+// where something before it fails. With a pattern, it runs those tests of the
+// suite alone.
+func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 	if pid := e.running(); pid != 0 {
 		return fmt.Errorf("an emulator runs already, as process %d, and may have a shop that somebody uses: make localstack-down ends it", pid)
 	}
@@ -22,8 +23,10 @@ func (e emulator) endToEnd(ctx context.Context) (err error) {
 	if err := e.up(ctx); err != nil {
 		return err
 	}
-	if err := e.conformance(ctx); err != nil {
-		return err
+	if len(pattern) == 0 {
+		if err := e.conformance(ctx); err != nil {
+			return err
+		}
 	}
 	provider, err := newIssuer(ctx)
 	if err != nil {
@@ -35,7 +38,7 @@ func (e emulator) endToEnd(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	tested := e.suite(ctx, provider)
+	tested := e.suite(ctx, provider, pattern...)
 	if ctx.Err() != nil {
 		return tested // the emulator forgets the stack when it stops
 	}
@@ -56,13 +59,17 @@ func (e emulator) conformance(ctx context.Context) error {
 }
 
 // suite runs the end-to-end suite on what is deployed.
-func (e emulator) suite(ctx context.Context, provider *issuer) error {
+func (e emulator) suite(ctx context.Context, provider *issuer, pattern ...string) error {
 	out, err := e.outputs()
 	if err != nil {
 		return err
 	}
 	say("testing the shop at %s", out["ApiUrl"])
+	args := []string{"test", "-count=1", "-v", "-timeout", "30m", "./localstack/e2e"}
+	for _, p := range pattern {
+		args = append(args, "-run", p)
+	}
 	return e.do(ctx, e.root, e.environment(
 		"SHOP_E2E_API="+out["ApiUrl"], "SHOP_E2E_OUTPUTS="+e.path("outputs.json"), "SHOP_E2E_ISSUER="+provider.url,
-	), "go", "test", "-count=1", "-v", "-timeout", "30m", "./localstack/e2e")
+	), "go", args...)
 }

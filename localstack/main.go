@@ -17,16 +17,17 @@ const usage = `localstack up      install and start the emulator
 localstack deploy  build the Lambdas and deploy the shop to it, without an identity provider
 localstack down    stop it; what was deployed is gone
 localstack e2e     all of it from nothing, with the end-to-end suite; leaves nothing behind
+localstack e2e REGEXP   the same with those tests of the suite alone
 `
 
 func main() {
-	if len(os.Args) != 2 {
+	if len(os.Args) < 2 || len(os.Args) > 3 || len(os.Args) == 3 && os.Args[1] != "e2e" {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, os.Args[1]); err != nil {
+	if err := run(ctx, os.Args[1], os.Args[2:]...); err != nil {
 		if context.Cause(ctx) != nil {
 			err = errors.New("interrupted; everything that was started is stopped")
 		}
@@ -35,7 +36,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, command string) error {
+func run(ctx context.Context, command string, tests ...string) error {
 	root, err := os.Getwd()
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func run(ctx context.Context, command string) error {
 	case "down":
 		return e.stop()
 	case "e2e":
-		return e.endToEnd(ctx)
+		return e.endToEnd(ctx, tests...)
 	}
 	return fmt.Errorf("there is no such command; there are\n%s", usage)
 }

@@ -39,12 +39,12 @@ func (e emulator) deploy(ctx context.Context, values ...string) error {
 		return err
 	}
 	say("bootstrapping the account")
-	if err := e.cdk(ctx, "bootstrap", "aws://000000000000/us-east-1"); err != nil {
+	if err := e.cdk(ctx, e.home, "bootstrap", "aws://000000000000/us-east-1"); err != nil { // there it finds no app to run
 		return err
 	}
 	say("deploying with %s", strings.Join(values, " "))
-	args := []string{"deploy", "Shop", "--require-approval", "never", "--outputs-file", e.path("outputs.json")}
-	if err := e.cdk(ctx, append(args, contexts(arch, values)...)...); err != nil {
+	args := []string{"deploy", "Shop", "--require-approval", "never", "--output", e.path("cdk.out"), "--outputs-file", e.path("outputs.json")}
+	if err := e.cdk(ctx, e.root, append(args, contexts(arch, values)...)...); err != nil {
 		return fmt.Errorf("%w\nthe end of %s:\n%s", err, e.path("log"), tail(e.path("log"), 40))
 	}
 	return e.checkSkipped()
@@ -54,7 +54,7 @@ func (e emulator) deploy(ctx context.Context, values ...string) error {
 func (e emulator) destroy(ctx context.Context) error {
 	say("destroying the stack")
 	// cdk.out is the deployed stack's: nothing is synthesized again.
-	return e.cdk(ctx, "destroy", "Shop", "--force", "--app", e.path("cdk.out"))
+	return e.cdk(ctx, e.home, "destroy", "Shop", "--force", "--app", e.path("cdk.out"))
 }
 
 func contexts(arch string, values []string) (args []string) {
@@ -64,13 +64,10 @@ func contexts(arch string, values []string) (args []string) {
 	return args
 }
 
-// cdk runs the pinned command line of the CDK against the emulator.
-func (e emulator) cdk(ctx context.Context, args ...string) error {
-	args = append(args, "--no-notices", "--no-version-reporting")
-	if args[0] == "deploy" {
-		args = append(args, "--output", e.path("cdk.out"))
-	}
-	return e.do(ctx, e.root, e.environment("CDK_DISABLE_CLI_TELEMETRY=true", "CI=true"), "node_modules/.bin/cdk", args...)
+// cdk runs the pinned command line of the CDK in dir against the emulator.
+func (e emulator) cdk(ctx context.Context, dir string, args ...string) error {
+	quiet := []string{"CDK_DISABLE_CLI_TELEMETRY=true", "CI=true", "NODE_NO_WARNINGS=1", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=true"}
+	return e.do(ctx, dir, e.environment(quiet...), e.root+"/node_modules/.bin/cdk", append(args, "--no-notices", "--no-version-reporting")...)
 }
 
 // answers fails where no emulator listens; it may be one in Docker.

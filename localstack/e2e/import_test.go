@@ -218,7 +218,7 @@ func notify(t *testing.T, function, bucket, key string) {
 // started counts how often the function was run since then.
 func started(t testing.TB, function string, since time.Time) (n int) {
 	t.Helper()
-	group, pattern, from := logGroup(t, function), "START", since.UnixMilli()
+	group, pattern, from := logGroup(function), "START", since.UnixMilli()
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(shop.logs, &cloudwatchlogs.FilterLogEventsInput{
 		LogGroupName: &group, FilterPattern: &pattern, StartTime: &from,
 	})

@@ -205,12 +205,12 @@ func list[T any](u user, path string) (all []T) {
 		p := read[struct {
 			Items []T
 			Next  string
-		}](u, path+"?limit=200"+cursor)
+		}](u, path+cursor)
 		all = append(all, p.Items...)
 		if p.Next == "" {
 			return all
 		}
-		cursor = "&cursor=" + url.QueryEscape(p.Next)
+		cursor = "?cursor=" + url.QueryEscape(p.Next)
 	}
 }
 
@@ -320,7 +320,7 @@ func output(t testing.TB, name string) string {
 // instances are the log streams of a function: one for each instance of it.
 func instances(t testing.TB, function string) (n int) {
 	t.Helper()
-	group := logGroup(t, function)
+	group := logGroup(function)
 	pages := cloudwatchlogs.NewDescribeLogStreamsPaginator(shop.logs, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &group})
 	for pages.HasMorePages() {
 		p, err := pages.NextPage(t.Context())
@@ -332,17 +332,8 @@ func instances(t testing.TB, function string) (n int) {
 	return n
 }
 
-func logGroup(t testing.TB, function string) string {
-	t.Helper()
-	c, err := shop.lambda.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: &function})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.LoggingConfig != nil && c.LoggingConfig.LogGroup != nil {
-		return *c.LoggingConfig.LogGroup
-	}
-	return "/aws/lambda/" + function
-}
+// logGroup is where the emulator logs, whatever the function's configuration says.
+func logGroup(function string) string { return "/aws/lambda/" + function }
 
 // function is the physical name of the one whose logical id begins like that.
 func function(t testing.TB, prefix string) (name string) {
