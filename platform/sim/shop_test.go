@@ -201,7 +201,7 @@ func run(seed uint64, fault sim.Fault) error {
 	if err := checkReplicas(w, defs); err != nil {
 		return err
 	}
-	if err := checkOrders(w, defs, sent, calm); err != nil {
+	if err := checkOrders(w, sent, calm); err != nil {
 		return err
 	}
 	if err := w.CheckViews(); err != nil {
@@ -358,7 +358,7 @@ func ordered(got, want []string) error {
 }
 
 // checkOrders wants every placed order shipped or cancelled, and its customer told.
-func checkOrders(w *sim.World, defs map[string]es.AggregateDefinition, sent outbox, calm bool) error {
+func checkOrders(w *sim.World, sent outbox, calm bool) error {
 	for _, id := range w.StreamsOf("Ordering.Order") {
 		log := w.Log(engine.Stream{Aggregate: "Ordering.Order", ID: id})
 		var types []string

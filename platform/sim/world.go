@@ -599,7 +599,7 @@ func (w *World) Sweep() error {
 	})
 }
 
-// Deaf, while it is set, loses every message.
+// Deaf makes every message get lost while it is set.
 func (w *World) Deaf(deaf bool) { w.deaf = deaf }
 
 // Pass lets time pass.
