@@ -208,7 +208,7 @@ func (c *cloud) watch(s *middleware.Stack) error {
 		c.mu.Unlock()
 		used.ask(in.Parameters)
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		used.add(in.Parameters, out.Result, err)
+		used.add(in.Parameters, out.Result)
 		if put, ok := in.Parameters.(*dynamodb.PutItemInput); ok && err == nil {
 			c.stream(put)
 		}
@@ -446,12 +446,13 @@ func (u *usage) ask(in any) {
 	}
 }
 
-func (u *usage) add(in, out any, err error) {
+func (u *usage) add(in, out any) {
 	if u == nil {
 		return
 	}
 	var k call
 	var used *types.ConsumedCapacity
+	consistent := false
 	switch in := in.(type) {
 	case *dynamodb.PutItemInput:
 		k = call{operation: "PutItem", table: *in.TableName}
@@ -470,11 +471,13 @@ func (u *usage) add(in, out any, err error) {
 		}
 	case *dynamodb.GetItemInput:
 		k = call{operation: "GetItem", table: *in.TableName}
+		consistent = awssdk.ToBool(in.ConsistentRead)
 		if o, ok := out.(*dynamodb.GetItemOutput); ok {
 			used = o.ConsumedCapacity
 		}
 	case *dynamodb.QueryInput:
 		k = call{operation: "Query", table: *in.TableName}
+		consistent = awssdk.ToBool(in.ConsistentRead)
 		if o, ok := out.(*dynamodb.QueryOutput); ok {
 			used = o.ConsumedCapacity
 		}
@@ -486,19 +489,24 @@ func (u *usage) add(in, out any, err error) {
 	default:
 		return
 	}
-	units := 1.0 // a refused write costs what it would have written
-	if used != nil && used.Table != nil {
-		units = *used.Table.CapacityUnits
-		for _, i := range used.GlobalSecondaryIndexes {
-			k.indexes += *i.CapacityUnits
-		}
-	} else if err == nil && used != nil {
-		units = *used.CapacityUnits
+	if used == nil {
+		used = &types.ConsumedCapacity{}
 	}
-	if strings.HasSuffix(k.operation, "Item") && k.operation != "GetItem" {
-		k.write = units
-	} else {
-		k.read = units
+	units := awssdk.ToFloat64(used.CapacityUnits)
+	for _, i := range used.GlobalSecondaryIndexes {
+		k.indexes += *i.CapacityUnits
+	}
+	units -= k.indexes
+	switch k.operation {
+	case "GetItem", "Query", "Scan":
+		least := 0.5 // what AWS charges for an answer without items; DynamoDB Local, nothing
+		if consistent {
+			least = 1
+		}
+		k.read = max(units+k.indexes, least)
+		k.indexes = 0
+	default:
+		k.write = max(units, 1) // a refused write costs what it would have written
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -1,0 +1,236 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/plugins"
+	"onlineshop/plugins/ordering"
+	"onlineshop/plugins/ordering/mail"
+)
+
+// post is an e-mail service that keeps what it is given.
+type post struct{ sent []mail.OrderConfirmation }
+
+func (p *post) SendOrderConfirmation(_ context.Context, c mail.OrderConfirmation) error {
+	p.sent = append(p.sent, c)
+	return nil
+}
+
+// shop is the real plugins on the cloud, with the words of these tests.
+type shop struct {
+	*testing.T
+	*cloud
+	*Platform
+	post *post
+}
+
+func newShop(t *testing.T) shop {
+	p := &post{}
+	all := plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: p}})
+	c := newCloud(t, all)
+	return shop{t, c, c.platform(all...), p}
+}
+
+var customer = es.Caller{User: "ann", Groups: []string{es.Admin}}
+
+// send decides a command, given as JSON, as a function with that platform would.
+func (s shop) send(p *Platform, aggregate, id, command, payload string) (engine.Outcome, error) {
+	s.Helper()
+	for _, x := range p.Plugins {
+		for _, a := range x.Aggregates {
+			d := a.Definition()
+			if d.Name != aggregate {
+				continue
+			}
+			c, err := d.ReadCommand(command, []byte(payload))
+			if err != nil {
+				s.Fatalf("%s %s: %v", command, payload, err)
+			}
+			return p.engine.Execute(s.Context(), engine.Request{Command: es.Command{Aggregate: aggregate, ID: id, Payload: c}, Caller: customer})
+		}
+	}
+	s.Fatalf("there is no aggregate %s", aggregate)
+	return engine.Outcome{}, nil
+}
+
+func (s shop) given(aggregate, id, command, payload string) {
+	s.Helper()
+	if _, err := s.send(s.Platform, aggregate, id, command, payload); err != nil {
+		s.Fatalf("%s of %s %q: %v", command, aggregate, id, err)
+	}
+	s.settle()
+}
+
+func (s shop) settle() {
+	s.Helper()
+	if err := s.deliver(s.Context()); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// cost sums up requests: how many, and their capacity units.
+type cost struct {
+	requests, reads          int     // all, and those that only read
+	read, write, rows, index float64 // units: reads; writes to logs and cursors, to rows, to rows' indexes
+}
+
+func (c cost) String() string {
+	return fmt.Sprintf("%2d requests, %4.1f RCU, %2.0f WCU on logs and cursors, %2.0f on rows, %2.0f on their indexes",
+		c.requests, c.read, c.write, c.rows, c.index)
+}
+
+func (s shop) sum(calls []call) (c cost) {
+	rows := map[string]bool{}
+	for _, table := range s.cloud.wiring.Rows {
+		rows[table] = true
+	}
+	for _, k := range calls {
+		c.requests++
+		if k.write == 0 {
+			c.reads++
+		}
+		c.read += k.read
+		c.index += k.indexes
+		if rows[k.table] {
+			c.rows += k.write
+		} else {
+			c.write += k.write
+		}
+	}
+	return c
+}
+
+const tea = `{"name":"Tea","description":"Green","price":9.99}`
+
+// What a command costs until it is answered: DynamoDB's requests, counted.
+func TestCommandsCostAsFewRequestsAsTheyCan(t *testing.T) {
+	s := newShop(t)
+	s.given("Catalog.Product", "warm", "Add", tea)
+	cold := s.platform(s.cloud.plugins...)
+
+	for _, x := range []struct {
+		name            string
+		by              *Platform
+		id, do, payload string
+		rejected        string // code
+		want            cost
+	}{
+		{"accepted on a warm aggregate", s.Platform, "warm", "UpdatePrice", `{"price":10}`, "", cost{requests: 1, write: 1}},
+		{"accepted on a new aggregate", s.Platform, "new", "Add", tea, "", cost{requests: 1, write: 1}},
+		{"nothing to change", s.Platform, "warm", "UpdatePrice", `{"price":10}`, "", cost{requests: 1, reads: 1, read: 1}},
+		{"rejected", s.Platform, "warm", "Add", tea, "ProductAlreadyExists", cost{requests: 1, reads: 1, read: 1}},
+		// One not seen before may have a snapshot.
+		{"rejected on a new aggregate", s.Platform, "none", "UpdatePrice", `{"price":1}`, "ProductNotFound", cost{requests: 2, reads: 2, read: 1.5}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			got := s.sum(s.during(func() {
+				_, err := s.send(x.by, "Catalog.Product", x.id, x.do, x.payload)
+				var no *es.Rejection
+				if code := ""; errors.As(err, &no) {
+					if code = no.Code; code != x.rejected {
+						t.Errorf("rejected with %s, expected %q", code, x.rejected)
+					}
+				} else if err != nil || x.rejected != "" {
+					t.Errorf("answer %v, expected %q", err, x.rejected)
+				}
+			}))
+			if got != x.want {
+				t.Errorf("it cost %s, expected %s", got, x.want)
+			}
+			t.Logf("%-28s %s", x.name, got)
+		})
+	}
+
+	t.Run("a conflict one commit behind costs one request more", func(t *testing.T) {
+		if _, err := s.send(cold, "Catalog.Product", "warm", "UpdatePrice", `{"price":11}`); err != nil { // sees the stream's end
+			t.Fatal(err)
+		}
+		if _, err := s.send(s.Platform, "Catalog.Product", "warm", "UpdateName", `{"name":"Chai"}`); err != nil {
+			t.Fatal(err)
+		}
+		got := s.sum(s.during(func() {
+			if _, err := s.send(cold, "Catalog.Product", "warm", "UpdatePrice", `{"price":12}`); err != nil {
+				t.Error(err)
+			}
+		}))
+		if want := (cost{requests: 2, write: 2}); got != want {
+			t.Errorf("it cost %s, expected %s", got, want)
+		}
+	})
+}
+
+// An order end to end: placed, shipped by the mapping, confirmed by e-mail,
+// counted in each product's demand.
+func TestAnOrderCostsSevenWriteUnits(t *testing.T) {
+	s := newShop(t)
+	for i := range 4 {
+		s.given("Catalog.Product", fmt.Sprintf("p%d", i+1), "Add", tea)
+	}
+	s.given("Ordering.Customer", "ann", "Register", `{"email":"ann@example.com","address":"1 Main Street"}`)
+	for products := 1; products <= 4; products++ {
+		var ids []string
+		for i := range products {
+			ids = append(ids, fmt.Sprintf(`"p%d"`, i+1))
+		}
+		order := fmt.Sprintf("order-%d", products)
+		sent := len(s.post.sent)
+		got := s.sum(s.during(func() {
+			s.given("Ordering.Order", order, "Place", `{"customerId":"ann","productIds":[`+strings.Join(ids, ",")+`]}`)
+		}))
+		r, err := s.engine.Row(t.Context(), es.System(), "Ordering.Orders", order, nil)
+		if err != nil || !strings.Contains(string(r.View), `"status":"shipped"`) || len(s.post.sent) != sent+1 {
+			t.Errorf("order of %d products: %s, %v, %d e-mails", products, r.View, err, len(s.post.sent)-sent)
+		}
+		if most := float64(5 + products); got.write > most {
+			t.Errorf("an order of %d products costs %s, expected at most %.0f WCU on logs and cursors", products, got, most)
+		}
+		t.Logf("order of %d products: %s", products, got)
+	}
+	r, err := s.engine.Row(t.Context(), es.System(), "Catalog.ProductDemands", "p1", nil)
+	if err != nil || string(r.View) != `{"name":"Tea","orderCount":4}` {
+		t.Errorf("demand for p1: %s, %v", r.View, err)
+	}
+}
+
+// Not a test of anything: it prints the table of docs/cost.md.
+func TestCostTable(t *testing.T) {
+	s := newShop(t)
+	line := func(name string, f func()) {
+		t.Helper()
+		answered := s.sum(s.during(f))
+		after := s.sum(s.during(s.settle))
+		t.Logf("| %s | %d | %.1f | %.0f | %d | %.1f | %.0f | %.0f | %.0f |", name,
+			answered.requests, answered.read, answered.write, after.requests, after.read, after.write, after.rows, after.index)
+	}
+	send := func(aggregate, id, command, payload string) func() {
+		return func() {
+			var no *es.Rejection
+			if _, err := s.send(s.Platform, aggregate, id, command, payload); err != nil && !errors.As(err, &no) {
+				t.Errorf("%s: %v", command, err)
+			}
+		}
+	}
+	line("Product.Add", send("Catalog.Product", "p1", "Add", tea))
+	line("Product.Add, another", send("Catalog.Product", "p2", "Add", tea))
+	line("Product.UpdatePrice", send("Catalog.Product", "p1", "UpdatePrice", `{"price":12}`))
+	line("Product.UpdatePrice, the same price", send("Catalog.Product", "p1", "UpdatePrice", `{"price":12}`))
+	line("Product.UpdateName", send("Catalog.Product", "p1", "UpdateName", `{"name":"Chai"}`))
+	line("Product.Add, rejected", send("Catalog.Product", "p1", "Add", tea))
+	line("Customer.Register", send("Ordering.Customer", "ann", "Register", `{"email":"ann@example.com","address":"1 Main Street"}`))
+	line("Order.Place, one product", send("Ordering.Order", "o1", "Place", `{"customerId":"ann","productIds":["p1"]}`))
+	line("Order.Place, two products", send("Ordering.Order", "o2", "Place", `{"customerId":"ann","productIds":["p1","p2"]}`))
+	line("Order.Cancel, shipped already", send("Ordering.Order", "o2", "Cancel", ``))
+	line("one row of Products", func() { _, _ = s.engine.Row(t.Context(), customer, "Catalog.Products", "p1", nil) })
+	line("a page of Products", func() {
+		_, _, _ = s.engine.List(t.Context(), customer, engine.Query{Model: "Catalog.Products", Limit: 50})
+	})
+	line("a customer's Orders", func() {
+		_, _, _ = s.engine.List(t.Context(), customer, engine.Query{Model: "Ordering.Orders", Field: "customerId", Value: "ann", Limit: 50})
+	})
+}
