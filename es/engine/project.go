@@ -161,7 +161,8 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 	if next.Indexed, err = m.indexed(next.View); err != nil {
 		return row, false, err
 	}
-	same := string(next.View) == string(row.View) && maps.Equal(next.At, row.At) && next.Owner == row.Owner
+	same := string(next.View) == string(row.View) && maps.Equal(next.At, row.At) && next.Owner == row.Owner &&
+		maps.Equal(next.Indexed, row.Indexed) // an index declared since the row was written is filled by a rebuild
 	return next, !same, nil
 }
 
