@@ -112,6 +112,7 @@ func New(o Options) (*Platform, error) {
 		p.log = slog.Default()
 	}
 	for _, x := range o.Plugins {
+		p.store.plugins = append(p.store.plugins, x.Name)
 		for _, m := range x.ReadModels {
 			d := m.Definition()
 			p.store.models[x.Name+"."+m.Name()] = modelTraits{indexes: d.Indexes, owned: d.Access.Owner}

@@ -56,7 +56,8 @@ type cloud struct {
 // delivery is an event on its way to a function.
 type delivery struct {
 	function string
-	record   any // of DynamoDB or SQS
+	record   any    // of DynamoDB or SQS
+	payload  []byte // in its place: what another function calls it with
 	delay    int32
 	tries    int
 }
@@ -74,13 +75,8 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 	if err != nil {
 		t.Fatalf("SHOP_DYNAMODB_ENDPOINT: %v", err)
 	}
-	c := &cloud{
-		t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{},
-		dynamodb: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }},
-	}
-	c.server = httptest.NewServer(c)
-	t.Cleanup(c.server.Close)
-	c.wire()
+	c := newServices(t, plugins)
+	c.dynamodb = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
 	c.makeTables()
 	for _, x := range plugins {
 		p := c.platform(x)
@@ -92,6 +88,15 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 			}
 		}
 	}
+	return c
+}
+
+// newServices is the cloud without DynamoDB.
+func newServices(t testing.TB, plugins []es.Plugin) *cloud {
+	c := &cloud{t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{}}
+	c.server = httptest.NewServer(c)
+	t.Cleanup(c.server.Close)
+	c.wire()
 	return c
 }
 
@@ -187,6 +192,12 @@ func (c *cloud) config() awssdk.Config {
 		Region: "us-east-1", BaseEndpoint: &c.server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient: httpClient(), APIOptions: []func(*middleware.Stack) error{c.watch},
 	}
+}
+
+// put writes an item, as an operator could.
+func (c *cloud) put(ctx context.Context, table string, i item) error {
+	_, err := dynamodb.NewFromConfig(c.config()).PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: i})
+	return err
 }
 
 // platform is one for a function that works for those plugins.
@@ -339,6 +350,13 @@ func (c *cloud) invoke(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no function "+name, http.StatusNotFound)
 		return
 	}
+	if r.Header.Get("X-Amz-Invocation-Type") == "Event" {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.waiting = append(c.waiting, delivery{function: name, payload: payload})
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
 	out, err := c.handlers[name].Invoke(r.Context(), payload)
 	if err != nil {
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
@@ -390,9 +408,12 @@ func (c *cloud) deliver(ctx context.Context) error {
 		d := c.waiting[0]
 		c.waiting = c.waiting[1:]
 		c.mu.Unlock()
-		payload, err := json.Marshal(map[string]any{"Records": []any{d.record}})
-		if err != nil {
-			return err
+		payload := d.payload
+		if payload == nil {
+			var err error
+			if payload, err = json.Marshal(map[string]any{"Records": []any{d.record}}); err != nil {
+				return err
+			}
 		}
 		out, err := c.handlers[d.function].Invoke(ctx, payload)
 		var failures events.SQSEventResponse // of a stream's the shape is the same

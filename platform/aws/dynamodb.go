@@ -23,7 +23,8 @@ import (
 type store struct {
 	db *dynamodb.Client
 	wiring.Wiring
-	models map[string]modelTraits
+	plugins []string // that the function works for
+	models  map[string]modelTraits
 }
 
 // modelTraits are what a read model's table depends on.

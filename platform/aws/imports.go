@@ -32,7 +32,8 @@ func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 }
 
 func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e events.S3Event) error {
-	stopping := stopper(ctx, time.Now())
+	end := stopAt(ctx, time.Now())
+	stopping := func() bool { return !end.IsZero() && !time.Now().Before(end) }
 	for i, r := range e.Records {
 		o, err := p.object(plugin+"."+t.Name, r)
 		if err != nil {
@@ -50,15 +51,15 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 	return nil
 }
 
-// stopper says when a task is to stop: a quarter of the function's time before
-// its end, at most 30 seconds, so that the work in hand comes to its checkpoint.
-func stopper(ctx context.Context, start time.Time) func() bool {
+// stopAt is when a task is to stop: a quarter of the function's time before its
+// end, at most 30 seconds, so that the work in hand comes to its checkpoint.
+// Zero: never.
+func stopAt(ctx context.Context, start time.Time) time.Time {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return func() bool { return false }
+		return time.Time{}
 	}
-	stop := deadline.Add(-min(deadline.Sub(start)/4, 30*time.Second))
-	return func() bool { return !time.Now().Before(stop) }
+	return deadline.Add(-min(deadline.Sub(start)/4, 30*time.Second))
 }
 
 // goOn calls this function again, with what is left to do.

@@ -97,39 +97,26 @@ func (s *store) mark(ctx context.Context, consumer string, st engine.Stream, par
 	return err
 }
 
-// parking are the plugins whose parked keys are wired, sorted.
-func (s *store) parking() (plugins []string) {
-	for name, w := range s.Plugins {
-		if w.Parked != "" {
-			plugins = append(plugins, name)
-		}
-	}
-	slices.Sort(plugins)
-	return plugins
-}
-
-// ListParked implements [engine.Parking] for the plugins that are wired, one
-// after the other.
+// ListParked implements [engine.Parking] for the function's plugins, one after
+// the other.
 func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error) {
 	const page = 100
-	plugins := s.parking()
 	plugin, inner, _ := strings.Cut(cursor, ":")
-	at := 0
-	for at < len(plugins) && plugins[at] < plugin {
-		at++
-	}
-	if at == len(plugins) {
-		if cursor != "" {
-			return nil, "", engine.ErrCursor
-		}
+	at := max(0, slices.Index(s.plugins, plugin)) // a foreign cursor's inner one belongs to none
+	if at == len(s.plugins) {
 		return nil, "", nil
 	}
-	start, err := openKey(plugins[at], inner)
+	plugin = s.plugins[at]
+	table, err := s.parked(plugin)
+	if err != nil {
+		return nil, "", err
+	}
+	start, err := openKey(plugin, inner)
 	if err != nil {
 		return nil, "", err
 	}
 	out, err := s.db.Scan(ctx, &dynamodb.ScanInput{
-		TableName: awssdk.String(s.Plugins[plugins[at]].Parked), ExclusiveStartKey: start,
+		TableName: table, ExclusiveStartKey: start,
 		Limit: awssdk.Int32(page), ConsistentRead: awssdk.Bool(true),
 	})
 	if err != nil {
@@ -138,7 +125,7 @@ func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.
 	for _, i := range out.Items {
 		p := engine.Parked{Consumer: text(i, wiring.Consumer), Error: text(i, attrError), Attempts: int(number(i, attrAttempts))}
 		if p.Stream, err = engine.ParseStream(text(i, attrName)); err != nil {
-			return nil, "", fmt.Errorf("parked keys of %s: %w", plugins[at], err)
+			return nil, "", fmt.Errorf("parked keys of %s: %w", plugin, err)
 		}
 		p.Since, _ = time.Parse(time.RFC3339Nano, text(i, attrSince)) // written by Park
 		p.Last, _ = time.Parse(time.RFC3339Nano, text(i, attrLast))
@@ -146,9 +133,9 @@ func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.
 	}
 	switch {
 	case out.LastEvaluatedKey != nil:
-		next = plugins[at] + ":" + sealKey(plugins[at], out.LastEvaluatedKey)
-	case at+1 < len(plugins):
-		next = plugins[at+1] + ":"
+		next = plugin + ":" + sealKey(plugin, out.LastEvaluatedKey)
+	case at+1 < len(s.plugins):
+		next = s.plugins[at+1] + ":"
 	}
 	return parked, next, nil
 }

@@ -1,0 +1,469 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws/wiring"
+	"onlineshop/platform/platformtest"
+)
+
+// Recorded from a table's stream: two products, of which one has two commits, a
+// change by hand, and a commit whose text is broken.
+func streamBatch(t *testing.T) (e events.DynamoDBEvent) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "stream-event.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &e)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestARecordedBatchOfAStreamIsRead(t *testing.T) {
+	p := &Platform{log: slog.New(slog.DiscardHandler)}
+	var mu sync.Mutex
+	got := map[string][]string{}
+	out, err := p.commits(t.Context(), "Catalog", streamBatch(t), func(_ context.Context, c engine.Commit) error {
+		mu.Lock()
+		defer mu.Unlock()
+		text := fmt.Sprint(c.Seq)
+		for _, e := range c.Events {
+			text += " " + e.Type + string(e.Data)
+		}
+		got[c.Stream.String()] = append(got[c.Stream.String()], text+" "+c.Meta.User)
+		return nil
+	})
+	if err != nil || len(out.BatchItemFailures) > 0 {
+		t.Errorf("failures %v, %v", out.BatchItemFailures, err)
+	}
+	if d := cmp.Diff(map[string][]string{
+		"Catalog.Product#p1": {`0 Added{"name":"Tea"} ann`, `1 PriceUpdated{"price":1} ann`},
+		"Catalog.Product#p2": {`0 Added{"name":"Cup"} bob`},
+		"Catalog.Product#p3": {`7 `}, // its place alone
+	}, got); d != "" {
+		t.Errorf("commits (-want +got):\n%s", d)
+	}
+}
+
+func TestAFailureHoldsUpItsOwnStreamAlone(t *testing.T) {
+	p := &Platform{log: slog.New(slog.DiscardHandler)}
+	var mu sync.Mutex
+	var done []string
+	out, err := p.commits(t.Context(), "Catalog", streamBatch(t), func(_ context.Context, c engine.Commit) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Stream.ID == "p1" && c.Seq == 0 {
+			return errors.New("not now")
+		}
+		done = append(done, fmt.Sprintf("%s/%d", c.Stream.ID, c.Seq))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]events.DynamoDBBatchItemFailure{{ItemIdentifier: "100"}}, out.BatchItemFailures); d != "" {
+		t.Errorf("failures (-want +got):\n%s", d)
+	}
+	if all := strings.Join(done, " "); strings.Contains(all, "p1/1") || !strings.Contains(all, "p2/0") || !strings.Contains(all, "p3/7") {
+		t.Errorf("done: %s; all but p1's were expected", all)
+	}
+}
+
+func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
+	l := &platformtest.Library{}
+	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
+	out, err := p.inbox(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
+		{MessageId: "broken", Body: "{"},
+		{MessageId: "unheard", Body: `{"detail-type":"Nobody.Listens","detail":{"stream":"Nobody.X#1"}}`},
+		{MessageId: "unknown", Body: `{"follower":"mapping:Lending.Nobody","stream":"Lending.Book#b","seq":0}`},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, f := range out.BatchItemFailures {
+		got[f.ItemIdentifier] = true
+	}
+	if d := cmp.Diff(map[string]bool{"broken": true, "unknown": true}, got); d != "" {
+		t.Errorf("failures (-want +got):\n%s", d)
+	}
+}
+
+func TestWhatIsRefusedOfABatchIsSentAgain(t *testing.T) {
+	l := &platformtest.Library{}
+	c := newServices(t, l.Plugins())
+	p := c.platform(l.Plugins()...)
+	var sent []engine.Hint
+	for i := range int64(12) {
+		sent = append(sent, engine.Hint{Follower: "mapping:Lending.Remind", Stream: engine.Stream{Aggregate: "Lending.Book", ID: "b"}, Seq: i})
+	}
+	c.refusals = 7
+	if err := (*hints)(p).Send(t.Context(), 1500*time.Millisecond, sent...); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int64]int{}
+	for _, d := range c.waiting {
+		got, err := readInbox(d.record.(events.SQSMessage).Body, nil)
+		if err != nil || d.delay != 2 || d.function != "Lending.Reader" {
+			t.Fatalf("message %+v, %v", d, err)
+		}
+		seen[got[0].Seq]++
+	}
+	if len(seen) != 12 || len(c.waiting) != 12 {
+		t.Errorf("hints that arrived, by place: %v; each of 12 was expected once", seen)
+	}
+	c.refusals = 2
+	if err := (*bus)(p).Publish(t.Context(), ordered, ordered, ordered); err != nil || len(c.published) != 3 {
+		t.Errorf("%d entries arrived, %v; three were expected", len(c.published), err)
+	}
+	c.refusals = 1000
+	if err := (*hints)(p).Send(t.Context(), 0, sent[0]); !errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("hints are refused for good: %v; ErrUnavailable was expected", err)
+	}
+	if err := (*bus)(p).Publish(t.Context(), ordered); !errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("entries are refused for good: %v; ErrUnavailable was expected", err)
+	}
+}
+
+func TestSomeFailuresAreWorthAnotherTry(t *testing.T) {
+	for _, x := range []struct {
+		err  error
+		want bool
+	}{
+		{&types.ProvisionedThroughputExceededException{}, true},
+		{&types.RequestLimitExceeded{}, true},
+		{&types.InternalServerError{}, true},
+		{&smithy.GenericAPIError{Code: "ThrottlingException"}, true},
+		{&smithy.GenericAPIError{Code: "Odd", Fault: smithy.FaultServer}, true},
+		{&smithy.GenericAPIError{Code: "ValidationException", Fault: smithy.FaultClient}, false},
+		{&types.ResourceNotFoundException{}, false},
+		{context.DeadlineExceeded, false},
+		{fmt.Errorf("ask: %w", iotest.ErrTimeout), false},
+	} {
+		if got := errors.Is(failure(x.err), engine.ErrUnavailable); got != x.want {
+			t.Errorf("%T %v: unavailable %t, expected %t", x.err, x.err, got, x.want)
+		}
+		if !errors.Is(failure(x.err), x.err) {
+			t.Errorf("%v is lost", x.err)
+		}
+	}
+}
+
+// announced is S3's notification of an object, with the key as S3 encodes it.
+func announced(key string, content []byte) events.S3EventRecord {
+	return events.S3EventRecord{S3: events.S3Entity{
+		Bucket: events.S3Bucket{Name: "imports"},
+		Object: events.S3Object{Key: key, Size: int64(len(content)), ETag: strings.Trim(etagOf(content), `"`), Sequencer: "0055AED6DCD90281E5"},
+	}}
+}
+
+// A task that stops at its checkpoint is called again until it is done, and reads
+// on where it was, whatever its object is called.
+func TestATaskGoesOnUntilItIsDone(t *testing.T) {
+	c := newServices(t, nil)
+	content := bytes.Repeat([]byte("0123456789"), rangeBytes/4) // in three parts
+	c.objects["imports/2026/june 1+ü.csv"] = content
+	lambdacontext.FunctionName = "import"
+	var read []byte
+	calls, uploads := 0, map[string]bool{}
+	task := es.Task{Name: "Import", OnObject: func(ctx context.Context, o es.Object, s es.Shop) error {
+		calls++
+		uploads[o.Upload] = true
+		r, err := o.Open(ctx, int64(len(read)))
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		part, err := io.ReadAll(io.LimitReader(r, int64(len(content)/3)))
+		read = append(read, part...)
+		if err != nil || len(read) < len(content) {
+			return errors.Join(err, es.ErrUnfinished)
+		}
+		return o.WriteReport(ctx, func(w io.Writer) error {
+			_, err := io.WriteString(w, "line,code,reason\n")
+			return err
+		})
+	}}
+	p := c.platform()
+	c.handlers["import"] = p.Imports("Catalog", task)
+	event, _ := json.Marshal(events.S3Event{Records: []events.S3EventRecord{announced("2026/june+1%2B%C3%BC.csv", content)}})
+	if _, err := c.handlers["import"].Invoke(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(read, content) || calls != 4 || len(uploads) != 1 {
+		t.Errorf("%d of %d bytes were read in %d calls for uploads %v", len(read), len(content), calls, uploads)
+	}
+	report, err := p.Report(t.Context(), "Catalog.Import", "2026/june 1+ü.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(report.Body); string(b) != "line,code,reason\n" {
+		t.Errorf("report %q, %v", b, err)
+	}
+	if _, err := p.Report(t.Context(), "Catalog.Import", "other.csv"); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("a report that is not there: %v", err)
+	}
+}
+
+func TestATaskThatFailsIsLeftToLambdaToCallAgain(t *testing.T) {
+	p := newServices(t, nil).platform()
+	h := p.Imports("Catalog", es.Task{Name: "Import", OnObject: func(context.Context, es.Object, es.Shop) error { return errors.New("no") }})
+	event, _ := json.Marshal(events.S3Event{Records: []events.S3EventRecord{announced("a.csv", nil)}})
+	if _, err := h.Invoke(t.Context(), event); err == nil {
+		t.Error("its failure is lost")
+	}
+	if _, err := h.Invoke(t.Context(), []byte(`{"Service":"Amazon S3","Event":"s3:TestEvent"}`)); err != nil {
+		t.Errorf("S3's own test event: %v", err)
+	}
+}
+
+func TestAnObjectThatIsGoneOrReplacedIsSaidToBe(t *testing.T) {
+	c := newServices(t, nil)
+	p := c.platform()
+	o, err := p.object("Catalog.Import", announced("a.csv", []byte("old")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Open(t.Context(), 0); !errors.Is(err, es.ErrObjectGone) {
+		t.Errorf("open an object that is gone: %v", err)
+	}
+	c.objects["imports/a.csv"] = []byte("new")
+	if _, err := o.Open(t.Context(), 0); !errors.Is(err, es.ErrObjectGone) {
+		t.Errorf("open an object that was replaced: %v", err)
+	}
+	empty, err := p.object("Catalog.Import", announced("empty.csv", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := empty.Open(t.Context(), 0)
+	if err != nil {
+		t.Fatalf("open an empty object: %v", err)
+	}
+	if b, err := io.ReadAll(r); len(b) > 0 || err != nil {
+		t.Errorf("an empty object holds %q, %v", b, err)
+	}
+}
+
+func TestLaterUploadsCompareGreater(t *testing.T) {
+	inOrder := []string{"0055AED6DC", "0055AED6DCD90281E5", "0055AED6DCD90281E6", "0055AED6DD"}
+	for i := range inOrder[1:] {
+		if a, b := uploadOf(inOrder[i]), uploadOf(inOrder[i+1]); a >= b {
+			t.Errorf("%s is not before %s", a, b)
+		}
+	}
+	if uploadOf("0055") != uploadOf("005500") {
+		t.Error("zeros at a sequencer's end make a difference")
+	}
+}
+
+func TestATaskStopsBeforeItsTimeEnds(t *testing.T) {
+	start := time.Now()
+	for limit, want := range map[time.Duration]time.Duration{8 * time.Hour: 8*time.Hour - 30*time.Second, time.Hour / 60: 45 * time.Second} {
+		ctx, cancel := context.WithDeadline(t.Context(), start.Add(limit))
+		defer cancel()
+		if stop := stopAt(ctx, start); !stop.Equal(start.Add(want)) {
+			t.Errorf("of %s it stops after %s, expected %s", limit, stop.Sub(start), want)
+		}
+	}
+}
+
+// Operations go from the query function to each plugin's own.
+func TestOperationsAreDoneByThePlugins(t *testing.T) {
+	l := &platformtest.Library{Congratulated: func(string, int64) {}}
+	all := l.Plugins()
+	all[0].HeartbeatInterval = 5 * time.Minute
+	c := newCloud(t, all)
+	p := c.platform(all...)
+	ops := p.Operations()
+	steps := func(do func(cursor string) (engine.Progress, error)) (done int) {
+		t.Helper()
+		for cursor := ""; ; {
+			x, err := do(cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done += x.Done
+			if cursor = x.Next; cursor == "" {
+				if err := c.deliver(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				return done
+			}
+		}
+	}
+	parked := func() (all []string) {
+		for cursor := ""; ; {
+			page, next, err := ops.ListParked(t.Context(), cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range page {
+				all = append(all, k.Consumer+" "+k.Stream.String())
+			}
+			if cursor = next; cursor == "" {
+				return all
+			}
+		}
+	}
+	given := func(id string, commits ...string) {
+		t.Helper()
+		for i, text := range commits {
+			kind := "Lent"
+			if i == 0 {
+				kind = "Acquired"
+			}
+			if err := p.store.Append(t.Context(), engine.Commit{
+				Stream: engine.Stream{Aggregate: "Lending.Book", ID: id}, Seq: int64(i), Version: int64(i + 1),
+				Events: []es.StoredEvent{{Type: kind, Data: json.RawMessage(`{"text":"` + text + `"}`)}},
+				Meta:   engine.Meta{Command: engine.ID{From: "test"}, MessageID: "m", User: "ada", Owner: "ada", Time: time.Now()},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+
+	l.Broken.Store(true)
+	given("hexed", "Hexed", platformtest.Cursed)
+	if err := c.deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := parked(); len(got) != 4 {
+		t.Fatalf("parked: %v; four keys were expected", got)
+	}
+	h, err := p.Health(t.Context())
+	if err != nil || h.Status != "degraded" || h.Plugins[0].Connected || h.Plugins[0].Consumers[1] != (engine.ConsumerHealth{Name: "mapping:Lending.Remind", Parked: 1}) {
+		t.Errorf("health %+v, %v", h, err)
+	}
+	l.Broken.Store(false)
+	if n := steps(func(cursor string) (engine.Progress, error) { return ops.Redrive(t.Context(), cursor) }); n != 4 {
+		t.Errorf("%d keys were tried again, four were expected", n)
+	}
+	if got := parked(); len(got) != 0 {
+		t.Errorf("still parked: %v", got)
+	}
+
+	given("lost", "Lost", "rita")
+	c.waiting = nil // every hint is lost
+	steps(func(cursor string) (engine.Progress, error) { return ops.Sweep(t.Context(), cursor) })
+	row, err := p.store.Row(t.Context(), "Lending.Books", "lost")
+	if err != nil || string(row.View) != `{"title":"Lost","holder":"rita","loans":1}` {
+		t.Errorf("row %s, %v", row.View, err)
+	}
+	if commits, _, err := p.store.Read(t.Context(), engine.Stream{Aggregate: "Press.Article", ID: "lost"}, 0); err != nil || len(commits) != 1 {
+		t.Errorf("the other plugin has %d commits, %v; one was expected", len(commits), err)
+	}
+	if n := steps(func(cursor string) (engine.Progress, error) { return ops.Rebuild(t.Context(), "Lending.Books", cursor) }); n != 2 {
+		t.Errorf("%d rows were folded again, two were expected", n)
+	}
+	if _, err := ops.Rebuild(t.Context(), "Lending.Nothing", ""); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("rebuild of a read model that there is not: %v", err)
+	}
+	if _, err := ops.Sweep(t.Context(), "9:"); !errors.Is(err, engine.ErrCursor) {
+		t.Errorf("a foreign cursor: %v", err)
+	}
+
+	c.published = nil
+	for range 2 { // it is due once in five minutes
+		if _, err := p.operate(t.Context(), "Lending", wiring.Operation{Do: wiring.DoTick}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.published) != 1 || c.published[0].Source != "Lending" || c.published[0].DetailType != wiring.HeartbeatType {
+		t.Errorf("on the bus: %+v; one heartbeat was expected", c.published)
+	}
+	if at, err := p.store.lastBeat(t.Context(), "Lending"); err != nil || time.Since(at) > time.Hour {
+		t.Errorf("its heartbeat: %s, %v", at, err)
+	}
+	if _, err := p.operate(t.Context(), "Lending", wiring.Operation{Do: "dance"}); err == nil || errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("an operation that there is not: %v", err)
+	}
+}
+
+// A commit that can't be read parks its own stream; once it is mended, a redrive
+// brings what it should have.
+func TestABrokenCommitParksItsStreamAlone(t *testing.T) {
+	l := &platformtest.Library{Congratulated: func(string, int64) {}}
+	c := newCloud(t, l.Plugins())
+	p := c.platform(l.Plugins()...)
+	st := engine.Stream{Aggregate: "Lending.Book", ID: "torn"}
+	whole, err := encodeCommit(engine.Commit{
+		Stream: st, Version: 1, Events: []es.StoredEvent{{Type: "Acquired", Data: json.RawMessage(`{"text":"Torn"}`)}},
+		Meta: engine.Meta{MessageID: "m", Time: time.Now()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(events string) {
+		t.Helper()
+		whole[attrEvents] = str(events)
+		if err := c.put(t.Context(), c.wiring.Plugins["Lending"].Events, whole); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mended := text(whole, attrEvents)
+	put(`[{"type":"Acq`)
+	if err := c.deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keys, _, err := p.store.ListParked(t.Context(), "")
+	if err != nil || len(keys) != 5 {
+		t.Fatalf("parked: %+v, %v; each of the stream's five consumers was expected", keys, err)
+	}
+	put(mended)
+	c.waiting = nil
+	for cursor := ""; ; {
+		progress, err := p.engine.Redrive(t.Context(), cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cursor = progress.Next; cursor == "" {
+			break
+		}
+	}
+	if err := c.deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	row, err := p.store.Row(t.Context(), "Lending.Books", "torn")
+	keys, _, errParked := p.store.ListParked(t.Context(), "")
+	if err != nil || string(row.View) != `{"title":"Torn","loans":0}` || errParked != nil || len(keys) > 0 {
+		t.Errorf("row %s, parked %v, %v, %v", row.View, keys, err, errParked)
+	}
+}
+
+func TestMetricsAreLinesInTheEmbeddedFormat(t *testing.T) {
+	var b bytes.Buffer
+	m := NewMetrics(&b)
+	m.now = func() time.Time { return time.UnixMilli(1770091506007) }
+	m.Count("SideEffectFailed", "effect:Ordering.SendOrderConfirmation")
+	const want = `{"Consumer":"effect:Ordering.SendOrderConfirmation","Plugin":"Ordering","SideEffectFailed":1,` +
+		`"_aws":{"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["Plugin"],["Plugin","Consumer"]],"Metrics":[{"Name":"SideEffectFailed","Unit":"Count"}]}],"Timestamp":1770091506007}}` + "\n"
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("line (-want +got):\n%s", d)
+	}
+}
