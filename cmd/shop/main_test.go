@@ -49,7 +49,7 @@ func run(m *testing.M) int {
 
 // patience is how long a condition may take to come true: long, since machines
 // that run tests are busy, and only ever waited for where something is wrong.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // eventually waits until done says so; saw is told where it never does.
 func eventually(t testing.TB, what string, done func() (ok bool, saw any)) {
