@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -74,6 +75,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	if err := c.check(s.Addr); err != nil {
 		return err
 	}
+	tuneMemory()
 	level := slog.LevelWarn
 	if c.Verbose {
 		level = slog.LevelDebug
@@ -111,13 +113,14 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 		return err
 	}
 	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      5 * time.Minute, // a step of a sweep may take a while
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		Handler:                      handler,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a path like any other
+		ReadHeaderTimeout:            10 * time.Second,
+		ReadTimeout:                  time.Minute,
+		WriteTimeout:                 5 * time.Minute, // a step of a sweep may take a while
+		IdleTimeout:                  2 * time.Minute,
+		MaxHeaderBytes:               64 << 10,
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	forget, err := announce(s.Data, url)
 	if err != nil {
@@ -137,6 +140,18 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 			s.printf("Closing: work in hand is being finished. Again Ctrl-C stops at once; nothing acknowledged is lost.\n")
 		}
 		return drain(ctx, server.Shutdown)
+	}
+}
+
+// tuneMemory collects garbage seldom, since nearly all of it is short-lived, but
+// keeps the process small during an import, however long the file is. GOGC and
+// GOMEMLIMIT have the last word.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(150 << 20)
 	}
 }
 
