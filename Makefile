@@ -27,6 +27,7 @@ FORCE:
 test: check-format check-generated lint ## everything that CI runs
 	go vet ./...
 	go test -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
+	$(SIM) -seeds=10000 # one goroutine at a time, so without the race detector
 	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody
 
 generate: ## write the *_gen.go files
