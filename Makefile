@@ -37,7 +37,8 @@ lint: ## the linters, pinned in tools/go.mod
 	$(LINT) run
 
 bench: ## the figures of docs/benchmarks.md
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local ./cmd/shop
+	@$(MAKE) --no-print-directory lambdas ARCH=$(patsubst amd64,x86_64,$(shell go env GOARCH))
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local ./cmd/shop ./lambdas
 
 sim: ## SEEDS=100000: so many schedules; SEED=42: replay one
 	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)))

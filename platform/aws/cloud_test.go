@@ -48,9 +48,11 @@ type cloud struct {
 	rules     map[string][]string       // extension point → inboxes
 	waiting   []delivery
 	published []busEvent
-	refusals  int               // how many more messages and entries are refused
-	objects   map[string][]byte // bucket/key
-	usage     *usage            // nil: nobody counts
+	refusals  int                  // how many more messages and entries are refused
+	objects   map[string][]byte    // bucket/key
+	usage     *usage               // nil: nobody counts
+	platforms map[string]*Platform // by plugin
+	invoked   map[string]int       // how often deliver called each function
 }
 
 // delivery is an event on its way to a function.
@@ -80,6 +82,7 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 	c.makeTables()
 	for _, x := range plugins {
 		p := c.platform(x)
+		c.platforms[x.Name] = p
 		c.handlers[x.Name+"-projector"] = p.Projector(x.Name)
 		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
 		for inbox := range c.wiring.Inboxes {
@@ -93,7 +96,7 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 
 // newServices is the cloud without DynamoDB.
 func newServices(t testing.TB, plugins []es.Plugin) *cloud {
-	c := &cloud{t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{}}
+	c := &cloud{t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{}, invoked: map[string]int{}, platforms: map[string]*Platform{}}
 	c.server = httptest.NewServer(c)
 	t.Cleanup(c.server.Close)
 	c.wire()
@@ -415,6 +418,7 @@ func (c *cloud) deliver(ctx context.Context) error {
 				return err
 			}
 		}
+		c.invoked[d.function]++
 		out, err := c.handlers[d.function].Invoke(ctx, payload)
 		var failures events.SQSEventResponse // of a stream's the shape is the same
 		if err == nil {

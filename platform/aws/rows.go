@@ -23,12 +23,12 @@ func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
 	if err != nil {
 		return engine.Row{}, err
 	}
-	row, err := decodeRow(model, i)
+	row, err := s.decodeRow(model, i)
 	row.ID = id
 	return row, err
 }
 
-func decodeRow(model string, i item) (engine.Row, error) {
+func (s *store) decodeRow(model string, i item) (engine.Row, error) {
 	row := engine.Row{
 		Model: model, ID: text(i, wiring.Key), Owner: text(i, wiring.Owner), Rev: number(i, attrRev), Parked: i[attrParked] != nil,
 	}
@@ -40,12 +40,12 @@ func decodeRow(model string, i item) (engine.Row, error) {
 			return row, fmt.Errorf("stored positions of row %s of %s: %w", row.ID, model, err)
 		}
 	}
-	for name := range i {
-		if field, ok := strings.CutPrefix(name, wiring.Index("")); ok {
+	for _, field := range s.models[model].indexes {
+		if v := text(i, wiring.Index(field)); v != "" {
 			if row.Indexed == nil {
 				row.Indexed = map[string]string{}
 			}
-			row.Indexed[field] = text(i, name)
+			row.Indexed[field] = v
 		}
 	}
 	return row, nil
@@ -155,7 +155,7 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		found, last = out.Items, out.LastEvaluatedKey
 	}
 	for _, i := range found {
-		row, err := decodeRow(q.Model, i)
+		row, err := s.decodeRow(q.Model, i)
 		if err != nil {
 			return nil, "", err
 		}
