@@ -101,15 +101,19 @@ func start(b *testing.B, program string, environment []string) time.Duration {
 	if err := c.Start(); err != nil {
 		b.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
+	var failure error
+	ended := make(chan struct{})
+	go func() {
+		failure = c.Wait()
+		close(ended)
+	}()
 	select {
 	case at := <-asked:
 		_ = c.Process.Kill() // it waits for work
 		<-ended
 		return at.Sub(from)
-	case err := <-ended:
-		b.Fatalf("%s ended before it asked for work: %v", program, err)
+	case <-ended:
+		b.Fatalf("%s ended before it asked for work: %v", program, failure)
 		return 0
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -424,11 +425,14 @@ func (c *cloud) deliver(ctx context.Context) error {
 		if err == nil {
 			err = json.Unmarshal(out, &failures)
 		}
-		if err == nil && len(failures.BatchItemFailures) == 0 {
+		switch {
+		case err == nil && len(failures.BatchItemFailures) == 0:
 			continue
+		case err == nil:
+			err = errors.New("it asks for it again")
 		}
 		if d.tries++; d.tries > patience {
-			return fmt.Errorf("%s fails again and again: %v, %s", d.function, err, payload)
+			return fmt.Errorf("%s fails again and again: %w, %s", d.function, err, payload)
 		}
 		c.mu.Lock()
 		c.waiting = append(c.waiting, d)

@@ -48,13 +48,12 @@ const rangeBytes = 4 << 20
 
 // content reads an object from a byte on, pinned to its ETag.
 type content struct {
-	ctx         context.Context // Open's: a reader has none of its own
-	files       *files
-	bucket      string
-	object      es.Object
-	next        int64
-	part        bytes.Reader
-	unreachable error
+	ctx    context.Context // Open's: a reader has none of its own
+	files  *files
+	bucket string
+	object es.Object
+	next   int64 // where the part that is to be read next begins
+	part   bytes.Reader
 }
 
 // open implements [es.Object].Open. It reads the first part, so that an object

@@ -48,7 +48,7 @@ func TestARecordedRequestReachesTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen, _ := through(t, event, ok)
-	if seen.Method != "POST" || seen.Path != "/catalog/product/p1/update-price" || seen.Body != `{"price":9.99}` {
+	if seen.Method != http.MethodPost || seen.Path != "/catalog/product/p1/update-price" || seen.Body != `{"price":9.99}` {
 		t.Errorf("the API saw %s %s %q", seen.Method, seen.Path, seen.Body)
 	}
 	if d := cmp.Diff([]string{"application/json"}, seen.Header.Values("content-type")); d != "" {

@@ -189,7 +189,7 @@ func TestATaskGoesOnUntilItIsDone(t *testing.T) {
 	lambdacontext.FunctionName = "import"
 	var read []byte
 	calls, uploads := 0, map[string]bool{}
-	task := es.Task{Name: "Import", OnObject: func(ctx context.Context, o es.Object, s es.Shop) error {
+	task := es.Task{Name: "Import", OnObject: func(ctx context.Context, o es.Object, _ es.Shop) error {
 		calls++
 		uploads[o.Upload] = true
 		r, err := o.Open(ctx, int64(len(read)))
