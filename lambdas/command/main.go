@@ -16,12 +16,12 @@ import (
 func main() {
 	function.Start(func(ctx context.Context, f function.Function) (lambda.Handler, error) {
 		if os.Getenv(wiring.Auth) == "" { // an internal aggregate's, which only followers send to
-			return f.Inbox(), nil
+			return f.Inbox(f.Aggregate), nil
 		}
 		api, err := f.API(ctx, httpapi.Config{})
 		if err != nil {
 			return nil, err
 		}
-		return f.Commands(api), nil
+		return f.Commands(f.Aggregate, api), nil
 	})
 }

@@ -11,6 +11,6 @@ import (
 
 func main() {
 	function.Start(func(_ context.Context, f function.Function) (lambda.Handler, error) {
-		return f.Inbox(), nil
+		return f.Inbox(""), nil
 	})
 }

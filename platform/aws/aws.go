@@ -73,7 +73,7 @@ func LoadConfig(ctx context.Context) (awssdk.Config, error) {
 		config.WithHTTPClient(httpClient()),
 		config.WithRetryer(func() awssdk.Retryer {
 			// The engine tries again what these attempts do not settle.
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, time.Second })
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 3, 300*time.Millisecond })
 		}))
 	if err != nil {
 		return c, fmt.Errorf("load the configuration of the AWS SDK: %w", err)
@@ -87,7 +87,7 @@ func httpClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 2 * time.Second }).
 		WithTransportOptions(func(t *http.Transport) {
-			t.ResponseHeaderTimeout = 10 * time.Second
+			t.ResponseHeaderTimeout = 5 * time.Second
 			t.MaxIdleConnsPerHost = 2 * parallel
 		})
 }

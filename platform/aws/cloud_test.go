@@ -88,7 +88,7 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
 		for inbox := range c.wiring.Inboxes {
 			if pluginOf(inbox) == x.Name {
-				c.handlers[inbox] = p.Inbox()
+				c.handlers[inbox] = p.Inbox(aggregateOf(inbox))
 			}
 		}
 	}
@@ -556,3 +556,11 @@ func (c *cloud) during(f func()) []call {
 }
 
 var _ engine.Log = (*store)(nil)
+
+// aggregateOf is whose inbox it is; "": a plugin's side effects'.
+func aggregateOf(inbox string) string {
+	if strings.Contains(inbox, ".") {
+		return inbox
+	}
+	return ""
+}

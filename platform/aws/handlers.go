@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -35,14 +36,14 @@ func answer[In, Out any](ctx context.Context, payload []byte, serve func(context
 	return json.Marshal(out)
 }
 
-// Commands handles a command function's events: requests of API Gateway go to
-// the API, messages of the inbox to the aggregate's followers.
-func (p *Platform) Commands(api http.Handler) lambda.Handler {
-	gateway := newGateway(api, p.log)
+// Commands handles an aggregate's events: requests of API Gateway go to the API,
+// messages of its inbox to the followers that send to it.
+func (p *Platform) Commands(aggregate string, api http.Handler) lambda.Handler {
+	gateway, inbox := newGateway(api, p.log), p.Inbox(aggregate)
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
 		var shape struct{ Records []struct{} }
 		if err := json.Unmarshal(payload, &shape); err == nil && shape.Records != nil {
-			return answer(ctx, payload, p.inbox)
+			return inbox.Invoke(ctx, payload)
 		}
 		return answer(ctx, payload, gateway.serve)
 	})
@@ -54,10 +55,14 @@ func (p *Platform) Queries(api http.Handler) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, gateway.serve) })
 }
 
-// Inbox handles messages alone: those to side effects, and those to an aggregate
-// that takes no commands by HTTP.
-func (p *Platform) Inbox() lambda.Handler {
-	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, p.inbox) })
+// Inbox handles the messages to one aggregate, or, where it is "", to a plugin's
+// side effects.
+func (p *Platform) Inbox(aggregate string) lambda.Handler {
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		return answer(ctx, payload, func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+			return p.inbox(ctx, aggregate, e)
+		})
+	})
 }
 
 // Projector handles a stream's new commits: it brings their rows up to date.
@@ -187,16 +192,27 @@ func recordedCommit(plugin string, image map[string]events.DynamoDBAttributeValu
 	return c, err
 }
 
+// listeners are the followers that hear of a point and send to the aggregate; the
+// plugin's others have inboxes of their own.
+func (p *Platform) listeners(aggregate string) func(point string) []string {
+	return func(point string) []string {
+		return slices.DeleteFunc(p.engine.Listeners(point), func(follower string) bool {
+			target, _ := p.engine.Target(follower)
+			return target != aggregate
+		})
+	}
+}
+
 // inbox follows each message's hints: those on one stream in their order, others
 // side by side. What fails is delivered again, and after some times put into the
 // dead-letter queue.
-func (p *Platform) inbox(ctx context.Context, e events.SQSEvent) (out events.SQSEventResponse, _ error) {
+func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEvent) (out events.SQSEventResponse, _ error) {
 	fail := func(id string) {
 		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
 	}
 	work := map[engine.Stream][]place[[]engine.Hint]{}
 	for _, r := range e.Records {
-		hints, err := readInbox(r.Body, p.engine.Listeners)
+		hints, err := readInbox(r.Body, p.listeners(aggregate))
 		if err != nil {
 			p.failed(ctx, "message", err, "messageId", r.MessageId)
 			fail(r.MessageId)

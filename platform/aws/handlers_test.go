@@ -95,7 +95,7 @@ func TestAFailureHoldsUpItsOwnStreamAlone(t *testing.T) {
 func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
 	l := &platformtest.Library{}
 	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
-	out, err := p.inbox(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
+	out, err := p.inbox(t.Context(), "Lending.Reader", events.SQSEvent{Records: []events.SQSMessage{
 		{MessageId: "broken", Body: "{"},
 		{MessageId: "unheard", Body: `{"detail-type":"Nobody.Listens","detail":{"stream":"Nobody.X#1"}}`},
 		{MessageId: "unknown", Body: `{"follower":"mapping:Lending.Nobody","stream":"Lending.Book#b","seq":0}`},
@@ -109,6 +109,17 @@ func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]bool{"broken": true, "unknown": true}, got); d != "" {
 		t.Errorf("failures (-want +got):\n%s", d)
+	}
+}
+
+func TestAnEntryIsForTheAggregateWhoseInboxItIsIn(t *testing.T) {
+	l := &platformtest.Library{}
+	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
+	if d := cmp.Diff([]string{"extension:Press.Books_Extension"}, p.listeners("Press.Article")("Lending.Books")); d != "" {
+		t.Errorf("listeners at the article's inbox (-want +got):\n%s", d)
+	}
+	if got := p.listeners("Lending.Reader")("Lending.Books"); len(got) > 0 {
+		t.Errorf("listeners at the reader's inbox: %v; none was expected", got)
 	}
 }
 

@@ -28,8 +28,9 @@ import (
 // Function is what a function's handler is made of.
 type Function struct {
 	*aws.Platform
-	Plugin string  // that it works for; empty: all
-	Task   es.Task // that it runs, where it runs one
+	Plugin    string  // that it works for; empty: all
+	Aggregate string  // full name of the one that it decides on, where it does
+	Task      es.Task // that it runs, where it runs one
 }
 
 // Start makes the function's platform and serves it with the handler that make
@@ -65,17 +66,21 @@ func prepare(ctx context.Context, logger *slog.Logger, make func(context.Context
 			EmailService: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom))},
 		},
 	})
-	f := Function{}
-	component := cmp.Or(os.Getenv(wiring.Aggregate), os.Getenv(wiring.Task), os.Getenv(wiring.Plugin))
-	if f.Plugin, _, _ = strings.Cut(component, "."); f.Plugin != "" {
+	f := Function{Aggregate: os.Getenv(wiring.Aggregate)}
+	task := os.Getenv(wiring.Task)
+	if f.Plugin, _, _ = strings.Cut(cmp.Or(f.Aggregate, task, os.Getenv(wiring.Plugin)), "."); f.Plugin != "" {
 		all = slices.DeleteFunc(all, func(p es.Plugin) bool { return p.Name != f.Plugin })
 	}
-	for _, p := range all {
-		for _, t := range p.Tasks {
-			if p.Name+"."+t.Name == os.Getenv(wiring.Task) {
-				f.Task = t
-			}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("this function is for the plugin %q, which there is not", f.Plugin)
+	}
+	for _, t := range all[0].Tasks {
+		if f.Plugin+"."+t.Name == task {
+			f.Task = t
 		}
+	}
+	if task != "" && f.Task.OnObject == nil {
+		return nil, fmt.Errorf("this function is for the task %q, which there is not", task)
 	}
 	f.Platform, err = aws.New(aws.Options{
 		Config: config, Wiring: w, Plugins: all, Version: cmp.Or(os.Getenv(wiring.Version), "unknown"),
