@@ -37,12 +37,17 @@ func (e emulator) environment(more ...string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "CDK_")
 	})
-	return append(append(env,
-		"AWS_ENDPOINT_URL="+e.url(), "AWS_ENDPOINT_URL_S3="+e.url(),
+	return slices.Concat(env, e.credentials(), []string{
+		"CDK_HOME=" + e.path("cdk"), // it keeps accounts by access key: real ones of "test" must not be among them
+	}, more)
+}
+
+func (e emulator) credentials() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + e.url(), "AWS_ENDPOINT_URL_S3=" + e.url(),
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true",
-		"CDK_HOME="+e.path("cdk"), // it keeps accounts by access key: real ones of "test" must not be among them
-	), more...)
+	}
 }
 
 // tools are what is needed beside Go.

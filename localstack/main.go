@@ -15,6 +15,7 @@ import (
 
 const usage = `localstack up      install and start the emulator
 localstack deploy  build the Lambdas and deploy the shop to it, without an identity provider
+localstack env     print what a shell needs to reach it: eval "$(bin/localstack env)"
 localstack down    stop it; what was deployed is gone
 localstack e2e     all of it from nothing, with the end-to-end suite; leaves nothing behind
 localstack e2e REGEXP   the same with those tests of the suite alone
@@ -53,6 +54,8 @@ func run(ctx context.Context, command string, tests ...string) error {
 		return e.up(ctx)
 	case "deploy":
 		return e.deployForPeople(ctx)
+	case "env":
+		return e.printEnvironment()
 	case "down":
 		return e.stop()
 	case "e2e":

@@ -136,20 +136,25 @@ func (e emulator) deployForPeople(ctx context.Context) error {
 	if err := e.deploy(ctx, "auth=none"); err != nil {
 		return err
 	}
+	fmt.Print(`
+The shop is deployed. Tell your shell where, and ask the shop how it is:
+
+  eval "$(bin/localstack env)"
+  curl "$SHOP/health"
+`)
+	return nil
+}
+
+// printEnvironment prints, for a shell, what AWS clients and docs/aws.md need.
+func (e emulator) printEnvironment() error {
 	out, err := e.outputs()
 	if err != nil {
-		return err
+		return fmt.Errorf("find the deployed shop (make localstack-deploy deploys one): %w", err)
 	}
-	fmt.Printf(`
-The shop is deployed. In a shell, paste this once:
-
-  export AWS_ENDPOINT_URL=%[1]s AWS_ENDPOINT_URL_S3=%[1]s AWS_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  export SHOP=%[2]s
-
-and look at what it says of itself:
-
-  curl "$SHOP/health"
-`, e.url(), out["ApiUrl"])
+	fmt.Printf("export PATH=%q:\"$PATH\"\n", e.path("venv/bin")) // the AWS command line is there
+	for _, v := range e.credentials() {
+		fmt.Println("export", v)
+	}
+	fmt.Printf("export SHOP=%s IMPORTS=%s REPORTS=%s\n", out["ApiUrl"], out["ImportBucket"], out["ReportBucket"])
 	return nil
 }

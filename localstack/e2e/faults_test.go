@@ -115,16 +115,21 @@ func mend(t *testing.T, c engine.Commit, events []es.StoredEvent) {
 
 // inbox is a queue whose messages reach nobody while it is held.
 type inbox struct {
+	reader
+	url string
+}
+
+// reader is an event source mapping: it has a function read a queue or a stream.
+type reader struct {
 	*testing.T
-	url     string
-	mapping string // event source mapping's id
+	id string
 }
 
 // hold keeps an inbox's messages from its function until the test ends, or
 // release.
 func hold(t *testing.T, target string) inbox {
 	t.Helper()
-	q := inbox{T: t, url: shop.stack.Wiring.Inboxes[target]}
+	q := inbox{reader{T: t}, shop.stack.Wiring.Inboxes[target]}
 	attributes, err := shop.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
 		QueueUrl: &q.url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
 	})
@@ -136,7 +141,7 @@ func hold(t *testing.T, target string) inbox {
 	if err != nil || len(out.EventSourceMappings) != 1 {
 		t.Fatalf("readers of the inbox of %s: %v %v", target, out, err)
 	}
-	q.mapping = *out.EventSourceMappings[0].UUID
+	q.id = *out.EventSourceMappings[0].UUID
 	q.holds(0)
 	t.Cleanup(func() { q.enable(context.WithoutCancel(t.Context()), true) })
 	q.enable(t.Context(), false)
@@ -145,15 +150,15 @@ func hold(t *testing.T, target string) inbox {
 
 func (q inbox) release() { q.Helper(); q.enable(q.Context(), true) }
 
-// enable has the function read the inbox, or not, and waits until it is so.
-func (q inbox) enable(ctx context.Context, yes bool) {
-	q.Helper()
+// enable has the function read on, or not, and waits until it is so.
+func (r reader) enable(ctx context.Context, yes bool) {
+	r.Helper()
 	want := "Disabled"
 	if yes {
 		want = "Enabled"
 	}
 	state := func() (string, error) {
-		m, err := shop.lambda.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &q.mapping})
+		m, err := shop.lambda.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: &r.id})
 		if err != nil {
 			return "", err
 		}
@@ -162,10 +167,10 @@ func (q inbox) enable(ctx context.Context, yes bool) {
 	if now, err := state(); err == nil && now == want {
 		return
 	}
-	if _, err := shop.lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &q.mapping, Enabled: &yes}); err != nil {
-		q.Fatalf("let the inbox be %s: %v", want, err)
+	if _, err := shop.lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: &r.id, Enabled: &yes}); err != nil {
+		r.Fatalf("let the reader be %s: %v", want, err)
 	}
-	eventually(q, "the inbox is "+want, func() (bool, any) {
+	eventually(r, "the reader is "+want, func() (bool, any) {
 		now, err := state()
 		return now == want, fmt.Sprint(now, err)
 	})
@@ -176,12 +181,13 @@ func (q inbox) enable(ctx context.Context, yes bool) {
 func (q inbox) holds(n int) {
 	q.Helper()
 	eventually(q, fmt.Sprintf("the inbox holds %d messages", n), func() (bool, any) {
-		a := q.attributes()
-		return a == n, a
+		found := q.count()
+		return found == n, found
 	})
 }
 
-func (q inbox) attributes() (n int) {
+// count is how many messages are in the queue, seen or not.
+func (q inbox) count() (n int) {
 	q.Helper()
 	out, err := shop.sqs.GetQueueAttributes(q.Context(), &sqs.GetQueueAttributesInput{
 		QueueUrl: &q.url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
@@ -190,11 +196,11 @@ func (q inbox) attributes() (n int) {
 		q.Fatal(err)
 	}
 	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessagesNotVisible"} {
-		var count int
-		if _, err := fmt.Sscan(out.Attributes[name], &count); err != nil {
+		var some int
+		if _, err := fmt.Sscan(out.Attributes[name], &some); err != nil {
 			q.Fatalf("%s is %q", name, out.Attributes[name])
 		}
-		n += count
+		n += some
 	}
 	return n
 }

@@ -9,12 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"onlineshop/platform/aws/deployed"
 )
@@ -140,94 +134,4 @@ func TestANewerUploadReplacesARunningOne(t *testing.T) {
 	if !strings.Contains(events, "Rejected Started") || strings.Count(events, "Started") != 2 || !strings.HasSuffix(events, "Finished") {
 		t.Errorf("the import's history is %s", events)
 	}
-}
-
-// The last test: its products keep the emulator busy long after it.
-func TestALongImportGoesOnUntilItIsDone(t *testing.T) {
-	// Given a file that takes several times what the function has, and whose
-	// notification comes three times
-	const n, key = 20_000, "Große Liste + mehr.csv"
-	bucket, began := output(t, deployed.ImportBucket), time.Now()
-	content, bad := rows("long-", n)
-	put(t, bucket, key, content)
-	f := function(t, "CatalogImportProducts")
-	eventually(t, "the import has begun", func() (bool, any) {
-		r := run(t, key)
-		return r.Status == "running", r
-	})
-	together(2, func(int) { notify(t, f, bucket, key) })
-
-	// When it is done
-	r := ends(t, key, func(r importRun) bool { return r.Status != "running" })
-
-	// Then every good row is there once, and every bad one in the report
-	if r.Status != "finished" || r.Rows != n+bad || r.Added != n || r.Unchanged != 0 || r.Rejected != bad {
-		t.Errorf("the run is %+v, want %d rows added and %d rejected", r, n, bad)
-	}
-	if got := imported(t, "long-"); len(got) != n {
-		t.Errorf("the log has %d products of the file, want %d", len(got), n)
-	}
-	for _, i := range []int{0, 1, 999, 10_000, n - 1} {
-		if got := typesOf(history(t, "catalog/product", fmt.Sprintf("long-%d", i))); got != "Added" {
-			t.Errorf("row %d: %s", i, got)
-		}
-	}
-	if got := report(t, key); len(got) != bad {
-		t.Errorf("the report has %d rows, want %d", len(got), bad)
-	}
-	// And it took several runs of the function
-	eventually(t, "the function's log tells of its runs", func() (bool, any) {
-		runs := started(t, f, began)
-		return runs >= 5, fmt.Sprintf("%d runs", runs) // the notification's three among them
-	})
-}
-
-// notify has the function told of the object as its bucket has told it.
-func notify(t *testing.T, function, bucket, key string) {
-	head, err := shop.s3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	var upload struct{ Upload string }
-	events := history(t, "catalog/product-import", key)
-	if err := json.Unmarshal(events[0].Data, &upload); err != nil {
-		t.Error(err)
-		return
-	}
-	payload, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
-		"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": map[string]any{
-			"bucket": map[string]any{"name": bucket},
-			"object": map[string]any{
-				"key": url.QueryEscape(key), "size": *head.ContentLength, "eTag": strings.Trim(*head.ETag, `"`), "sequencer": upload.Upload,
-			},
-		},
-	}}})
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	_, err = shop.lambda.Invoke(t.Context(), &lambda.InvokeInput{
-		FunctionName: &function, InvocationType: lambdatypes.InvocationTypeEvent, Payload: payload,
-	})
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-// started counts how often the function was run since then.
-func started(t testing.TB, function string, since time.Time) (n int) {
-	t.Helper()
-	group, pattern, from := logGroup(function), "START", since.UnixMilli()
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(shop.logs, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: &group, FilterPattern: &pattern, StartTime: &from,
-	})
-	for pages.HasMorePages() {
-		p, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatalf("log of %s: %v", function, err)
-		}
-		n += len(p.Events)
-	}
-	return n
 }
