@@ -167,7 +167,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 		return e.catchUp(ctx, f)
 	}
 	for conflicts := 0; ; {
-		v := f.judge(o)
+		v, rd := f.judge(o), reader{e, o.Caller, map[Stream]es.Loaded{}}
 		if v.done {
 			return v.outcome, nil
 		}
@@ -180,7 +180,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 			continue
 		}
 		if v.err == nil && len(v.events) > 0 {
-			v.err = e.check(ctx, o)
+			v.err = o.check(ctx, rd)
 		}
 		if v.err != nil || len(v.events) == 0 {
 			var no *es.Rejection
@@ -195,7 +195,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 			}
 			continue
 		}
-		c, err := e.commit(ctx, o, v)
+		c, err := e.commit(ctx, o, v, rd)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -241,12 +241,12 @@ func (f *folded) wasRead() bool {
 	return f.read
 }
 
-func (e *Engine) check(ctx context.Context, o *order) (err error) {
+func (o *order) check(ctx context.Context, r reader) (err error) {
 	if o.of.Check == nil {
 		return nil
 	}
 	defer guard("check "+o.stream.String(), &err)
-	return o.of.Check(ctx, reader{e, o.Caller}, o.payload)
+	return o.of.Check(ctx, r, o.payload)
 }
 
 // lookup searches the whole log for the order's id.
@@ -259,7 +259,7 @@ func (e *Engine) lookup(ctx context.Context, o *order) (found bool, err error) {
 	return found, err
 }
 
-func (e *Engine) commit(ctx context.Context, o *order, v verdict) (Commit, error) {
+func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (Commit, error) {
 	c := Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
 	size := 0
 	for _, ev := range v.events {
@@ -281,7 +281,7 @@ func (e *Engine) commit(ctx context.Context, o *order, v verdict) (Commit, error
 		owner = o.Caller.User
 		if o.of.Owner != nil {
 			var err error
-			if owner, err = o.of.Owner(ctx, reader{e, o.Caller}, o.payload); err != nil {
+			if owner, err = o.of.Owner(ctx, r, o.payload); err != nil {
 				return c, fmt.Errorf("owner of %s: %w", o.stream, err)
 			}
 		}

@@ -337,6 +337,9 @@ func (c *cache) remove(el *list.Element) {
 type reader struct {
 	*Engine
 	caller es.Caller
+	// loaded is what one decision has read: a stream that its rules read twice
+	// costs one read. nil: every read is a new one.
+	loaded map[Stream]es.Loaded
 }
 
 func (r reader) Caller() es.Caller { return r.caller }
@@ -352,6 +355,10 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	case !es.ValidInternalID(id):
 		return es.Loaded{State: a.Initial}, nil // nothing can be there
 	}
+	s := Stream{name, id}
+	if l, ok := r.loaded[s]; ok {
+		return l, nil
+	}
 	f := r.cache.folded(a, id)
 	if err := r.catchUp(ctx, f); err != nil {
 		return es.Loaded{}, fmt.Errorf("load %s %q: %w", name, id, err)
@@ -359,5 +366,9 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	r.cache.settle(f)
 	f.Lock()
 	defer f.Unlock()
-	return es.Loaded{State: f.state, Owner: f.owner, Version: f.version}, nil
+	l := es.Loaded{State: f.state, Owner: f.owner, Version: f.version}
+	if r.loaded != nil {
+		r.loaded[s] = l
+	}
+	return l, nil
 }

@@ -123,7 +123,7 @@ func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) 
 			}
 			err := func() (err error) {
 				defer guard(f.name, &err)
-				return d.Run(ctx, reader{e, es.System()}, ev)
+				return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev)
 			}()
 			if ctx.Err() != nil {
 				return ctx.Err() // stopped in the middle, which is no failure of the effect's

@@ -41,7 +41,7 @@ func (r reader) Events(ctx context.Context, name, id string) iter.Seq2[es.Record
 // checkpoint.
 func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Object, stopping func() bool) (err error) {
 	defer guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(ctx, o, shop{reader{e, es.System()}, plugin + "." + t.Name, stopping})
+	return t.OnObject(ctx, o, shop{reader{Engine: e, caller: es.System()}, plugin + "." + t.Name, stopping})
 }
 
 // shop is what a task works with.
