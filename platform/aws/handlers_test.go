@@ -293,14 +293,30 @@ func TestLaterUploadsCompareGreater(t *testing.T) {
 	}
 }
 
-func TestATaskStopsBeforeItsTimeEnds(t *testing.T) {
-	start := time.Now()
-	for limit, want := range map[time.Duration]time.Duration{8 * time.Hour: 8*time.Hour - 30*time.Second, time.Hour / 60: 45 * time.Second} {
-		ctx, cancel := context.WithDeadline(t.Context(), start.Add(limit))
-		defer cancel()
-		if stop := stopAt(ctx, start); !stop.Equal(start.Add(want)) {
-			t.Errorf("of %s it stops after %s, expected %s", limit, stop.Sub(start), want)
+func TestATaskStopsWhileThereIsTimeForIt(t *testing.T) {
+	for _, x := range []struct {
+		limit, step time.Duration
+		want        int // checkpoints, the last of which is told to stop
+	}{
+		{time.Minute, time.Second, 53},       // of its 60 s it keeps 6, and 2 for one more
+		{15 * time.Minute, time.Second, 889}, // keeps 10 s
+		{20 * time.Second, 8 * time.Second, 1},
+	} {
+		start := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+		now := start
+		stopping := stopper(func() time.Time { return now }, start.Add(x.limit))
+		n := 0
+		for stop := false; !stop && n < 1000; n++ {
+			now = now.Add(x.step)
+			stop = stopping()
 		}
+		if n != x.want || !now.Before(start.Add(x.limit)) {
+			t.Errorf("with %s and a checkpoint each %s it stops at the %dth, expected the %dth", x.limit, x.step, n, x.want)
+		}
+	}
+	now := time.Now()
+	if stopper(func() time.Time { return now }, time.Time{})() {
+		t.Error("it stops, although its time does not end")
 	}
 }
 

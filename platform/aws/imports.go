@@ -32,8 +32,8 @@ func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 }
 
 func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e events.S3Event) error {
-	end := stopAt(ctx, time.Now())
-	stopping := func() bool { return !end.IsZero() && !time.Now().Before(end) }
+	deadline, _ := ctx.Deadline()
+	stopping := stopper(time.Now, deadline)
 	for i, r := range e.Records {
 		o, err := p.object(plugin+"."+t.Name, r)
 		if err != nil {
@@ -51,15 +51,18 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 	return nil
 }
 
-// stopAt is when a task is to stop: a quarter of the function's time before its
-// end, at most 30 seconds, so that the work in hand comes to its checkpoint.
-// Zero: never.
-func stopAt(ctx context.Context, start time.Time) time.Time {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return time.Time{}
+// stopper says at each checkpoint whether a task is to stop there: when the next
+// one, taking twice as long as the slowest so far, would come too close to the
+// deadline. A zero deadline never comes.
+func stopper(now func() time.Time, deadline time.Time) func() bool {
+	start := now()
+	reserve := min(deadline.Sub(start)/10, 10*time.Second) // to end, and to call the function again
+	last, slowest := start, time.Duration(0)
+	return func() bool {
+		t := now()
+		slowest, last = max(slowest, t.Sub(last)), t
+		return !deadline.IsZero() && deadline.Sub(t) < 2*slowest+reserve
 	}
-	return deadline.Add(-min(deadline.Sub(start)/4, 30*time.Second))
 }
 
 // goOn calls this function again, with what is left to do.
