@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -39,24 +40,30 @@ func newShop(t *testing.T) shop {
 
 var customer = es.Caller{User: "ann", Groups: []string{es.Admin}}
 
-// send decides a command, given as JSON, as a function with that platform would.
-func (s shop) send(p *Platform, aggregate, id, command, payload string) (engine.Outcome, error) {
-	s.Helper()
-	for _, x := range p.Plugins {
+// command is one that is given as JSON.
+func (s shop) command(t *testing.T, aggregate, id, name, payload string) es.Command {
+	t.Helper()
+	for _, x := range s.Plugins {
 		for _, a := range x.Aggregates {
 			d := a.Definition()
 			if d.Name != aggregate {
 				continue
 			}
-			c, err := d.ReadCommand(command, []byte(payload))
+			c, err := d.ReadCommand(name, []byte(payload))
 			if err != nil {
-				s.Fatalf("%s %s: %v", command, payload, err)
+				t.Fatalf("%s %s: %v", name, payload, err)
 			}
-			return p.engine.Execute(s.Context(), engine.Request{Command: es.Command{Aggregate: aggregate, ID: id, Payload: c}, Caller: customer})
+			return es.Command{Aggregate: aggregate, ID: id, Payload: c}
 		}
 	}
-	s.Fatalf("there is no aggregate %s", aggregate)
-	return engine.Outcome{}, nil
+	t.Fatalf("there is no aggregate %s", aggregate)
+	return es.Command{}
+}
+
+// send decides a command as a function with that platform would.
+func (s shop) send(p *Platform, aggregate, id, command, payload string) (engine.Outcome, error) {
+	s.Helper()
+	return p.engine.Execute(s.Context(), engine.Request{Command: s.command(s.T, aggregate, id, command, payload), Caller: customer})
 }
 
 func (s shop) given(aggregate, id, command, payload string) {
@@ -146,6 +153,24 @@ func TestCommandsCostAsFewRequestsAsTheyCan(t *testing.T) {
 			t.Logf("%-28s %s", x.name, got)
 		})
 	}
+
+	t.Run("a repeat that another machine decided first costs one request", func(t *testing.T) {
+		add := func(p *Platform) engine.Outcome {
+			out, err := p.engine.Execute(t.Context(), engine.Request{
+				Command: s.command(t, "Catalog.Product", "again", "Add", tea), Caller: customer, IdempotencyKey: "key-1",
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			return out
+		}
+		first := add(s.Platform)
+		var second engine.Outcome
+		got := s.sum(s.during(func() { second = add(cold) }))
+		if want := (cost{requests: 1, write: 1}); got != want || !reflect.DeepEqual(first, second) {
+			t.Errorf("it cost %s, expected %s; %+v, then %+v", got, want, first, second)
+		}
+	})
 
 	t.Run("a conflict one commit behind costs one request more", func(t *testing.T) {
 		if _, err := s.send(cold, "Catalog.Product", "warm", "UpdatePrice", `{"price":11}`); err != nil { // sees the stream's end
