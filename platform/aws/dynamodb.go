@@ -165,7 +165,7 @@ func (s *store) get(ctx context.Context, table *string, key item) (item, error) 
 	return out.Item, nil
 }
 
-var retryable = retry.IsErrorRetryables(append([]retry.IsErrorRetryable{}, retry.DefaultRetryables...))
+var retryable = retry.IsErrorRetryables(retry.DefaultRetryables)
 
 // failure marks what is worth another try with [engine.ErrUnavailable]:
 // throttles, time-outs, lost connections and failures of the service.
@@ -181,8 +181,8 @@ func failure(err error) error {
 	return err
 }
 
-// A page's cursor is the key that the store goes on from, behind what it belongs
-// to, so that a foreign one is refused.
+// sealKey makes a page's cursor of the key that the store goes on from, with what
+// it belongs to, so that a foreign one is refused; "" of none.
 func sealKey(belongs string, key item) string {
 	if key == nil {
 		return ""

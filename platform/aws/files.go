@@ -191,11 +191,11 @@ func NewMailer(c awssdk.Config, w wiring.Wiring, from string) *Mailer {
 // Send sends a message in plain text. One that is kept is named by its id, so
 // that a repeat is no second message.
 func (m *Mailer) Send(ctx context.Context, messageID, to, subject, body string) error {
-	err := m.keep
+	deliver := m.keep
 	if m.ses != nil {
-		err = m.send
+		deliver = m.send
 	}
-	if err := err(ctx, messageID, to, subject, body); err != nil {
+	if err := deliver(ctx, messageID, to, subject, body); err != nil {
 		return fmt.Errorf("send e-mail %s: %w", messageID, err)
 	}
 	return nil

@@ -39,7 +39,7 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		if err != nil {
 			return err
 		}
-		p.log.InfoContext(ctx, "object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
+		p.log.InfoContext(ctx, "task works on an object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
 		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
 		case errors.Is(err, es.ErrUnfinished):
 			return p.goOn(ctx, events.S3Event{Records: e.Records[i:]})

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"onlineshop/es"
@@ -127,7 +126,7 @@ func Operate(ctx context.Context, client *lambda.Client, function string, o wiri
 			Message string `json:"errorMessage"`
 		}
 		_ = json.Unmarshal(out.Payload, &problem) // it is shown as it is where it has none
-		return a, fmt.Errorf("ask %s for %s: %w: %s", function, o.Do, engine.ErrUnavailable, awssdk.ToString(&problem.Message))
+		return a, fmt.Errorf("ask %s for %s: %w: %s", function, o.Do, engine.ErrUnavailable, problem.Message)
 	}
 	if err := json.Unmarshal(out.Payload, &a); err != nil {
 		return a, fmt.Errorf("answer of %s to %s: %w", function, o.Do, err)

@@ -33,12 +33,12 @@ type Function struct {
 	Task      es.Task // that it runs, where it runs one
 }
 
-// Start makes the function's platform and serves it with the handler that make
+// Start makes the function's platform and serves it with the handler that build
 // returns. What is made here is made once per execution environment.
-func Start(make func(ctx context.Context, f Function) (lambda.Handler, error)) {
+func Start(build func(ctx context.Context, f Function) (lambda.Handler, error)) {
 	logger := aws.NewLogger(os.Stdout, slog.LevelInfo)
 	slog.SetDefault(logger)
-	handler, err := prepare(context.Background(), logger, make)
+	handler, err := prepare(context.Background(), logger, build)
 	if err != nil {
 		logger.Error("the function can't start", "error", err)
 		os.Exit(1)
@@ -46,7 +46,7 @@ func Start(make func(ctx context.Context, f Function) (lambda.Handler, error)) {
 	lambda.Start(handler)
 }
 
-func prepare(ctx context.Context, logger *slog.Logger, make func(context.Context, Function) (lambda.Handler, error)) (lambda.Handler, error) {
+func prepare(ctx context.Context, logger *slog.Logger, build func(context.Context, Function) (lambda.Handler, error)) (lambda.Handler, error) {
 	w, err := wiring.FromEnvironment()
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func prepare(ctx context.Context, logger *slog.Logger, make func(context.Context
 	if err != nil {
 		return nil, err
 	}
-	return make(ctx, f)
+	return build(ctx, f)
 }
 
 // API is the HTTP API of the function's plugins; c has what this function serves
