@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"syscall"
-	"time"
 )
 
 // dynamoDB is DynamoDB Local by itself, without LocalStack around it. It ends
@@ -38,8 +36,11 @@ func (e emulator) dynamoDB(ctx context.Context) (endpoint string, stop func() er
 	if err := cmd.Start(); err != nil {
 		return "", nil, fmt.Errorf("start DynamoDB Local: %w", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its log says why it ended
+		close(exited)
+	}()
 	stop = func() error {
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("stop DynamoDB Local: %w", err)
@@ -49,19 +50,14 @@ func (e emulator) dynamoDB(ctx context.Context) (endpoint string, stop func() er
 	}
 	late, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("it does not answer within %s", readyWithin))
 	defer cancel()
-	client := http.Client{Timeout: 5 * time.Second}
 	err = wait(late, func() (bool, error) {
 		select {
-		case err := <-exited:
-			exited <- err
-			return false, fmt.Errorf("it ended: %w", err)
+		case <-exited:
+			return false, errors.New("it ended")
 		default:
 		}
-		res, err := client.Get("http://" + address)
-		if err != nil {
-			return false, nil // it does not listen yet
-		}
-		return true, res.Body.Close() // 400: that was no request of DynamoDB's, but it answers
+		c, err := net.Dial("tcp", address)
+		return err == nil && c.Close() == nil, nil
 	})
 	if err != nil {
 		return "", nil, errors.Join(fmt.Errorf("start DynamoDB Local: %w; the end of %s:\n%s", err, log.Name(), tail(log.Name(), 10)), stop())

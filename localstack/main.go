@@ -26,8 +26,8 @@ func main() {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
+	// Never stopped: a second signal must not end the program before it has cleaned up.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	if err := run(ctx, os.Args[1], os.Args[2:]...); err != nil {
 		if context.Cause(ctx) != nil {
 			err = errors.New("interrupted; everything that was started is stopped")

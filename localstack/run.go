@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +54,3 @@ func tail(file string, n int) string {
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
-
-// finally runs what must be done in the end, whatever became of the rest.
-func finally(err *error, do func() error) { *err = errors.Join(*err, do()) }

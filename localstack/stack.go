@@ -86,9 +86,13 @@ func (e emulator) answers(ctx context.Context) error {
 // checkSkipped fails where the emulator passed over a resource that matters.
 func (e emulator) checkSkipped() error {
 	if e.running() == 0 {
-		say("the emulator is not ours: its own log says which resource types it passed over (No resource provider found)")
+		say("the emulator was started elsewhere: its log says which resource types it passed over (No resource provider found)")
 		return nil
 	}
+	return e.checkLog()
+}
+
+func (e emulator) checkLog() error {
 	log, err := os.ReadFile(e.path("log"))
 	if err != nil {
 		return err
