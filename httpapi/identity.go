@@ -33,10 +33,20 @@ func Local() Identity { return local{} }
 
 type local struct{}
 
+// Anybody takes everybody for the user local in group Admin, whatever the headers
+// say: for a deployment that was asked to do without identities.
+func Anybody() Identity { return anybody{} }
+
+type anybody struct{}
+
+func (anybody) Caller(*http.Request) (es.Caller, error) {
+	return es.Caller{User: "local", Groups: []string{es.Admin}}, nil
+}
+
 func (local) Caller(r *http.Request) (es.Caller, error) {
 	users, groups := r.Header.Values("X-Local-User"), r.Header.Values("X-Local-Groups")
 	if len(users)+len(groups) == 0 {
-		return es.Caller{User: "local", Groups: []string{es.Admin}}, nil
+		return anybody{}.Caller(r)
 	}
 	c := es.Caller{User: "local"}
 	if len(users) > 0 {

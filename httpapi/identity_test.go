@@ -237,3 +237,12 @@ func TestLocal(t *testing.T) {
 		})
 	}
 }
+
+func TestAnybodyIsAnAdminWhateverTheHeadersSay(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("X-Local-User", "ann")
+	got, err := httpapi.Anybody().Caller(r)
+	if err != nil || got.User != "local" || !got.In(es.Admin) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}

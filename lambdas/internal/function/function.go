@@ -98,7 +98,7 @@ func (f Function) API(ctx context.Context, c httpapi.Config) (http.Handler, erro
 	c.Engine, c.Plugins, c.Version, c.Logger = f.Engine(), f.Plugins, f.Version, f.Logger
 	switch auth := os.Getenv(wiring.Auth); auth {
 	case "none":
-		c.Identity = httpapi.Local()
+		c.Identity = httpapi.Anybody()
 	case "jwt":
 		var err error
 		if c.Identity, err = httpapi.JWT(ctx, os.Getenv(wiring.JWTIssuer), os.Getenv(wiring.JWTAudience)); err != nil {
