@@ -63,6 +63,8 @@ func (local) Caller(r *http.Request) (es.Caller, error) {
 	return c, nil
 }
 
+func (anybody) schemes() (map[string]any, bool) { return nil, false }
+
 func (local) schemes() (map[string]any, bool) {
 	header := func(name, about string) map[string]any {
 		return map[string]any{"type": "apiKey", "in": "header", "name": name, "description": about}
