@@ -24,8 +24,9 @@ func (e emulator) dynamoDB(ctx context.Context) (endpoint string, stop func() er
 		return "", nil, err
 	}
 	lib := e.path("fs/var/lib/localstack/lib")
-	cmd := exec.Command(lib+"/java/21/bin/java", "-Djava.library.path="+lib+"/dynamodb-local/2/DynamoDBLocal_lib",
-		"-jar", lib+"/dynamodb-local/2/DynamoDBLocal.jar", "-inMemory", "-disableTelemetry", "-port", port)
+	cmd := exec.Command(lib+"/java/21/bin/java", append(e.javaOptions(),
+		"-Djava.library.path="+lib+"/dynamodb-local/2/DynamoDBLocal_lib",
+		"-jar", lib+"/dynamodb-local/2/DynamoDBLocal.jar", "-inMemory", "-disableTelemetry", "-port", port)...)
 	log, err := os.Create(e.path("dynamodb.log"))
 	if err != nil {
 		return "", nil, err

@@ -22,8 +22,8 @@ import (
 //
 //	venv, fs   what is installed
 //	log, pid   of the running one
-//	tmp        what it writes; gone when it stops
-//	cdk, …     what deploying leaves
+//	tmp        what it and the programs around it leave lying about
+//	cdk, …     what deploying leaves; gone like tmp when it stops
 type emulator struct {
 	root, home, port string
 }
@@ -39,6 +39,7 @@ func (e emulator) environment(more ...string) []string {
 	})
 	return slices.Concat(env, e.credentials(), []string{
 		"CDK_HOME=" + e.path("cdk"), // it keeps accounts by access key: real ones of "test" must not be among them
+		"TMPDIR=" + e.path("tmp"),
 	}, more)
 }
 
@@ -112,7 +113,10 @@ func (e emulator) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.do(ctx, e.root, append(os.Environ(), "PYTHON="+t.python, "JAVA_HOME="+t.java), "localstack/emulator/install.sh", e.home); err != nil {
+	if err := errors.Join(os.RemoveAll(e.path("tmp")), os.MkdirAll(e.path("tmp"), 0o700)); err != nil {
+		return fmt.Errorf("make room for what is temporary: %w", err)
+	}
+	if err := e.do(ctx, e.root, append(os.Environ(), "TMPDIR="+e.path("tmp"), "PYTHON="+t.python, "JAVA_HOME="+t.java), "localstack/emulator/install.sh", e.home); err != nil {
 		return err
 	}
 	return e.start(ctx)
@@ -128,8 +132,8 @@ func (e emulator) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("something else listens at %s (%w): stop it, or set LOCALSTACK_PORT", address, err)
 	}
-	if err := errors.Join(l.Close(), os.RemoveAll(e.path("tmp")), os.MkdirAll(e.path("tmp"), 0o700)); err != nil {
-		return fmt.Errorf("make the emulator ready: %w", err)
+	if err := l.Close(); err != nil {
+		return err
 	}
 	log, err := os.Create(e.path("log"))
 	if err != nil {
@@ -148,6 +152,7 @@ func (e emulator) start(ctx context.Context) error {
 		"DNS_ADDRESS=0", "SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "AWS_EC2_METADATA_DISABLED=true",
 		// DynamoDB Local's own streams, instead of a Kinesis mock that is downloaded.
 		"PROVIDER_OVERRIDE_DYNAMODB=v2", "PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2", "DYNAMODB_IN_MEMORY=1",
+		"JAVA_TOOL_OPTIONS=" + strings.Join(e.javaOptions(), " "),
 		"LAMBDA_RUNTIME_EXECUTOR=host",
 		// Its pollers back off further than anybody wants to wait.
 		"LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC=0.25",
@@ -179,6 +184,11 @@ func (e emulator) start(ctx context.Context) error {
 	}
 	say("the emulator is ready at %s, process %d, log %s", e.url(), cmd.Process.Pid, log.Name())
 	return nil
+}
+
+// javaOptions keep Java's leftovers among the others.
+func (e emulator) javaOptions() []string {
+	return []string{"-Djava.io.tmpdir=" + e.path("tmp"), "-XX:-UsePerfData"}
 }
 
 // running is the emulator's process id, or 0.

@@ -35,7 +35,7 @@ func (e emulator) deploy(ctx context.Context, values ...string) error {
 		arch = "x86_64"
 	}
 	say("building the Lambdas for %s", arch)
-	if err := e.do(ctx, e.root, os.Environ(), "make", "-s", "lambdas", "node_modules", "ARCH="+arch); err != nil {
+	if err := e.do(ctx, e.root, e.environment(), "make", "-s", "lambdas", "node_modules", "ARCH="+arch); err != nil {
 		return err
 	}
 	say("bootstrapping the account")

@@ -106,32 +106,3 @@ func report(t testing.TB, key string) [][]string {
 	}
 	return lines[1:]
 }
-
-func TestANewerUploadReplacesARunningOne(t *testing.T) {
-	// Given a long file whose import has begun
-	const key = "replaced.csv"
-	bucket := output(t, deployed.ImportBucket)
-	long, _ := rows("replaced-old-", 8_000)
-	put(t, bucket, key, long)
-	eventually(t, "the first import has begun", func() (bool, any) {
-		r := run(t, key)
-		return r.Status == "running" && r.Rows > 0, r
-	})
-
-	// When another file of that name is uploaded
-	short, bad := rows("replaced-new-", 20)
-	put(t, bucket, key, short)
-
-	// Then the second one is imported whole, and the first one's run has ended
-	r := ends(t, key, func(r importRun) bool { return r.Status == "finished" && r.Rows == 20+bad })
-	if r.Added != 20 || r.Rejected != bad {
-		t.Errorf("the run is %+v", r)
-	}
-	if n := len(imported(t, "replaced-new-")); n != 20 {
-		t.Errorf("%d products of the second file are there, want 20", n)
-	}
-	events := typesOf(history(t, "catalog/product-import", key))
-	if !strings.Contains(events, "Rejected Started") || strings.Count(events, "Started") != 2 || !strings.HasSuffix(events, "Finished") {
-		t.Errorf("the import's history is %s", events)
-	}
-}
