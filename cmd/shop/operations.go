@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -110,11 +111,13 @@ type progress struct {
 // operate takes an operation's steps to its end.
 func (s *session) operate(ctx context.Context, operation, readModel, done string) error {
 	shop := s.client()
-	bar := progressbar.DefaultSilent(-1)
+	drawn := io.Discard
 	if s.watched() {
-		bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(operation),
-			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		drawn = s.err
 	}
+	// Drawn with each step only: the spinner's own goroutine races with Add.
+	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(drawn), progressbar.OptionSetDescription(operation),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetSpinnerChangeInterval(0))
 	total := 0
 	for next := (step{ReadModel: readModel}); ; {
 		var p progress

@@ -265,9 +265,8 @@ func (b *bucket) ended(ctx context.Context, c *claim, err error) {
 
 // object is a claimed file as a task sees it.
 func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
-	etag := etagOf(info)
 	return es.Object{
-		Key: c.key, ETag: etag, Upload: c.marker, Size: info.Size(),
+		Key: c.key, ETag: fmt.Sprintf("%x-%s", info.Size(), c.marker), Upload: c.marker, Size: info.Size(),
 		Open: func(_ context.Context, offset int64) (io.ReadCloser, error) {
 			f, err := os.Open(file)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -277,7 +276,7 @@ func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
 				return nil, err
 			}
 			now, err := f.Stat()
-			if err == nil && etagOf(now) != etag {
+			if err == nil && !sameContent(now, info) {
 				err = fmt.Errorf("open %s: it has changed: %w", c.key, es.ErrObjectGone)
 			}
 			if err == nil {
@@ -312,10 +311,11 @@ func (b *bucket) putAway(file, name string) error {
 	return errors.Join(syncDir(filepath.Dir(to)), syncDir(filepath.Dir(file)))
 }
 
-// etagOf tells one content from another as well as a file system can: by inode,
-// size and time of the last change.
-func etagOf(info fs.FileInfo) string {
-	return fmt.Sprintf("%x-%x-%x", info.Size(), info.ModTime().UnixNano(), inode(info))
+// sameContent tells one content from another as well as a file system can: by
+// inode, size and time of the last change. The ETag has none of these, so that a
+// run goes on in a copy of the folder.
+func sameContent(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 func inode(info fs.FileInfo) uint64 {
