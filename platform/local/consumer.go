@@ -52,7 +52,7 @@ const (
 
 // fewWorkers is how many commits a consumer does at a time while the writer is
 // busy.
-const fewWorkers = 32
+const fewWorkers = 8
 
 // newConsumer makes a consumer of the aggregates' commits that goes on from its
 // mark.
