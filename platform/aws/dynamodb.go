@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -175,6 +176,7 @@ func failure(err error) error {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case retryable.IsErrorRetryable(err) == awssdk.TrueTernary,
+		errors.Is(err, io.ErrUnexpectedEOF), // an answer that broke off, which the SDK takes for a malformed one
 		errors.As(err, &api) && api.ErrorFault() == smithy.FaultServer:
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
