@@ -2,7 +2,6 @@ package es
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -167,17 +166,12 @@ func (x Extension) Definition() ExtensionDefinition {
 	return ExtensionDefinition{x.name, x.target, x.point, x.since, x.apply}
 }
 
-// MarshalEvent is an event's stored form: {"type":"Added","data":{…}}, with "v"
-// for the shape's version where it is not 1.
-func MarshalEvent(typ string, version int, data []byte) ([]byte, error) {
+// NewStoredEvent is an event's stored form, which leaves out version 1.
+func NewStoredEvent(typ string, version int, data []byte) StoredEvent {
 	if version == 1 {
 		version = 0
 	}
-	b, err := json.Marshal(StoredEvent{typ, version, data})
-	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", typ, err)
-	}
-	return b, nil
+	return StoredEvent{typ, version, data}
 }
 
 // StoredEvent is the wire form of an event.

@@ -124,7 +124,7 @@ func (c codec) line(t *testing.T, event any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := es.MarshalEvent(typ, version, data)
+	b, err := json.Marshal(es.NewStoredEvent(typ, version, data))
 	if err != nil {
 		t.Fatal(err)
 	}

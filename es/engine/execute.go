@@ -273,10 +273,7 @@ func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (Com
 		if err != nil {
 			return c, fmt.Errorf("%s: %w", o.stream, err)
 		}
-		if version == 1 {
-			version = 0 // the stored form leaves it out
-		}
-		c.Events = append(c.Events, es.StoredEvent{Type: typ, Version: version, Data: data})
+		c.Events = append(c.Events, es.NewStoredEvent(typ, version, data))
 		size += len(typ) + len(data) + 32
 	}
 	if size > MaxCommit {

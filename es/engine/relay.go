@@ -120,10 +120,7 @@ func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
 				}
-				if version == 1 {
-					version = 0
-				}
-				en.Events = append(en.Events, PublishedEvent{es.StoredEvent{Type: typ, Version: version, Data: data}, p.Key(out)})
+				en.Events = append(en.Events, PublishedEvent{es.NewStoredEvent(typ, version, data), p.Key(out)})
 			}
 		}
 	}
@@ -206,15 +203,6 @@ func (e *Engine) Since(ctx context.Context, name string, s Stream, from int64) (
 
 // maxPage is about how many bytes of entries one answer holds.
 const maxPage = 1 << 20
-
-// Deliver hands an entry to every extension here that listens to its point.
-func (e *Engine) Deliver(ctx context.Context, entry Entry) error {
-	var errs []error
-	for _, name := range e.Listeners(entry.Point) {
-		errs = append(errs, e.Follow(ctx, Hint{Follower: name, Stream: entry.Stream, Seq: entry.Seq, Entry: &entry}))
-	}
-	return errors.Join(errs...)
-}
 
 // delayLeft is how long a follower still has to wait for a commit.
 func (f *follower) delayLeft(committed, now time.Time) time.Duration {

@@ -45,7 +45,6 @@ type Wiring struct {
 	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, or by plugin for its side effects: "Ordering.Order", "Ordering"
 	Bus     string                  `json:"bus,omitempty"`
 	Reports string                  `json:"reports,omitempty"` // bucket of reports and kept e-mails
-	Buckets map[string]string       `json:"buckets,omitempty"` // bucket by task, "Catalog.ImportProducts"
 }
 
 // PluginWiring are a plugin's own resources.
