@@ -52,7 +52,7 @@ func (e emulator) conformance(ctx context.Context) error {
 		return err
 	}
 	say("testing platform/aws against DynamoDB Local at %s", endpoint)
-	tested := e.do(ctx, e.root, e.environment("AWS_ENDPOINT_URL=", "AWS_ENDPOINT_URL_S3=", "SHOP_DYNAMODB_ENDPOINT="+endpoint),
+	tested := e.do(ctx, e.root, append(withoutAWS(), "SHOP_DYNAMODB_ENDPOINT="+endpoint),
 		"go", "test", "-count=1", "-timeout", "20m", "./platform/aws/...")
 	return errors.Join(tested, stop())
 }

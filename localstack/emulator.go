@@ -34,13 +34,17 @@ func (e emulator) url() string             { return "http://127.0.0.1:" + e.port
 // environment is this process's with what AWS clients need to reach the
 // emulator: any credentials will do.
 func (e emulator) environment(more ...string) []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "CDK_")
-	})
-	return slices.Concat(env, e.credentials(), []string{
+	return slices.Concat(withoutAWS(), e.credentials(), []string{
 		"CDK_HOME=" + e.path("cdk"), // it keeps accounts by access key: real ones of "test" must not be among them
 		"TMPDIR=" + e.path("tmp"),
 	}, more)
+}
+
+// withoutAWS is this process's environment without what leads to an account.
+func withoutAWS() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "CDK_")
+	})
 }
 
 func (e emulator) credentials() []string {

@@ -11,7 +11,9 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,14 +73,27 @@ type Platform struct {
 func LoadConfig(ctx context.Context) (awssdk.Config, error) {
 	c, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(httpClient()),
-		config.WithRetryer(func() awssdk.Retryer {
-			// The engine tries again what these attempts do not settle.
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 3, 300*time.Millisecond })
-		}))
+		config.WithRetryer(retryer))
 	if err != nil {
 		return c, fmt.Errorf("load the configuration of the AWS SDK: %w", err)
 	}
 	return c, nil
+}
+
+// retryables are the SDK's, and an answer that breaks off, which it takes for a
+// malformed one. Every request of ours may be repeated.
+var retryables = append(retry.IsErrorRetryables{retry.IsErrorRetryableFunc(func(err error) awssdk.Ternary {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return awssdk.TrueTernary
+	}
+	return awssdk.UnknownTernary
+})}, retry.DefaultRetryables...)
+
+// retryer tries a few times; the engine tries again what that does not settle.
+func retryer() awssdk.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.Retryables = 3, 300*time.Millisecond, retryables
+	})
 }
 
 // httpClient gives up on a server that takes a connection and does not answer,

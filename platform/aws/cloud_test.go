@@ -12,8 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -34,13 +32,13 @@ import (
 	"onlineshop/platform/aws/wiring"
 )
 
-// cloud is as much of AWS as a platform works with: DynamoDB Local behind a
-// server that plays SQS, EventBridge, Lambda and S3 itself. What the tables'
-// streams, the bus and the queues would carry waits for deliver.
+// cloud is as much of AWS as a platform works with: DynamoDB Local, and a server
+// that plays SQS, EventBridge, Lambda and S3. What the tables' streams, the bus
+// and the queues would carry waits for deliver.
 type cloud struct {
 	t        testing.TB
 	server   *httptest.Server
-	dynamodb *httputil.ReverseProxy
+	dynamodb dynamoDBLocal
 	plugins  []es.Plugin
 	wiring   wiring.Wiring
 
@@ -74,12 +72,8 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 	if endpoint == "" {
 		t.Skip("SHOP_DYNAMODB_ENDPOINT is not set: this test needs DynamoDB Local, which make e2e starts")
 	}
-	target, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatalf("SHOP_DYNAMODB_ENDPOINT: %v", err)
-	}
 	c := newServices(t, plugins)
-	c.dynamodb = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	c.dynamodb = dynamoDBLocal(endpoint)
 	c.makeTables()
 	for _, x := range plugins {
 		p := c.platform(x)
@@ -194,8 +188,18 @@ func (c *cloud) makeTables() {
 func (c *cloud) config() awssdk.Config {
 	return awssdk.Config{
 		Region: "us-east-1", BaseEndpoint: &c.server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient: httpClient(), APIOptions: []func(*middleware.Stack) error{c.watch},
+		HTTPClient: httpClient(), Retryer: retryer, APIOptions: []func(*middleware.Stack) error{c.watch},
+		ConfigSources: []any{c.dynamodb},
 	}
+}
+
+// dynamoDBLocal is where it listens; the SDK asks a configuration's sources for
+// the address of a service that has one of its own.
+type dynamoDBLocal string
+
+// GetServiceBaseEndpoint is what the SDK looks for.
+func (d dynamoDBLocal) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
+	return string(d), service == "DynamoDB" && d != "", nil
 }
 
 // put writes an item, as an operator could.
@@ -258,8 +262,6 @@ func (c *cloud) stream(put *dynamodb.PutItemInput) {
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
 	switch {
-	case strings.HasPrefix(target, "DynamoDB"):
-		c.dynamodb.ServeHTTP(w, r)
 	case target == "AmazonSQS.SendMessageBatch":
 		reply(w, r, c.sendBatch)
 	case target == "AWSEvents.PutEvents":

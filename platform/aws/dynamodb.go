@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -166,8 +164,6 @@ func (s *store) get(ctx context.Context, table *string, key item) (item, error) 
 	return out.Item, nil
 }
 
-var retryable = retry.IsErrorRetryables(retry.DefaultRetryables)
-
 // failure marks what is worth another try with [engine.ErrUnavailable]:
 // throttles, time-outs, lost connections and failures of the service.
 func failure(err error) error {
@@ -175,8 +171,7 @@ func failure(err error) error {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case retryable.IsErrorRetryable(err) == awssdk.TrueTernary,
-		errors.Is(err, io.ErrUnexpectedEOF), // an answer that broke off, which the SDK takes for a malformed one
+	case retryables.IsErrorRetryable(err) == awssdk.TrueTernary,
 		errors.As(err, &api) && api.ErrorFault() == smithy.FaultServer:
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
