@@ -93,7 +93,7 @@ func TestAFailureHoldsUpItsOwnStreamAlone(t *testing.T) {
 }
 
 func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
-	l := &platformtest.Library{}
+	l := platformtest.Library{World: platformtest.NewWorld()}
 	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
 	out, err := p.inbox(t.Context(), "Lending.Reader", events.SQSEvent{Records: []events.SQSMessage{
 		{MessageId: "broken", Body: "{"},
@@ -113,7 +113,7 @@ func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
 }
 
 func TestAnEntryIsForTheAggregateWhoseInboxItIsIn(t *testing.T) {
-	l := &platformtest.Library{}
+	l := platformtest.Library{World: platformtest.NewWorld()}
 	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
 	if d := cmp.Diff([]string{"extension:Press.Books_Extension"}, p.listeners("Press.Article")("Lending.Books")); d != "" {
 		t.Errorf("listeners at the article's inbox (-want +got):\n%s", d)
@@ -124,7 +124,7 @@ func TestAnEntryIsForTheAggregateWhoseInboxItIsIn(t *testing.T) {
 }
 
 func TestWhatIsRefusedOfABatchIsSentAgain(t *testing.T) {
-	l := &platformtest.Library{}
+	l := platformtest.Library{World: platformtest.NewWorld()}
 	c := newServices(t, l.Plugins())
 	p := c.platform(l.Plugins()...)
 	var sent []engine.Hint
@@ -322,7 +322,7 @@ func TestATaskStopsWhileThereIsTimeForIt(t *testing.T) {
 
 // Operations go from the query function to each plugin's own.
 func TestOperationsAreDoneByThePlugins(t *testing.T) {
-	l := &platformtest.Library{Congratulated: func(string, int64) {}}
+	l := platformtest.Library{World: platformtest.NewWorld()}
 	all := l.Plugins()
 	all[0].HeartbeatInterval = 5 * time.Minute
 	c := newCloud(t, all)
@@ -375,7 +375,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 		}
 	}
 
-	l.Broken.Store(true)
+	l.Curse(true)
 	given("hexed", "Hexed", platformtest.Cursed)
 	if err := c.deliver(t.Context()); err != nil {
 		t.Fatal(err)
@@ -387,7 +387,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 	if err != nil || h.Status != "degraded" || h.Plugins[0].Connected || h.Plugins[0].Consumers[1] != (engine.ConsumerHealth{Name: "mapping:Lending.Remind", Parked: 1}) {
 		t.Errorf("health %+v, %v", h, err)
 	}
-	l.Broken.Store(false)
+	l.Curse(false)
 	if n := steps(func(cursor string) (engine.Progress, error) { return ops.Redrive(t.Context(), cursor) }); n != 4 {
 		t.Errorf("%d keys were tried again, four were expected", n)
 	}
@@ -435,7 +435,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 // A commit that can't be read parks its own stream; once it is mended, a redrive
 // brings what it should have.
 func TestABrokenCommitParksItsStreamAlone(t *testing.T) {
-	l := &platformtest.Library{Congratulated: func(string, int64) {}}
+	l := platformtest.Library{World: platformtest.NewWorld()}
 	c := newCloud(t, l.Plugins())
 	p := c.platform(l.Plugins()...)
 	st := engine.Stream{Aggregate: "Lending.Book", ID: "torn"}

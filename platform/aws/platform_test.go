@@ -10,7 +10,7 @@ import (
 // The suite that every platform passes, with the functions as they are deployed:
 // one platform per plugin, which knows the other's publications by invocation.
 func TestPlatform(t *testing.T) {
-	platformtest.Test(t, func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 		c := newCloud(t, plugins)
 		p := c.platform(plugins...)
 		return platformtest.Ports{

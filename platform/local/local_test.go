@@ -166,7 +166,7 @@ func expect(t *testing.T, what string, got, want any) {
 }
 
 func TestConformance(t *testing.T) {
-	platformtest.Test(t, func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 		p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
 		return platformtest.Ports{
 			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,

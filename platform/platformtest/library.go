@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	"onlineshop/es"
 )
@@ -21,14 +20,9 @@ import (
 //	         side effect Congratulate on Book.Lent
 //	Press:   Article
 //	         extension Books_Extension: BookLent → Article.Mention
-type Library struct {
-	// Broken makes mapping, publication and projections fail on loans to [Cursed].
-	Broken atomic.Bool
-	// Congratulated is called by the side effect with the book's id and version.
-	Congratulated func(book string, version int64)
-}
+type Library struct{ World }
 
-// Cursed is who must not borrow a book while the library is broken.
+// Cursed is who must not borrow a book while there is a curse.
 const Cursed = "cursed"
 
 // Names of what the library has.
@@ -150,13 +144,13 @@ type probeRow struct {
 func (probeRow) JSONSchema() string { return `{"type":"object"}` }
 
 // fail panics, as broken code does.
-func (l *Library) fail(e note) {
-	if l.Broken.Load() && e.Text == Cursed {
+func (l Library) fail(e note) {
+	if e.Text == Cursed && l.UnderACurse() {
 		panic("there is a curse on it")
 	}
 }
 
-func (l *Library) bookEvents(e note) es.Change[bookRow] {
+func (l Library) bookEvents(e note) es.Change[bookRow] {
 	l.fail(e)
 	switch e.Kind {
 	case "Acquired":
@@ -167,15 +161,15 @@ func (l *Library) bookEvents(e note) es.Change[bookRow] {
 	return nil
 }
 
-func (l *Library) congratulate(_ context.Context, _ es.Reader, e es.Recorded[note]) error {
-	if e.Event.Kind == "Lent" && l.Congratulated != nil {
-		l.Congratulated(e.ID, e.Version)
+func (l Library) congratulate(_ context.Context, _ es.Reader, e es.Recorded[note]) error {
+	if e.Event.Kind == "Lent" {
+		l.Congratulate(e.ID, e.Version)
 	}
 	return nil
 }
 
 // Plugins are the library's.
-func (l *Library) Plugins() []es.Plugin {
+func (l Library) Plugins() []es.Plugin {
 	return []es.Plugin{{
 		Name:       "Lending",
 		Aggregates: []es.AnyAggregate{book, rating, reader, probe, blank},

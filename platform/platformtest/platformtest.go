@@ -28,13 +28,10 @@ type Ports struct {
 	Settle func(ctx context.Context) error
 }
 
-// Test runs the suite on a platform that open opens for the plugins, and closes
-// with t.Cleanup.
-func Test(t *testing.T, open func(t *testing.T, plugins []es.Plugin) Ports) {
-	l := &Library{}
-	seen := newTally()
-	l.Congratulated = seen.add
-	p := open(t, l.Plugins())
+// Test runs the suite on a platform that open opens for the plugins of the world's
+// library, and closes with t.Cleanup.
+func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Ports) {
+	p := open(t, Library{w}.Plugins())
 	t.Run("Log", func(t *testing.T) { testLog(t, p) })
 	t.Run("Cursors", func(t *testing.T) { testCursors(t, p) })
 	t.Run("Rows", func(t *testing.T) { testRows(t, p) })
@@ -42,5 +39,5 @@ func Test(t *testing.T, open func(t *testing.T, plugins []es.Plugin) Ports) {
 	if p.Snapshots != nil {
 		t.Run("Snapshots", func(t *testing.T) { testSnapshots(t, p) })
 	}
-	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, l, seen) })
+	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, w) })
 }

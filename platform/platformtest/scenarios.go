@@ -1,41 +1,13 @@
 package platformtest
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
 )
-
-// tally counts how often a side effect ran.
-type tally struct {
-	mu   sync.Mutex
-	runs map[string]int
-}
-
-func newTally() *tally { return &tally{runs: map[string]int{}} }
-
-func (c *tally) add(book string, version int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.runs[fmt.Sprintf("%s at %d", book, version)]++
-}
-
-func (c *tally) of(book string) map[string]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := map[string]int{}
-	for k, n := range c.runs {
-		if strings.HasPrefix(k, book+" ") {
-			out[k] = n
-		}
-	}
-	return out
-}
 
 // scene is a platform with the words of the library's tests.
 type scene struct {
@@ -158,7 +130,7 @@ func (s scene) parked(id string) (consumers []string) {
 	}
 }
 
-func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
+func testScenarios(t *testing.T, p Ports, w World) {
 	run := func(name string, f func(s scene)) {
 		t.Run(name, func(t *testing.T) { f(scene{t, p}) })
 	}
@@ -172,7 +144,7 @@ func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
 		same(s.T, "shelf", s.view(shelfView, "emma"), `{"title":"Emma","holder":"rita","loans":1,"stars":3}`)
 		same(s.T, "reader", s.events(readerName, "rita"), []string{"Noted emma"})
 		same(s.T, "article", s.events(articleName, "emma"), []string{"Mentioned rita"})
-		same(s.T, "congratulations", congratulated.of("emma"), map[string]int{"emma at 2": 1})
+		same(s.T, "congratulations", w.Congratulations("emma"), map[string]int{"emma at 2": 1})
 	})
 	run("one's own write is read at once", func(s scene) {
 		s.acquire(ada, "walden", "Walden")
@@ -265,10 +237,10 @@ func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
 		same(s.T, "theo", s.events(readerName, "theo"), []string{"Noted twice"})
 		same(s.T, "article", s.events(articleName, "twice"), []string{"Mentioned tina", "Mentioned theo", "Mentioned tina"})
 		same(s.T, "shelf", s.view(shelfView, "twice"), `{"title":"Twice","holder":"tina","loans":3}`)
-		same(s.T, "congratulations", congratulated.of("twice"), map[string]int{"twice at 2": 1, "twice at 3": 1, "twice at 4": 1})
+		same(s.T, "congratulations", w.Congratulations("twice"), map[string]int{"twice at 2": 1, "twice at 3": 1, "twice at 4": 1})
 	})
 	run("what fails is parked, holds up nobody, and is made good", func(s scene) {
-		l.Broken.Store(true)
+		w.Curse(true)
 		s.acquire(ada, "hexed", "Hexed")
 		s.lend("hexed", Cursed)
 		s.lend("hexed", "nora")
@@ -285,7 +257,7 @@ func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
 		s.steps("redrive in vain", redrive)
 		same(s.T, "still parked", len(s.parked("hexed")), 4)
 
-		l.Broken.Store(false)
+		w.Curse(false)
 		s.steps("redrive", redrive)
 		same(s.T, "parked", s.parked("hexed"), nil)
 		same(s.T, "cursed", s.events(readerName, Cursed), []string{"Noted hexed"})
@@ -307,7 +279,7 @@ func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
 		same(s.T, "shelf", s.view(shelfView, "rebuilt"), shelf)
 		same(s.T, "books", s.view(booksView, "rebuilt"), books)
 		same(s.T, "reader", s.events(readerName, "rune"), []string{"Noted rebuilt"})
-		same(s.T, "congratulations", congratulated.of("rebuilt"), map[string]int{"rebuilt at 2": 1})
+		same(s.T, "congratulations", w.Congratulations("rebuilt"), map[string]int{"rebuilt at 2": 1})
 	})
 	run("a sweep finds nothing left to do", func(s scene) {
 		s.acquire(ada, "swept", "Swept")
@@ -316,7 +288,7 @@ func testScenarios(t *testing.T, p Ports, l *Library, congratulated *tally) {
 		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
 		same(s.T, "reader", s.events(readerName, "sven"), []string{"Noted swept"})
 		same(s.T, "article", s.events(articleName, "swept"), []string{"Mentioned sven"})
-		same(s.T, "congratulations", congratulated.of("swept"), map[string]int{"swept at 2": 1})
+		same(s.T, "congratulations", w.Congratulations("swept"), map[string]int{"swept at 2": 1})
 	})
 }
 
