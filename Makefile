@@ -19,13 +19,19 @@ build: ## build bin/shop
 ARCH  ?= arm64
 KINDS := $(patsubst lambdas/%/main.go,%,$(wildcard lambdas/*/main.go))
 
-lambdas: $(KINDS:%=bin/lambdas/%/bootstrap) ## build the Lambda functions for ARCH
-bin/lambdas/%/bootstrap: FORCE
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH:x86_64=amd64) go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o $@ ./lambdas/$*
+# PLUGINS=library builds functions that run the conformance suite's plugins in the
+# shop's place, for a deployment of theirs.
+PLUGINS ?= shop
+BUNDLES ?= bin/lambdas
+
+lambdas: $(KINDS:%=$(BUNDLES)/%/bootstrap) ## build the Lambda functions for ARCH
+$(BUNDLES)/%/bootstrap: FORCE
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH:x86_64=amd64) go build -tags 'lambda.norpc $(PLUGINS)' -trimpath -ldflags '-s -w' -o $@ ./lambdas/$*
 FORCE:
 
 test: check-format check-generated lint ## everything that CI runs
 	go vet ./...
+	go vet -tags library ./cdk ./lambdas/... # what make e2e deploys beside the shop
 	go test -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
 	$(SIM) -seeds=10000 # one goroutine at a time, so without the race detector
 	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody

@@ -95,8 +95,11 @@ func (w watcher) alarm(name string, m awscloudwatch.IMetric, threshold float64, 
 	})
 }
 
-// beats tells when the plugin missed three heartbeats.
+// beats tells when the plugin missed three heartbeats, where it has any.
 func (w watcher) beats(p *plugin) {
+	if p.HeartbeatInterval <= 0 {
+		return
+	}
 	pace := seconds(p.HeartbeatInterval)
 	w.add(p.Name+"Heartbeat", &awscloudwatch.AlarmProps{
 		Metric:             pluginMetric(p.Name, wiring.MetricHeartbeat, "Sum", pace),

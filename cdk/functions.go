@@ -50,6 +50,7 @@ func (s *shop) function(name string, f functionSpec) *function {
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
 	env := map[string]string{wiring.Variable: f.wiring.Encode(), wiring.ShipDelay: s.shipDelay.String()}
+	maps.Copy(env, s.env)
 	maps.Copy(env, f.env)
 	variables := map[string]*string{}
 	for k, v := range env {

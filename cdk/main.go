@@ -12,8 +12,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
-
-	"onlineshop/plugins"
 )
 
 func main() {
@@ -31,7 +29,7 @@ func synthesize() error {
 	if err != nil {
 		return err
 	}
-	all := plugins.All(plugins.Deps{})
+	all := deployed(&s)
 	if err := checkBundles(s, kinds(all)); err != nil {
 		return err
 	}

@@ -28,8 +28,9 @@ type settings struct {
 	alarmEmail string // subscribes to the alarms; may be empty
 	version    string // of the program, for /health
 
-	importTimeout time.Duration // of one run of an import function, before it goes on in the next
-	bundles       string        // folder of the Lambda bundles
+	importTimeout time.Duration     // of one run of an import function, before it goes on in the next
+	bundles       string            // folder of the Lambda bundles
+	env           map[string]string // more of every function's variables
 }
 
 const (

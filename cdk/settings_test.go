@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func context(values map[string]any) func(string) any {
 func TestSettingsHaveSafeDefaults(t *testing.T) {
 	got, err := readSettings(context(nil))
 	want := settings{auth: "cognito", arch: "arm64", version: "unknown", importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas")}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("settings are %+v, %v, want %+v", got, err, want)
 	}
 }

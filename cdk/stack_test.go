@@ -35,12 +35,12 @@ var (
 	usual = sync.OnceValue(func() *made {
 		return synthesized(nil, plugins.All(plugins.Deps{}), cdknag.NewAwsSolutionsChecks(nil))
 	})
-	// unusual has every setting different, and a plugin more.
+	// unusual has every setting different, and two plugins more.
 	unusual = sync.OnceValue(func() *made {
 		return synthesized(map[string]string{
 			"auth": "jwt", "jwtIssuer": "https://login.example.com", "jwtAudience": "shop", "arch": "x86_64", "removal": "destroy",
 			"shipDelay": "10m", "emailFrom": "The Shop <shop@example.com>", "alarmEmail": "ops@example.com", "importTimeout": "20",
-		}, append(plugins.All(plugins.Deps{}), shipping()))
+		}, append(plugins.All(plugins.Deps{}), shipping(), es.Plugin{Name: "Quiet"}))
 	})
 	open = sync.OnceValue(func() *made { return synthesized(map[string]string{"auth": "none"}, plugins.All(plugins.Deps{})) })
 )
@@ -630,6 +630,9 @@ func TestAlarmsTellOfWhateverNeedsAHand(t *testing.T) {
 		if a.at("AlarmActions") != "Alarms" || a.at("AlarmDescription") == "" {
 			t.Errorf("%s tells %q: %q", name, a.at("AlarmActions"), a.at("AlarmDescription"))
 		}
+	}
+	if alarms["QuietHeartbeatAlarm"] != nil {
+		t.Error("there is an alarm on the heartbeats of a plugin that has none")
 	}
 	beat := m.get(t, "AWS::CloudWatch::Alarm", "ShippingHeartbeatAlarm")
 	if got := beat.at("Period") + " s, " + beat.at("EvaluationPeriods") + " times, without data " + beat.at("TreatMissingData"); got != "60 s, 3 times, without data breaching" {

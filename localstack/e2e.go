@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
+
+	"onlineshop/platform/platformtest"
 )
 
-// endToEnd installs, starts, deploys, tests, destroys and stops, and stops too
-// where something before it fails. With a pattern, it runs those tests of the
-// suite alone.
+// endToEnd installs, starts, runs the suites and stops, and stops too where
+// something before it fails. With a pattern, as go test -run takes it, it runs
+// those tests alone.
 func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 	if pid := e.running(); pid != 0 {
 		return fmt.Errorf("an emulator runs already, as process %d, and may have a shop that somebody uses: make localstack-down ends it", pid)
@@ -22,53 +28,115 @@ func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 	if err := e.up(ctx); err != nil {
 		return err
 	}
-	if len(pattern) == 0 {
-		if err := e.conformance(ctx); err != nil {
+	run := "."
+	if len(pattern) > 0 {
+		run = pattern[0]
+	}
+	none := true
+	for _, suite := range []struct {
+		folder string
+		run    func(ctx context.Context, test func(env ...string) error) error
+	}{
+		{"platform/aws", e.onDynamoDB},
+		{"localstack/conformance", e.onTheLibrary},
+		{"localstack/e2e", e.onTheShop},
+	} {
+		has, err := hasTest(filepath.Join(e.root, suite.folder), run)
+		if err != nil {
+			return err
+		}
+		if !has {
+			continue
+		}
+		none = false
+		err = suite.run(ctx, func(env ...string) error {
+			return e.do(ctx, e.root, env, "go", "test", "-count=1", "-v", "-timeout", "30m", "-run", run, "./"+suite.folder)
+		})
+		if err != nil {
 			return err
 		}
 	}
-	provider, err := newIssuer(ctx)
-	if err != nil {
-		return err
+	if none {
+		return fmt.Errorf("no suite has a test whose name matches %q", run)
 	}
-	defer provider.server.Close()
-	// The import must go on several times, and an order can be cancelled for a while.
-	err = e.deploy(ctx, "auth=jwt", "jwtIssuer="+provider.url, "jwtAudience="+audience, "shipDelay=20s", "importTimeout=20")
-	if err != nil {
-		return err
-	}
-	tested := e.suite(ctx, provider, pattern...)
-	if ctx.Err() != nil {
-		return tested // the emulator forgets the stack when it stops
-	}
-	return errors.Join(tested, e.destroy(ctx))
+	return nil
 }
 
-// conformance runs the suite that every platform passes on platform/aws, against
-// DynamoDB Local.
-func (e emulator) conformance(ctx context.Context) error {
+var testName = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+
+// hasTest says whether the folder has a test that go test -run would run.
+func hasTest(folder, run string) (bool, error) {
+	top, _, _ := strings.Cut(run, "/")
+	pattern, err := regexp.Compile(top)
+	if err != nil {
+		return false, fmt.Errorf("which tests are to run: %w", err)
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	if err != nil {
+		return false, err
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return false, err
+		}
+		for _, m := range testName.FindAllSubmatch(text, -1) {
+			if pattern.Match(m[1]) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// onDynamoDB tests platform/aws with a DynamoDB Local of its own.
+func (e emulator) onDynamoDB(ctx context.Context, test func(env ...string) error) error {
 	endpoint, stop, err := e.dynamoDB(ctx)
 	if err != nil {
 		return err
 	}
 	say("testing platform/aws against DynamoDB Local at %s", endpoint)
-	tested := e.do(ctx, e.root, append(withoutAWS(), "SHOP_DYNAMODB_ENDPOINT="+endpoint),
-		"go", "test", "-count=1", "-timeout", "20m", "./platform/aws/...")
-	return errors.Join(tested, stop())
+	return errors.Join(test(append(withoutAWS(), "SHOP_DYNAMODB_ENDPOINT="+endpoint)...), stop())
 }
 
-// suite runs the end-to-end suite on what is deployed.
-func (e emulator) suite(ctx context.Context, provider *issuer, pattern ...string) error {
-	out, err := e.outputs()
+// onTheLibrary tests the platform as it is deployed, with the plugins of the
+// suite that every platform passes.
+func (e emulator) onTheLibrary(ctx context.Context, test func(env ...string) error) error {
+	world, err := serve(ctx, platformtest.Serve(platformtest.NewWorld()))
+	if err != nil {
+		return fmt.Errorf("serve the library's world: %w", err)
+	}
+	return e.deployed(ctx, e.library(world), func() error {
+		say("testing the platform as it is deployed")
+		return test(e.environment("SHOP_E2E_OUTPUTS="+e.path("outputs.json"), platformtest.WorldVariable+"="+world)...)
+	}, "auth=none")
+}
+
+// onTheShop tests the shop as it is deployed.
+func (e emulator) onTheShop(ctx context.Context, test func(env ...string) error) error {
+	provider, err := newIssuer(ctx)
 	if err != nil {
 		return err
 	}
-	say("testing the shop at %s", out["ApiUrl"])
-	args := []string{"test", "-count=1", "-v", "-timeout", "30m", "./localstack/e2e"}
-	for _, p := range pattern {
-		args = append(args, "-run", p)
+	return e.deployed(ctx, shop, func() error {
+		out, err := e.outputs()
+		if err != nil {
+			return err
+		}
+		say("testing the shop at %s", out["ApiUrl"])
+		// An order can be cancelled for a while, and an import must go on several times.
+		return test(e.environment("SHOP_E2E_API="+out["ApiUrl"], "SHOP_E2E_OUTPUTS="+e.path("outputs.json"), "SHOP_E2E_ISSUER="+provider.url)...)
+	}, "auth=jwt", "jwtIssuer="+provider.url, "jwtAudience="+audience, "shipDelay=20s", "importTimeout=20")
+}
+
+// deployed does something with the app while it is deployed.
+func (e emulator) deployed(ctx context.Context, a app, do func() error, values ...string) error {
+	if err := e.deploy(ctx, a, values...); err != nil {
+		return err
 	}
-	return e.do(ctx, e.root, e.environment(
-		"SHOP_E2E_API="+out["ApiUrl"], "SHOP_E2E_OUTPUTS="+e.path("outputs.json"), "SHOP_E2E_ISSUER="+provider.url,
-	), "go", args...)
+	err := do()
+	if ctx.Err() != nil {
+		return err // the emulator forgets the stack when it stops
+	}
+	return errors.Join(err, e.destroy(ctx))
 }

@@ -24,7 +24,6 @@ type issuer struct {
 	url    string
 	signer jose.Signer
 	keys   jose.JSONWebKeySet
-	server http.Server
 }
 
 func newIssuer(ctx context.Context) (*issuer, error) {
@@ -37,12 +36,6 @@ func newIssuer(ctx context.Context) (*issuer, error) {
 	if i.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: private}, nil); err != nil {
 		return nil, fmt.Errorf("make the identity provider's signer: %w", err)
 	}
-	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen as identity provider: %w", err)
-	}
-	i.url = "http://" + l.Addr().String()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
@@ -51,9 +44,21 @@ func newIssuer(ctx context.Context) (*issuer, error) {
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { answer(w, i.keys) })
 	mux.HandleFunc("GET /token", i.token)
-	i.server = http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go i.server.Serve(l) //nolint:errcheck // it ends with Close
-	return i, nil
+	i.url, err = serve(ctx, mux)
+	return i, err
+}
+
+// serve serves on loopback until ctx ends.
+func serve(ctx context.Context, h http.Handler) (url string, err error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // nobody waits for its last answers
+	go server.Serve(l)                                    //nolint:errcheck // it ends with Close
+	return "http://" + l.Addr().String(), nil
 }
 
 func (i *issuer) token(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"onlineshop/platform/platformtest"
 )
 
 // skipped are the resource types that the emulator lacks and the shop can do
@@ -24,9 +26,28 @@ var skipped = map[string]string{
 
 var skippedLine = regexp.MustCompile(`No resource provider found for "([^"]+)"`)
 
-// deploy builds the Lambdas for this machine, and deploys the stack with the
-// given context values.
-func (e emulator) deploy(ctx context.Context, values ...string) error {
+// app is what can be deployed as the stack Shop.
+type app struct {
+	plugins string   // as make lambdas calls them
+	bundles string   // folder of its functions
+	command []string // the CDK's option, where cdk.json does not say it
+	env     []string // of the app
+}
+
+var shop = app{plugins: "shop", bundles: "bin/lambdas"}
+
+// library is the conformance suite's plugins, whose world is served there.
+func (e emulator) library(world string) app {
+	bundles := e.path("library")
+	return app{
+		plugins: "library", bundles: bundles, command: []string{"--app", "go run -tags library ./cdk"},
+		env: []string{"LIBRARY_BUNDLES=" + bundles, platformtest.WorldVariable + "=" + world},
+	}
+}
+
+// deploy builds the app's Lambdas for this machine, and deploys its stack with
+// the given context values.
+func (e emulator) deploy(ctx context.Context, a app, values ...string) error {
 	if err := e.answers(ctx); err != nil {
 		return err
 	}
@@ -34,17 +55,17 @@ func (e emulator) deploy(ctx context.Context, values ...string) error {
 	if runtime.GOARCH == "amd64" {
 		arch = "x86_64"
 	}
-	say("building the Lambdas for %s", arch)
-	if err := e.do(ctx, e.root, e.environment(), "make", "-s", "lambdas", "node_modules", "ARCH="+arch); err != nil {
+	say("building the Lambdas of the %s for %s", a.plugins, arch)
+	if err := e.do(ctx, e.root, e.environment(), "make", "-s", "lambdas", "node_modules", "ARCH="+arch, "PLUGINS="+a.plugins, "BUNDLES="+a.bundles); err != nil {
 		return err
 	}
 	say("bootstrapping the account")
-	if err := e.cdk(ctx, e.home, "bootstrap", "aws://000000000000/us-east-1"); err != nil { // there it finds no app to run
+	if err := e.cdk(ctx, e.home, nil, "bootstrap", "aws://000000000000/us-east-1"); err != nil { // there it finds no app to run
 		return err
 	}
-	say("deploying with %s", strings.Join(values, " "))
+	say("deploying the %s with %s", a.plugins, strings.Join(values, " "))
 	args := []string{"deploy", "Shop", "--require-approval", "never", "--output", e.path("cdk.out"), "--outputs-file", e.path("outputs.json")}
-	if err := e.cdk(ctx, e.root, append(args, contexts(arch, values)...)...); err != nil {
+	if err := e.cdk(ctx, e.root, a.env, slices.Concat(args, a.command, contexts(arch, values))...); err != nil {
 		return fmt.Errorf("%w\nthe end of %s:\n%s", err, e.path("log"), tail(e.path("log"), 40))
 	}
 	return e.checkSkipped()
@@ -54,7 +75,7 @@ func (e emulator) deploy(ctx context.Context, values ...string) error {
 func (e emulator) destroy(ctx context.Context) error {
 	say("destroying the stack")
 	// cdk.out is the deployed stack's: nothing is synthesized again.
-	return e.cdk(ctx, e.home, "destroy", "Shop", "--force", "--app", e.path("cdk.out"))
+	return e.cdk(ctx, e.home, nil, "destroy", "Shop", "--force", "--app", e.path("cdk.out"))
 }
 
 func contexts(arch string, values []string) (args []string) {
@@ -65,9 +86,9 @@ func contexts(arch string, values []string) (args []string) {
 }
 
 // cdk runs the pinned command line of the CDK in dir against the emulator.
-func (e emulator) cdk(ctx context.Context, dir string, args ...string) error {
+func (e emulator) cdk(ctx context.Context, dir string, env []string, args ...string) error {
 	quiet := []string{"CDK_DISABLE_CLI_TELEMETRY=true", "CI=true", "NODE_NO_WARNINGS=1", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=true"}
-	return e.do(ctx, dir, e.environment(quiet...), e.root+"/node_modules/.bin/cdk", append(args, "--no-notices", "--no-version-reporting")...)
+	return e.do(ctx, dir, e.environment(append(quiet, env...)...), e.root+"/node_modules/.bin/cdk", append(args, "--no-notices", "--no-version-reporting")...)
 }
 
 // answers fails where no emulator listens; it may be one in Docker.
@@ -137,7 +158,7 @@ func (e emulator) outputs() (map[string]string, error) {
 
 // deployForPeople deploys a shop where everybody may do everything.
 func (e emulator) deployForPeople(ctx context.Context) error {
-	if err := e.deploy(ctx, "auth=none"); err != nil {
+	if err := e.deploy(ctx, shop, "auth=none"); err != nil {
 		return err
 	}
 	fmt.Print(`

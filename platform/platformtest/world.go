@@ -23,6 +23,10 @@ type World interface {
 	Congratulations(book string) map[string]int
 }
 
+// WorldVariable is the environment variable that tells the library's deployed
+// functions, and their test, where the world is served.
+const WorldVariable = "LIBRARY_WORLD"
+
 // NewWorld is a world in this process.
 func NewWorld() World { return &world{congratulated: map[string]int{}} }
 

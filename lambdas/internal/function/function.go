@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -19,10 +18,6 @@ import (
 	"onlineshop/httpapi"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
-	"onlineshop/plugins"
-	"onlineshop/plugins/catalog"
-	"onlineshop/plugins/ordering"
-	"onlineshop/plugins/ordering/mail"
 )
 
 // Function is what a function's handler is made of.
@@ -55,17 +50,10 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	delay, err := time.ParseDuration(cmp.Or(os.Getenv(wiring.ShipDelay), "0s"))
+	all, err := deployed(config, w)
 	if err != nil {
-		return nil, fmt.Errorf("the ship delay in %s: %w", wiring.ShipDelay, err)
+		return nil, err
 	}
-	all := plugins.All(plugins.Deps{
-		Catalog: catalog.Deps{UIBundleURL: os.Getenv("CATALOG_UI_BUNDLE_URL")},
-		Ordering: ordering.Deps{
-			UIBundleURL: os.Getenv("ORDERING_UI_BUNDLE_URL"), ShipDelay: delay,
-			EmailService: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom))},
-		},
-	})
 	f := Function{Aggregate: os.Getenv(wiring.Aggregate)}
 	task := os.Getenv(wiring.Task)
 	if f.Plugin, _, _ = strings.Cut(cmp.Or(f.Aggregate, task, os.Getenv(wiring.Plugin)), "."); f.Plugin != "" {
@@ -108,13 +96,4 @@ func (f Function) API(ctx context.Context, c httpapi.Config) (http.Handler, erro
 		return nil, fmt.Errorf("%s is %q: it must be none or jwt", wiring.Auth, auth)
 	}
 	return httpapi.New(c)
-}
-
-// mailer is Ordering's e-mail service on AWS.
-type mailer struct{ *aws.Mailer }
-
-// SendOrderConfirmation implements [mail.EmailService].
-func (m mailer) SendOrderConfirmation(ctx context.Context, c mail.OrderConfirmation) error {
-	subject, body := c.Text()
-	return m.Send(ctx, c.MessageID, c.To, subject, body)
 }

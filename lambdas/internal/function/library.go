@@ -1,0 +1,25 @@
+//go:build library
+
+package function
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+
+	"onlineshop/es"
+	"onlineshop/platform/aws/wiring"
+	"onlineshop/platform/platformtest"
+)
+
+// deployed are the plugins of the suite that every platform passes, in a test's
+// deployment of theirs.
+func deployed(awssdk.Config, wiring.Wiring) ([]es.Plugin, error) {
+	world, err := url.Parse(os.Getenv(platformtest.WorldVariable))
+	if err != nil || world.Host == "" {
+		return nil, fmt.Errorf("%s is %q, no address", platformtest.WorldVariable, os.Getenv(platformtest.WorldVariable))
+	}
+	return platformtest.Library{World: platformtest.Dial(world)}.Plugins(), nil
+}

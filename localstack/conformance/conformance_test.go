@@ -1,0 +1,337 @@
+// Package conformance runs the suite that every platform passes on platform/aws as
+// it is deployed: the suite's own plugins, in functions of theirs, behind real
+// streams, queues and rules. make e2e deploys them to the emulator and runs this;
+// without a deployment there is nothing to test, and it says so.
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"onlineshop/es"
+	"onlineshop/es/engine"
+	"onlineshop/platform/aws"
+	"onlineshop/platform/aws/deployed"
+	"onlineshop/platform/platformtest"
+)
+
+func TestPlatformAsItIsDeployed(t *testing.T) {
+	outputs := os.Getenv("SHOP_E2E_OUTPUTS")
+	world, err := url.Parse(os.Getenv(platformtest.WorldVariable))
+	if err != nil || world.Host == "" || outputs == "" {
+		t.Skip("this suite tests a deployment: run it with make e2e")
+	}
+	platformtest.Test(t, platformtest.Dial(world), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+		return open(t, outputs, plugins)
+	})
+}
+
+// open works on the deployment's tables and queues from here, with an engine of
+// the test's own; what it sets off is done by the functions.
+func open(t *testing.T, outputs string, plugins []es.Plugin) platformtest.Ports {
+	c, err := aws.LoadConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := deployed.Find(t.Context(), c, outputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for plugin, table := range snapshots(t, c) {
+		w := stack.Wiring.Plugins[plugin]
+		w.Snapshots = table
+		stack.Wiring.Plugins[plugin] = w
+	}
+	o := aws.Options{Config: c, Wiring: stack.Wiring, Plugins: plugins, Logger: slog.New(slog.DiscardHandler)}
+	p, err := aws.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.ReadOnly = true
+	onlooker, err := aws.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &deployment{engine: p.Engine(), onlooker: onlooker.Engine(), sqs: sqs.NewFromConfig(c), inboxes: stack.Wiring.Inboxes, done: map[engine.Stream]int64{}}
+	// What the onlooker relays goes nowhere but into a list.
+	config := d.onlooker.Config
+	config.Hints, config.Bus, config.Parking = (*relayed)(d), (*relayed)(d), (*relayed)(d)
+	if d.onlooker, err = engine.New(config); err != nil {
+		t.Fatal(err)
+	}
+	e := d.engine
+	return platformtest.Ports{
+		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Snapshots: e.Snapshots, Engine: e, Settle: d.settle,
+	}
+}
+
+// snapshots are the tables of snapshots by plugin, which no output names: only
+// the functions that decide know them.
+func snapshots(t *testing.T, c awssdk.Config) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	pages := cloudformation.NewListStackResourcesPaginator(cloudformation.NewFromConfig(c), &cloudformation.ListStackResourcesInput{StackName: awssdk.String("Shop")})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.StackResourceSummaries {
+			plugin, _, ok := strings.Cut(*r.LogicalResourceId, "Snapshots")
+			if ok && *r.ResourceType == "AWS::DynamoDB::Table" && r.ResourceStatus != types.ResourceStatusDeleteComplete {
+				out[plugin] = *r.PhysicalResourceId
+			}
+		}
+	}
+	return out
+}
+
+// deployment is what is deployed, seen from outside.
+type deployment struct {
+	engine   *engine.Engine
+	onlooker *engine.Engine // changes nothing
+	sqs      *sqs.Client
+	inboxes  map[string]string
+	done     map[engine.Stream]int64 // streams whose commits before that have all reached what they concern
+
+	hints    []engine.Hint
+	entries  []engine.Entry
+	failures []engine.Parked
+}
+
+// relayed is what the deployment's functions are to relay, or to park.
+type relayed deployment
+
+// Send implements [engine.Hints].
+func (r *relayed) Send(_ context.Context, _ time.Duration, hints ...engine.Hint) error {
+	r.hints = append(r.hints, hints...)
+	return nil
+}
+
+// Publish implements [engine.Bus].
+func (r *relayed) Publish(_ context.Context, entries ...engine.Entry) error {
+	r.entries = append(r.entries, entries...)
+	return nil
+}
+
+// Park implements [engine.Parking].
+func (r *relayed) Park(_ context.Context, p engine.Parked) error {
+	r.failures = append(r.failures, p)
+	return nil
+}
+
+// Unpark implements [engine.Parking].
+func (r *relayed) Unpark(context.Context, string, engine.Stream) error { return nil }
+
+// ListParked implements [engine.Parking].
+func (r *relayed) ListParked(ctx context.Context, cursor string) ([]engine.Parked, string, error) {
+	return r.engine.Parking.ListParked(ctx, cursor)
+}
+
+// patience is how long everything may take to come to rest. The emulator's
+// pollers are slow; it is only ever waited for in vain where something is wrong.
+const patience = 5 * time.Minute
+
+// settle waits until every commit has reached all that it concerns, but for what
+// is parked.
+func (d *deployment) settle(ctx context.Context) error {
+	late := time.After(patience)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		missing, err := d.missing(ctx)
+		if err != nil || missing == "" {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return fmt.Errorf("it has not come to rest within %s: %s", patience, missing)
+		}
+	}
+}
+
+// missing is something that is still to happen; empty where there is nothing.
+func (d *deployment) missing(ctx context.Context) (string, error) {
+	for of, queue := range d.inboxes {
+		n, err := d.waiting(ctx, queue)
+		if err != nil {
+			return "", err
+		}
+		if n > 0 {
+			return fmt.Sprintf("the inbox of %s has %d messages", of, n), nil
+		}
+	}
+	for _, p := range d.engine.Plugins {
+		for _, a := range p.Aggregates {
+			if len(consumers(d.engine.Plugins, a.Definition().Name)) == 0 {
+				continue // the suite's logs of its own are long
+			}
+			for cursor := ""; ; {
+				ids, next, err := d.engine.Log.Streams(ctx, a.Definition().Name, cursor)
+				if err != nil {
+					return "", err
+				}
+				for _, id := range ids {
+					if missing, err := d.missingOf(ctx, engine.Stream{Aggregate: a.Definition().Name, ID: id}); err != nil || missing != "" {
+						return missing, err
+					}
+				}
+				if cursor = next; cursor == "" {
+					break
+				}
+			}
+		}
+	}
+	return "", nil
+}
+
+// waiting is how many messages a queue has, seen or not.
+func (d *deployment) waiting(ctx context.Context, queue string) (n int, err error) {
+	names := []sqstypes.QueueAttributeName{
+		sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+	}
+	out, err := d.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: names})
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		some, err := strconv.Atoi(out.Attributes[string(name)])
+		if err != nil {
+			return 0, fmt.Errorf("%s of %s: %w", name, queue, err)
+		}
+		n += some
+	}
+	return n, nil
+}
+
+// consumers are the read models of an aggregate, and "" where it has followers.
+func consumers(plugins []es.Plugin, aggregate string) (names []string) {
+	for _, p := range plugins {
+		for _, m := range p.ReadModels {
+			for _, s := range m.Definition().Sources {
+				if s == aggregate {
+					names = append(names, p.Name+"."+m.Name())
+				}
+			}
+		}
+		for _, m := range p.Mappings {
+			if m.Definition().Source == aggregate {
+				names = append(names, "")
+			}
+		}
+	}
+	return names
+}
+
+// missingOf is what a stream's commits are still to reach.
+func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, error) {
+	parked, end := false, d.done[s]
+	d.hints, d.entries, d.failures = nil, nil, nil
+	for more := true; more; {
+		commits, rest, err := d.engine.Log.Read(ctx, s, end)
+		if err != nil {
+			return "", err
+		}
+		for _, c := range commits {
+			if err := d.onlooker.Relay(ctx, c); err != nil {
+				return "", err
+			}
+			end = c.Seq + 1
+		}
+		more = rest
+	}
+	if end == d.done[s] {
+		return "", nil
+	}
+	for _, f := range d.failures {
+		if ok, err := d.isParked(ctx, f); err != nil || !ok {
+			return fmt.Sprintf("%s is not parked on %s", f.Consumer, s), err
+		}
+		parked = true
+	}
+	for _, e := range d.entries {
+		for _, follower := range d.engine.Listeners(e.Point) {
+			d.hints = append(d.hints, engine.Hint{Follower: follower, Stream: s, Seq: e.Seq})
+		}
+	}
+	for _, h := range d.hints {
+		c, err := d.engine.Cursors.Cursor(ctx, h.Follower, s)
+		switch {
+		case err != nil:
+			return "", err
+		case c.Parked:
+			parked = true
+		case c.Next <= h.Seq:
+			return fmt.Sprintf("%s has not followed %s to %d", h.Follower, s, h.Seq), nil
+		}
+	}
+	for _, model := range consumers(d.engine.Plugins, s.Aggregate) {
+		if model == "" {
+			continue
+		}
+		row, err := d.engine.Rows.Row(ctx, model, s.ID)
+		if err != nil {
+			return "", err
+		}
+		if row.Parked {
+			parked = true
+			continue
+		}
+		now := int64(0)
+		folded, err := d.onlooker.Row(ctx, es.System(), model, s.ID, &now)
+		var none *es.Rejection
+		if err != nil && !(errors.As(err, &none) && none.Status == http.StatusNotFound) {
+			return fmt.Sprintf("%s of %s can't be folded and is not parked: %v", s.ID, model, err), nil
+		}
+		if string(folded.View) != string(row.View) || row.View != nil && !maps.Equal(folded.At, row.At) {
+			return fmt.Sprintf("%s of %s is %s, not yet %s", s.ID, model, text(row.View), text(folded.View)), nil
+		}
+	}
+	if !parked {
+		d.done[s] = end
+	}
+	return "", nil
+}
+
+func (d *deployment) isParked(ctx context.Context, key engine.Parked) (bool, error) {
+	for cursor := ""; ; {
+		page, next, err := d.engine.Parking.ListParked(ctx, cursor)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range page {
+			if p.Consumer == key.Consumer && p.Stream == key.Stream {
+				return true, nil
+			}
+		}
+		if cursor = next; cursor == "" {
+			return false, nil
+		}
+	}
+}
+
+func text(view json.RawMessage) string {
+	if view == nil {
+		return "absent"
+	}
+	return string(view)
+}
