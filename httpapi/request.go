@@ -185,8 +185,9 @@ func (c *call) readQuery() error {
 		if len(values) > 1 {
 			return errMalformed.Because("the query parameter %s is there more than once", p.name)
 		}
-		if !utf8.ValidString(values[0]) {
-			return errMalformed.Because("the query parameter %s is not valid UTF-8", p.name)
+		// API Gateway hands over U+FFFD for what is no UTF-8, so that one is refused everywhere.
+		if strings.ContainsRune(values[0], utf8.RuneError) {
+			return errMalformed.Because("the query parameter %s is not valid UTF-8, or has U+FFFD, which stands for that", p.name)
 		}
 		if err := p.read(c, values[0]); err != nil {
 			return err
