@@ -25,6 +25,7 @@ func (s *shop) api() awsapigateway.RestApi {
 		RestApiName:                 s.stack.StackName(),
 		Description:                 jsii.String("The shop's HTTP API"),
 		EndpointTypes:               &[]awsapigateway.EndpointType{awsapigateway.EndpointType_REGIONAL},
+		BinaryMediaTypes:            jsii.Strings("*/*"), // as text a body would come mended: U+FFFD for what is no UTF-8
 		CloudWatchRole:              jsii.Bool(true),
 		CloudWatchRoleRemovalPolicy: s.removal(),
 		DeployOptions: &awsapigateway.StageOptions{

@@ -537,8 +537,8 @@ func TestTheAPIIsThrottledLoggedAndAnswersInProblems(t *testing.T) {
 	if m.get(t, "AWS::Logs::LogGroup", stage.at("AccessLogSetting", "DestinationArn")).at("RetentionInDays") == "" {
 		t.Error("the access log is kept for ever")
 	}
-	if types := m.get(t, "AWS::ApiGateway::RestApi", "Api").at("BinaryMediaTypes"); types != "" {
-		t.Errorf("the API takes %s for binary", types)
+	if types := m.get(t, "AWS::ApiGateway::RestApi", "Api").at("BinaryMediaTypes"); types != "*/*" {
+		t.Errorf("the API takes %q for binary, want everything, so that bodies come as they are", types)
 	}
 	codes := map[string]string{}
 	for _, r := range m.of("AWS::ApiGateway::GatewayResponse") {
