@@ -31,6 +31,9 @@ func (g gateway) serve(ctx context.Context, r events.APIGatewayProxyRequest) (ou
 			out, err = events.APIGatewayProxyResponse{}, fmt.Errorf("%s %s: %v", r.HTTPMethod, r.Path, x)
 		}
 	}()
+	if strings.HasSuffix(r.RequestContext.Path, "/"+r.Path) {
+		r.Path = "/" + r.Path // API Gateway makes one slash of those that a path begins with, but not in the context
+	}
 	r.Path = escapedPath(r.Path)
 	return g.ProxyWithContext(ctx, r)
 }

@@ -80,6 +80,29 @@ func TestAPathReachesTheAPIAsItWasEncoded(t *testing.T) {
 	}
 }
 
+// API Gateway shows the slashes that a path begins with in the context alone,
+// behind the stage or, at a domain of one's own, behind what that is mapped to.
+func TestSlashesThatAPathBeginsWithReachTheAPI(t *testing.T) {
+	for _, x := range []struct{ path, context, want string }{
+		{"/catalog/products", "/prod//catalog/products", "//catalog/products"},
+		{"/catalog/products", "//catalog/products", "//catalog/products"},
+		{"/", "/prod//", "//"},
+		{"/catalog/products", "/prod/catalog/products", "/catalog/products"},
+		{"/catalog/products", "/catalog/products", "/catalog/products"},
+		{"//catalog/products", "/prod//catalog/products", "//catalog/products"},
+		{"/", "/prod/", "/"},
+		{"/", "/prod", "/"},
+		{"/", "/", "/"},
+	} {
+		event, _ := json.Marshal(events.APIGatewayProxyRequest{
+			HTTPMethod: "GET", Path: x.path, RequestContext: events.APIGatewayProxyRequestContext{Path: x.context},
+		})
+		if seen, _ := through(t, event, ok); seen.Path != x.want {
+			t.Errorf("%s in the context %s came as %s, expected %s", x.path, x.context, seen.Path, x.want)
+		}
+	}
+}
+
 func TestBytesPassTheGatewayBothWays(t *testing.T) {
 	event, _ := json.Marshal(events.APIGatewayProxyRequest{HTTPMethod: "POST", Path: "/", Body: "/w==", IsBase64Encoded: true})
 	seen, out := through(t, event, func(w http.ResponseWriter, _ *http.Request) {
