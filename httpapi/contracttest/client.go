@@ -29,9 +29,6 @@ type Client struct {
 	Import func(t testing.TB, key string, content []byte)
 	// NeedsIdentity says that a request which nobody signed in is refused.
 	NeedsIdentity bool
-	// Gateway says that a gateway stands before the shop, which answers or mends
-	// some requests itself: those are left out, see gatewaysOwn.
-	Gateway bool
 	// Patience is how long a view may take to follow; default 30 s.
 	Patience time.Duration
 }
@@ -41,15 +38,6 @@ type suite struct {
 	Client
 	run string // begins the ids of this run
 }
-
-// gatewaysOwn are what a gateway does not let through as it is: types of a body
-// that it reads itself, bytes that are no text, and an empty segment.
-var gatewaysOwn = map[string]bool{
-	"multipart/form-data": true, "gzip": true, "GET //catalog/products": true, "/catalog/products?categoryId=%ff": true,
-}
-
-// passes says whether that reaches the shop unharmed.
-func (s *suite) passes(x string) bool { return !s.Gateway || !gatewaysOwn[x] }
 
 // actor sends requests as one user.
 type actor struct {

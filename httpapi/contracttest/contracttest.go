@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -242,16 +243,17 @@ func bodies(s *suite, t *testing.T) {
 		})
 	}
 	for _, typ := range []string{
-		absent, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", "application/problem+json",
+		absent, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x", "application/jsonp", "application/problem+json",
 		"application/json; charset=latin1", "application/json; charset", "json", "*/*",
 	} {
-		if s.passes(typ) {
-			admin.post(at, `{"name":"Coffee"}`, "Content-Type", typ).refuses(415, "UnsupportedMediaType")
-		}
+		admin.post(at, `{"name":"Coffee"}`, "Content-Type", typ).refuses(415, "UnsupportedMediaType")
 	}
-	if s.passes("gzip") {
-		admin.post(at, `{"name":"Coffee"}`, "Content-Encoding", "gzip").refuses(415, "UnsupportedMediaType")
-	}
+	var zipped bytes.Buffer // truly so: what only claims it, API Gateway refuses itself
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte(`{"name":"Coffee"}`))
+	_ = z.Close()
+	admin.post(at, zipped.String(), "Content-Encoding", "gzip").refuses(415, "UnsupportedMediaType")
+	admin.post(at, `{"name":"Coffee"}`, "Content-Encoding", "br").refuses(415, "UnsupportedMediaType")
 	admin.post(at, `{"name":"Tea"}`, "Content-Type", "APPLICATION/JSON;charset=utf-8").is(200, outcome("Catalog.Product", id, 1))
 
 	large := `{"name":"` + strings.Repeat("x", 300_000) + `"}`
@@ -305,9 +307,8 @@ func routes(s *suite, t *testing.T) {
 		"POST /catalog/product-demand/a/record", "POST /catalog/product-import/a/start", "POST /ordering/catalog-product/a/sync",
 		"GET /operations", "POST /operations/nothing", "GET /openapi", "GET /health/", "GET /events", "OPTIONS /nothing", "GET /catalog/product-demands/a/report",
 	} {
-		if method, path, _ := strings.Cut(x, " "); s.passes(x) {
-			admin.send(method, path, "").refuses(404, "NotFound")
-		}
+		method, path, _ := strings.Cut(x, " ")
+		admin.send(method, path, "").refuses(404, "NotFound")
 	}
 	for _, x := range []struct{ request, allow string }{
 		{"GET /catalog/product/a/add", "POST"},
@@ -625,9 +626,7 @@ func queries(s *suite, t *testing.T) {
 		"/catalog/product/p/events?minVersion=1", "/catalog/product/p/events?limit=0", "/catalog/product/p/events?cursor=x",
 		"/catalog/product-imports/k/report?x=1", "/operations/parked?limit=1", "/operations/parked?cursor=x", "/health?x", "/openapi.json?x=1", "/manifest.json?x=1",
 	} {
-		if s.passes(path) {
-			admin.get(path).refuses(400, "MalformedRequest")
-		}
+		admin.get(path).refuses(400, "MalformedRequest")
 	}
 	admin.post("/catalog/product/p/add?dry=1", tea).refuses(400, "MalformedRequest")
 	admin.post("/operations/sweep?cursor=x", "").refuses(400, "MalformedRequest")

@@ -11,7 +11,7 @@ import (
 // The contract that the local platform keeps holds behind API Gateway too.
 func TestContract(t *testing.T) {
 	contracttest.Run(t, contracttest.Client{
-		URL: shop.url, HTTP: http.DefaultClient, NeedsIdentity: true, Gateway: true, Patience: patience,
+		URL: shop.url, HTTP: http.DefaultClient, NeedsIdentity: true, Patience: patience,
 		SignIn: func(r *http.Request, user string, groups ...string) {
 			r.Header.Set("Authorization", "Bearer "+token(t, user, groups...))
 		},
