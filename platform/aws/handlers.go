@@ -111,8 +111,9 @@ type place[T any] struct {
 }
 
 // inParallel does what belongs to one key in order, up to the first failure, and
-// different keys side by side. It returns the ids of what failed.
-func inParallel[K comparable, T any](work map[K][]place[T], do func(T) error) (failed []string) {
+// different keys side by side. It returns the ids of what was not done: what
+// failed, and what comes after it in its key.
+func inParallel[K comparable, T any](work map[K][]place[T], do func(T) error) (undone []string) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	room := make(chan struct{}, parallel)
@@ -120,18 +121,19 @@ func inParallel[K comparable, T any](work map[K][]place[T], do func(T) error) (f
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			for _, x := range list {
-				if err := do(x.of); err != nil {
-					mu.Lock()
-					failed = append(failed, x.id)
-					mu.Unlock()
-					return
-				}
+			done := 0
+			for done < len(list) && do(list[done].of) == nil {
+				done++
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, x := range list[done:] {
+				undone = append(undone, x.id)
 			}
 		})
 	}
 	wg.Wait()
-	return failed
+	return undone
 }
 
 // failed logs what Lambda delivers again.
@@ -204,8 +206,8 @@ func (p *Platform) listeners(aggregate string) func(point string) []string {
 }
 
 // inbox follows each message's hints: those on one stream in their order, others
-// side by side. What fails is delivered again, and after some times put into the
-// dead-letter queue.
+// side by side. What fails is delivered again, together with the later messages of
+// its stream, and after some times put into the dead-letter queue.
 func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEvent) (out events.SQSEventResponse, _ error) {
 	fail := func(id string) {
 		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})

@@ -84,7 +84,7 @@ func TestAFailureHoldsUpItsOwnStreamAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]events.DynamoDBBatchItemFailure{{ItemIdentifier: "100"}}, out.BatchItemFailures); d != "" {
+	if d := cmp.Diff([]events.DynamoDBBatchItemFailure{{ItemIdentifier: "100"}, {ItemIdentifier: "400"}}, out.BatchItemFailures); d != "" {
 		t.Errorf("failures (-want +got):\n%s", d)
 	}
 	if all := strings.Join(done, " "); strings.Contains(all, "p1/1") || !strings.Contains(all, "p2/0") || !strings.Contains(all, "p3/7") {
@@ -109,6 +109,40 @@ func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]bool{"broken": true, "unknown": true}, got); d != "" {
 		t.Errorf("failures (-want +got):\n%s", d)
+	}
+}
+
+// What is not reported is deleted, and its hint lost.
+func TestWhatFollowsAFailedMessageOfItsStreamComesBackWithIt(t *testing.T) {
+	// Given a batch with two streams, of which one has a message that fails, and one after it
+	l := platformtest.Library{World: platformtest.NewWorld()}
+	c := newCloud(t, l.Plugins())
+	p := c.platform(l.Plugins()...)
+	message := func(id, follower, book string) events.SQSMessage {
+		commit := engine.Commit{
+			Stream: engine.Stream{Aggregate: "Lending.Book", ID: book}, Version: 1,
+			Events: []es.StoredEvent{{Type: "Lent", Data: json.RawMessage(`{"text":"ada"}`)}}, Meta: engine.Meta{Time: time.Now()},
+		}
+		body, err := encodeHint(engine.Hint{Follower: follower, Stream: commit.Stream, Commit: &commit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events.SQSMessage{MessageId: id, Body: string(body)}
+	}
+	const effect = "effect:Lending.Congratulate"
+
+	// When the function is called with it
+	out, err := p.inbox(t.Context(), "", events.SQSEvent{Records: []events.SQSMessage{
+		message("fails", "effect:Lending.Nobody", "held"), message("other", effect, "free"), message("later", effect, "held"),
+	}})
+
+	// Then the other stream's message is done, and those two come back
+	want := []events.SQSBatchItemFailure{{ItemIdentifier: "fails"}, {ItemIdentifier: "later"}}
+	if d := cmp.Diff(want, out.BatchItemFailures); err != nil || d != "" {
+		t.Errorf("%v, failures (-want +got):\n%s", err, d)
+	}
+	if free, held := l.Congratulations("free"), l.Congratulations("held"); len(free) != 1 || len(held) != 0 {
+		t.Errorf("done: %v and %v; the other stream's alone was expected", free, held)
 	}
 }
 
