@@ -68,11 +68,11 @@ func (s *shop) data(p es.Plugin) *plugin {
 	}
 	for _, a := range p.Aggregates {
 		if name := a.Definition().Name; targets[name] {
-			out.inboxes = append(out.inboxes, s.inbox(name, commandTimeout))
+			out.inboxes = append(out.inboxes, s.inbox(name, standard, commandTimeout))
 		}
 	}
 	if slices.ContainsFunc(p.Tasks, func(t es.Task) bool { return len(t.SideEffects) > 0 }) {
-		out.inboxes = append(out.inboxes, s.inbox(p.Name, effectTimeout))
+		out.inboxes = append(out.inboxes, s.inbox(p.Name, fifo, effectTimeout))
 	}
 	return out
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// inbox is the queue of what followers are to act on. Order comes from their
-// cursors, so a standard queue does.
+// inbox is the queue of what followers are to act on.
 type inbox struct {
 	of          string // target aggregate, or plugin for its side effects
 	queue, dead awssqs.Queue
@@ -25,30 +24,50 @@ type deadLetters struct {
 	queue    awssqs.Queue
 }
 
+// queueKind is how a queue hands out its messages.
+type queueKind bool
+
+const (
+	// standard does for what sends commands: the order comes from the followers'
+	// cursors, and a command that is sent twice takes effect once.
+	standard queueKind = false
+	// fifo is for side effects: two copies of a hint that are worked on at once
+	// would both find that nothing was sent yet. It hands out one stream's messages
+	// one after the other, other streams' side by side; it has no delays, and
+	// EventBridge's rules and Lambda's asynchronous calls don't know streams.
+	fifo queueKind = true
+)
+
 // inbox makes the queue that a function of that timeout reads: a message stays
 // hidden for six times as long, as Lambda advises, before it is tried again.
-func (s *shop) inbox(of string, timeout time.Duration) *inbox {
-	dead := s.deadLetters(id(of), "hints for "+of)
-	return &inbox{of: of, dead: dead, queue: awssqs.NewQueue(s.stack, jsii.String(id(of)+"Inbox"), &awssqs.QueueProps{
-		Encryption:        awssqs.QueueEncryption_SQS_MANAGED,
-		EnforceSSL:        jsii.Bool(true),
+func (s *shop) inbox(of string, kind queueKind, timeout time.Duration) *inbox {
+	dead := s.deadLetters(id(of), kind, "hints for "+of)
+	return &inbox{of: of, dead: dead, queue: s.queue(id(of)+"Inbox", kind, &awssqs.QueueProps{
 		VisibilityTimeout: seconds(6 * timeout),
-		RetentionPeriod:   awscdk.Duration_Days(jsii.Number(14)),
-		RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(10)},
 	})}
 }
 
-func (s *shop) deadLetters(of, about string) awssqs.Queue {
+func (s *shop) deadLetters(of string, kind queueKind, about string) awssqs.Queue {
 	name := of + "DeadLetters"
-	q := awssqs.NewQueue(s.stack, jsii.String(name), &awssqs.QueueProps{
-		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
-		EnforceSSL:      jsii.Bool(true),
-		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)),
-		RemovalPolicy:   awscdk.RemovalPolicy_DESTROY, // hints only: the log has everything
-	})
+	q := s.queue(name, kind, &awssqs.QueueProps{})
 	s.dead = append(s.dead, deadLetters{name, about, q})
 	return q
+}
+
+// queue makes one that goes with the stack: it holds hints only, the log has
+// everything.
+func (s *shop) queue(id string, kind queueKind, q *awssqs.QueueProps) awssqs.Queue {
+	q.Encryption = awssqs.QueueEncryption_SQS_MANAGED
+	q.EnforceSSL = jsii.Bool(true)
+	q.RetentionPeriod = awscdk.Duration_Days(jsii.Number(14))
+	q.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
+	if kind == fifo { // with quotas by group, of which there are as many as streams
+		q.Fifo = jsii.Bool(true)
+		q.DeduplicationScope = awssqs.DeduplicationScope_MESSAGE_GROUP
+		q.FifoThroughputLimit = awssqs.FifoThroughputLimit_PER_MESSAGE_GROUP_ID
+	}
+	return awssqs.NewQueue(s.stack, jsii.String(id), q)
 }
 
 // inboxOf returns the inbox of an aggregate or a plugin's side effects; nil
@@ -95,7 +114,8 @@ func (s *shop) schedule(p *plugin, tick any) {
 }
 
 // maxReaders is how many messages' batches of one inbox are worked on side by
-// side, so that the flood after an import leaves room for people.
+// side, so that the flood after an import leaves room for people; of a FIFO queue,
+// also no more than it has groups.
 const maxReaders = 20
 
 // reads has the function called with what is in the inbox.

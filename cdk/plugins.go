@@ -231,7 +231,7 @@ func (s *shop) tasks(p *plugin) {
 // itself lets the function call itself, to go on where it ran out of time. What
 // fails in spite of two more tries, or waits for six hours, is kept.
 func (f *function) itself(s *shop) {
-	dead := s.deadLetters(f.name, "objects that "+f.name+" could not work on")
+	dead := s.deadLetters(f.name, standard, "objects that "+f.name+" could not work on")
 	f.may("sqs:SendMessage", dead.QueueArn())
 	awslambda.NewCfnEventInvokeConfig(f.Function, jsii.String("Retries"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName:             f.FunctionName(),

@@ -368,6 +368,34 @@ func TestQueuesAreEncryptedAndHaveDeadLetterQueues(t *testing.T) {
 	}
 }
 
+// Copies of a hint that are worked on at once would send an e-mail twice. All
+// other inboxes need delays, or are filled by rules, which know no streams.
+func TestSideEffectsOnOneStreamAreRunOneAfterTheOther(t *testing.T) {
+	m := usual()
+	queues := m.of("AWS::SQS::Queue")
+	ordered := 0
+	for _, mapping := range m.of("AWS::Lambda::EventSourceMapping") {
+		name := mapping.at("EventSourceArn")
+		inbox := queues[name]
+		if inbox == nil {
+			continue
+		}
+		want := "  "
+		if strings.HasSuffix(mapping.at("FunctionName"), "Notifications") {
+			want = "true messageGroup perMessageGroupId"
+			ordered++
+		}
+		for _, q := range []string{name, inbox.at("RedrivePolicy", "deadLetterTargetArn")} {
+			if got := queues[q].at("FifoQueue") + " " + queues[q].at("DeduplicationScope") + " " + queues[q].at("FifoThroughputLimit"); got != want {
+				t.Errorf("%s is FIFO: %q, want %q", q, got, want)
+			}
+		}
+	}
+	if ordered != 1 {
+		t.Errorf("%d functions run side effects, want Ordering's", ordered)
+	}
+}
+
 func TestEachEventStreamHasTwoReadersThatLoseNothing(t *testing.T) {
 	m := usual()
 	readers := map[string][]string{}

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +106,9 @@ func (c *cloud) wire() {
 	}
 	inbox := func(of string) string {
 		c.wiring.Inboxes[of] = c.server.URL + "/000000000000/" + of
+		if aggregateOf(of) == "" {
+			c.wiring.Inboxes[of] += ".fifo"
+		}
 		return of
 	}
 	for _, x := range c.plugins {
@@ -296,29 +300,41 @@ type sqsBatch struct {
 		ID           string `json:"Id"`
 		MessageBody  string
 		DelaySeconds int32
+
+		MessageGroupID         string `json:"MessageGroupId"`
+		MessageDeduplicationID string `json:"MessageDeduplicationId"`
 	}
 }
+
+// ofGroup is what SQS demands of the id of a message group.
+var ofGroup = regexp.MustCompile(`^[[:graph:]]{1,128}$`)
 
 func (c *cloud) sendBatch(in sqsBatch) any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string][]any{"Successful": {}, "Failed": {}}
+	inbox, fifo := strings.CutSuffix(path.Base(in.QueueURL), ".fifo")
 	for i, e := range in.Entries {
+		if fifo != ofGroup.MatchString(e.MessageGroupID) || fifo != (e.MessageDeduplicationID != "") || fifo && e.DelaySeconds != 0 {
+			out["Failed"] = append(out["Failed"], map[string]any{"Id": e.ID, "Code": "InvalidParameterValue", "SenderFault": true})
+			continue
+		}
 		if c.refuses() {
 			out["Failed"] = append(out["Failed"], map[string]any{"Id": e.ID, "Code": "InternalError", "SenderFault": false})
 			continue
 		}
 		sum := md5.Sum([]byte(e.MessageBody))
 		out["Successful"] = append(out["Successful"], map[string]any{"Id": e.ID, "MessageId": "m" + e.ID, "MD5OfMessageBody": hex.EncodeToString(sum[:])})
-		c.queue(path.Base(in.QueueURL), e.MessageBody, e.DelaySeconds, i)
+		c.queue(inbox, e.DelaySeconds, i, events.SQSMessage{Body: e.MessageBody, Attributes: map[string]string{
+			"MessageGroupId": e.MessageGroupID, "MessageDeduplicationId": e.MessageDeduplicationID,
+		}})
 	}
 	return out
 }
 
-func (c *cloud) queue(inbox, body string, delay int32, n int) {
-	c.waiting = append(c.waiting, delivery{function: inbox, delay: delay, record: events.SQSMessage{
-		MessageId: fmt.Sprintf("m%d-%d", len(c.waiting), n), Body: body, EventSource: "aws:sqs",
-	}})
+func (c *cloud) queue(inbox string, delay int32, n int, m events.SQSMessage) {
+	m.MessageId, m.EventSource = fmt.Sprintf("m%d-%d", len(c.waiting), n), "aws:sqs"
+	c.waiting = append(c.waiting, delivery{function: inbox, delay: delay, record: m})
 }
 
 type busBatch struct {
@@ -343,7 +359,7 @@ func (c *cloud) putEvents(in busBatch) any {
 		c.published = append(c.published, event)
 		body, _ := json.Marshal(event)
 		for _, inbox := range c.rules[e.DetailType] {
-			c.queue(inbox, string(body), 0, i)
+			c.queue(inbox, 0, i, events.SQSMessage{Body: string(body)})
 		}
 	}
 	return map[string]any{"FailedEntryCount": failed, "Entries": results}

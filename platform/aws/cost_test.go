@@ -224,12 +224,14 @@ func TestAnOrderCostsSevenWriteUnits(t *testing.T) {
 }
 
 // List prices of us-east-1 in USD per million. A function's is for a request and
-// 10 ms with 512 MB on arm64; a message's for sending, receiving and deleting it.
+// 10 ms with 512 MB on arm64; a message's for sending, receiving and deleting it,
+// where FIFO queues cost more.
 const (
 	perRead       = 0.125
 	perWrite      = 0.625
 	perInvocation = 0.20 + 0.010*0.5*13.3334
 	perMessage    = 3 * 0.40
+	perFIFO       = 3 * 0.50
 	perEntry      = 1.00
 	perCall       = 3.50 // of API Gateway
 )
@@ -243,15 +245,20 @@ func TestCostTable(t *testing.T) {
 		s.invoked, s.cloud.published = map[string]int{}, nil
 		answered := s.sum(s.during(f))
 		after := s.sum(s.during(s.settle))
-		invocations, messages := 0, 0
+		invocations, messages, sqs := 0, 0, 0.0
 		for function, n := range s.invoked {
 			invocations += n
-			if s.cloud.wiring.Inboxes[function] != "" {
+			if queue := s.cloud.wiring.Inboxes[function]; queue != "" {
 				messages += n
+				if isFIFO(queue) {
+					sqs += perFIFO * float64(n)
+				} else {
+					sqs += perMessage * float64(n)
+				}
 			}
 		}
 		db := perRead*(answered.read+after.read) + perWrite*(answered.write+after.write+after.rows+after.index)
-		whole := perCall + db + perInvocation*float64(1+invocations) + perMessage*float64(messages) + perEntry*float64(len(s.cloud.published))
+		whole := perCall + db + perInvocation*float64(1+invocations) + sqs + perEntry*float64(len(s.cloud.published))
 		fmt.Printf("| %s | %d | %.1f | %.0f | %.1f | %.0f | %.0f | %.0f | %d | %d | %d | %.2f | %.2f |\n", name,
 			answered.requests, answered.read, answered.write, after.read, after.write, after.rows, after.index,
 			len(s.cloud.published), messages, 1+invocations, db, whole)

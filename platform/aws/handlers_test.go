@@ -193,6 +193,46 @@ func TestWhatIsRefusedOfABatchIsSentAgain(t *testing.T) {
 	}
 }
 
+// Copies that are worked on at once would send an e-mail twice.
+func TestHintsForSideEffectsOnOneStreamAreWorkedOnOneAfterTheOther(t *testing.T) {
+	// Given hints for a side effect on three streams, among them what a group's id may not be
+	l := platformtest.Library{World: platformtest.NewWorld()}
+	c := newServices(t, l.Plugins())
+	p := c.platform(l.Plugins()...)
+	var sent []engine.Hint
+	for _, id := range []string{"a", "ü b", strings.Repeat("x", 200)} {
+		sent = append(sent, engine.Hint{Follower: "effect:Lending.Congratulate", Stream: engine.Stream{Aggregate: "Lending.Book", ID: id}, Seq: 1})
+	}
+
+	// When each is sent twice, and SQS refuses some of them at first
+	for range 2 {
+		c.refusals = 2
+		if err := (*hints)(p).Send(t.Context(), 0, sent...); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// Then all of them arrive, no two as repeats of one another, and each stream's in a group of its own
+	groups, streams, ids := map[string]engine.Stream{}, map[engine.Stream]int{}, map[string]bool{}
+	for _, d := range c.waiting {
+		m := d.record.(events.SQSMessage)
+		got, err := readInbox(m.Body, nil)
+		if err != nil || d.function != "Lending" {
+			t.Fatalf("message %+v, %v", d, err)
+		}
+		group := m.Attributes["MessageGroupId"]
+		if other, ok := groups[group]; ok && other != got[0].Stream {
+			t.Errorf("%s and %s share a group", other, got[0].Stream)
+		}
+		groups[group] = got[0].Stream
+		streams[got[0].Stream]++
+		ids[m.Attributes["MessageDeduplicationId"]] = true
+	}
+	if len(groups) != 3 || len(ids) != 6 || streams[sent[0].Stream] != 2 || len(c.waiting) != 6 {
+		t.Errorf("%d messages with %d ids in %d groups, by stream: %v; two with ids of their own in a group each were expected", len(c.waiting), len(ids), len(groups), streams)
+	}
+}
+
 func TestSomeFailuresAreWorthAnotherTry(t *testing.T) {
 	for _, x := range []struct {
 		err  error

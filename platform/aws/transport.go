@@ -2,9 +2,12 @@ package aws
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -65,12 +68,17 @@ func partly[T any](ctx context.Context, clock engine.Clock, batch []T, send func
 // hints implements [engine.Hints] with the inboxes.
 type hints Platform
 
+// message is one of a batch that is sent to a queue.
+type message = sqstypes.SendMessageBatchRequestEntry
+
 // maxDelay is the longest delay of an SQS message.
 const maxDelay = 15 * time.Minute
 
-// Send implements [engine.Hints].
+// Send implements [engine.Hints]. Only mappings have a delay, so none is asked of
+// a FIFO queue, which refuses one.
 func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hint) error {
-	byQueue := map[string][]string{}
+	byQueue := map[string][]message{}
+	seconds := int32((min(delay, maxDelay) + time.Second - 1) / time.Second) // not before its time
 	for _, x := range list {
 		queue, err := h.inbox(x.Follower)
 		if err != nil {
@@ -80,13 +88,17 @@ func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hi
 		if err != nil {
 			return fmt.Errorf("hint for %s on %s: %w", x.Follower, x.Stream, err)
 		}
-		byQueue[queue] = append(byQueue[queue], string(b))
+		m := message{MessageBody: awssdk.String(string(b)), DelaySeconds: seconds}
+		if isFIFO(queue) {
+			// The same hint a minute later, as of a redrive, is no repeat that SQS may drop.
+			m.MessageGroupId, m.MessageDeduplicationId = awssdk.String(messageGroup(x.Stream)), awssdk.String(h.clock.NewID())
+		}
+		byQueue[queue] = append(byQueue[queue], m)
 	}
-	seconds := int32((min(delay, maxDelay) + time.Second - 1) / time.Second) // not before its time
-	for queue, bodies := range byQueue {
-		err := batches(bodies, func(b string) int { return len(b) + 100 }, func(batch []string) error {
-			return partly(ctx, h.clock, batch, func(batch []string) ([]string, string, error) {
-				return h.send(ctx, queue, seconds, batch)
+	for queue, messages := range byQueue {
+		err := batches(messages, messageSize, func(batch []message) error {
+			return partly(ctx, h.clock, batch, func(batch []message) ([]message, string, error) {
+				return h.send(ctx, queue, batch)
 			})
 		})
 		if err != nil {
@@ -96,26 +108,38 @@ func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hi
 	return nil
 }
 
-func (h *hints) send(ctx context.Context, queue string, seconds int32, bodies []string) (refused []string, reason string, err error) {
-	in := &sqs.SendMessageBatchInput{QueueUrl: &queue}
-	for i, b := range bodies {
-		in.Entries = append(in.Entries, sqstypes.SendMessageBatchRequestEntry{
-			Id: awssdk.String(strconv.Itoa(i)), MessageBody: &b, DelaySeconds: seconds,
-		})
+func messageSize(m message) int { return len(*m.MessageBody) + 200 }
+
+func (h *hints) send(ctx context.Context, queue string, batch []message) (refused []message, reason string, err error) {
+	for i := range batch {
+		batch[i].Id = awssdk.String(strconv.Itoa(i))
 	}
-	out, err := h.sqs.SendMessageBatch(ctx, in)
+	out, err := h.sqs.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &queue, Entries: batch})
 	if err != nil {
 		return nil, "", err
 	}
 	for _, f := range out.Failed {
 		reason = awssdk.ToString(f.Code) + " " + awssdk.ToString(f.Message)
 		i, err := strconv.Atoi(awssdk.ToString(f.Id))
-		if err != nil || i >= len(bodies) || f.SenderFault {
+		if err != nil || i >= len(batch) || f.SenderFault {
 			return nil, "", fmt.Errorf("a message was refused: %s", reason)
 		}
-		refused = append(refused, bodies[i])
+		refused = append(refused, batch[i])
 	}
 	return refused, reason, nil
+}
+
+// isFIFO says whether a queue hands out the messages of one group one after the
+// other. The inboxes of side effects do: two copies of a hint that are worked on
+// at once would both find that nothing was sent yet. SQS has the names of such
+// queues, and of no others, end like that.
+func isFIFO(queue string) bool { return strings.HasSuffix(queue, ".fifo") }
+
+// messageGroup is the stream's. It stands for the stream's name, which may have
+// characters that a group's may not.
+func messageGroup(s engine.Stream) string {
+	h := sha256.Sum256([]byte(s.String()))
+	return hex.EncodeToString(h[:])
 }
 
 // inbox is the queue of the follower's target aggregate, or that of its plugin's

@@ -42,7 +42,7 @@ const (
 type Wiring struct {
 	Plugins map[string]PluginWiring `json:"plugins,omitempty"` // by plugin, "Catalog"
 	Rows    map[string]string       `json:"rows,omitempty"`    // table by read model, "Catalog.Products"
-	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, or by plugin for its side effects: "Ordering.Order", "Ordering"
+	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, or by plugin for its side effects (a FIFO queue): "Ordering.Order", "Ordering"
 	Bus     string                  `json:"bus,omitempty"`
 	Reports string                  `json:"reports,omitempty"` // bucket of reports and kept e-mails
 }
