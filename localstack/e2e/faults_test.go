@@ -13,11 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/platform/aws/deployed"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -256,6 +259,100 @@ func (q inbox) bodies(n int) (all []string) {
 	})
 	slices.Reverse(all)
 	return all
+}
+
+func TestAnOrderIsConfirmedOnceHoweverOftenItsHintComes(t *testing.T) {
+	// Given an order whose confirmation is not sent yet
+	ann := someone(t, "ann")
+	products(t, "once-1")
+	ann.customer("once-ann")
+	q := hold(t, "Ordering")
+	sent := puts(t, output(t, deployed.ReportBucket), wiring.EmailPrefix+"order-confirmation-once-1.eml")
+	ann.place("once", "once-ann", "once-1")
+	q.holds(1)
+
+	// When its hint is sent several times more, at once
+	hint := engine.Hint{Follower: "effect:Ordering.SendOrderConfirmation", Stream: engine.Stream{Aggregate: "Ordering.Order", ID: "once"}}
+	const n = 5
+	together(n, func(int) {
+		if err := shop.engine.Hints.Send(t.Context(), 0, hint); err != nil {
+			t.Error(err)
+		}
+	})
+	q.holds(1 + n)
+
+	// Then no two instances get one at a time
+	var one *sqstypes.Message
+	eventually(t, "a hint can be read", func() (bool, any) {
+		one = q.take()
+		return one != nil, one
+	})
+	if another := q.take(); another != nil {
+		t.Errorf("while a hint is worked on, there is another on its order to be had: %s", *another.Body)
+		q.giveBack(another)
+	}
+	q.giveBack(one)
+
+	// And the e-mail is sent once
+	q.release()
+	q.holds(0)
+	if got := sent(); got != 1 {
+		t.Errorf("the confirmation was sent %d times", got)
+	}
+}
+
+// take hides one message from others; nil: there is none to be had.
+func (q inbox) take() *sqstypes.Message {
+	q.Helper()
+	out, err := shop.sqs.ReceiveMessage(q.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 1})
+	if err != nil {
+		q.Fatal(err)
+	}
+	if len(out.Messages) == 0 {
+		return nil
+	}
+	return &out.Messages[0]
+}
+
+func (q inbox) giveBack(m *sqstypes.Message) {
+	q.Helper()
+	if _, err := shop.sqs.ChangeMessageVisibility(q.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+		q.Fatal(err)
+	}
+}
+
+// puts counts from now on how often an object is put, by the versions that the
+// bucket keeps of it until the test ends.
+func puts(t *testing.T, bucket, key string) (count func() int) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	keep := func(s s3types.BucketVersioningStatus) {
+		t.Helper()
+		_, err := shop.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket: &bucket, VersioningConfiguration: &s3types.VersioningConfiguration{Status: s},
+		})
+		if err != nil {
+			t.Fatalf("versions of what is in %s: %v", bucket, err)
+		}
+	}
+	versions := func() []s3types.ObjectVersion {
+		t.Helper()
+		out, err := shop.s3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &key})
+		if err != nil {
+			t.Fatalf("versions of %s: %v", key, err)
+		}
+		return out.Versions
+	}
+	keep(s3types.BucketVersioningStatusEnabled)
+	t.Cleanup(func() { // a bucket with versions can't be removed
+		keep(s3types.BucketVersioningStatusSuspended)
+		for _, v := range versions() {
+			if _, err := shop.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
+				t.Errorf("remove a version of %s: %v", key, err)
+			}
+		}
+	})
+	return func() int { t.Helper(); return len(versions()) }
 }
 
 func TestASweepFindsWhatNoHintTold(t *testing.T) {
