@@ -78,7 +78,7 @@ check-generated:
 LOCALSTACK = go build -o bin/localstack ./localstack && exec bin/localstack
 
 e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind; RUN=TestImport: those tests alone
-	@$(LOCALSTACK) e2e $(RUN)
+	@$(LOCALSTACK) e2e $(if $(RUN),'$(RUN)')
 
 localstack-up: ## install and start the emulator
 	@$(LOCALSTACK) up
