@@ -677,7 +677,7 @@ func TestAlarmsTellOfWhateverNeedsAHand(t *testing.T) {
 func TestTheStackTellsWhatPeopleAndToolsNeed(t *testing.T) {
 	for m, want := range map[*made][]string{
 		usual():   {"AlarmTopic", "ApiUrl", "BusName", "EventMappingCatalog", "EventMappingOrdering", "ImportBucket", "ReportBucket", "UserPoolClientId", "UserPoolId"},
-		unusual(): {"AlarmTopic", "ApiUrl", "BusName", "EventMappingCatalog", "EventMappingOrdering", "EventMappingShipping", "ImportBucket", "ReportBucket"},
+		unusual(): {"AlarmTopic", "ApiUrl", "BusName", "EventMappingCatalog", "EventMappingOrdering", "EventMappingQuiet", "EventMappingShipping", "ImportBucket", "ReportBucket"},
 	} {
 		if got := slices.Sorted(maps.Keys(m.Outputs)); !slices.Equal(got, want) {
 			t.Errorf("outputs are %v, want %v", got, want)
