@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -78,7 +79,10 @@ func TestAPoisonEventParksItsStreamOnly(t *testing.T) {
 
 	// When the commit is mended and what is parked is tried again
 	mend(t, poison, good)
-	operate(t, "redrive")
+	if got := command(t, "parked"); !strings.Contains(got, stream) {
+		t.Errorf("shop parked does not show %s:\n%s", stream, got)
+	}
+	command(t, "redrive")
 
 	// Then the outcome is as if it had never failed
 	ann.becomes("/ordering/orders/poison", orderRow("poison", "poison-ann", "shipped", "poison-1"))
@@ -379,7 +383,7 @@ func TestASweepFindsWhatNoHintTold(t *testing.T) {
 	}
 
 	// When somebody sweeps
-	operate(t, "sweep")
+	command(t, "sweep")
 
 	// Then nothing is missing
 	ann.becomes("/ordering/orders/lost-a", orderRow("lost-a", "lost-ann", "shipped", "lost-1", "lost-2"))
@@ -390,8 +394,31 @@ func TestASweepFindsWhatNoHintTold(t *testing.T) {
 	sameAsTheLog(t)
 }
 
-// sameAsTheLog waits until every stored row is the canonical fold of its sources'
-// streams, and every order counted where its products are.
+func TestADamagedViewIsRebuilt(t *testing.T) {
+	// Given a row that is damaged
+	products(t, "torn-1", "torn-2")
+	table := shop.stack.Wiring.Rows["Catalog.Products"]
+	_, err := shop.tables.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: &table, Key: map[string]types.AttributeValue{wiring.Key: &types.AttributeValueMemberS{Value: "torn-1"}},
+		UpdateExpression: awssdk.String("SET #v = :v"), ConditionExpression: awssdk.String("attribute_exists(#v)"),
+		ExpressionAttributeNames:  map[string]string{"#v": "view"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":v": &types.AttributeValueMemberS{Value: `{"name":"Torn","description":"","price":1}`}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin(t).becomes("/catalog/products/torn-1", `{"id":"torn-1","name":"Torn","description":"","price":1}`)
+
+	// When the view is rebuilt
+	command(t, "rebuild", "Catalog.Products")
+
+	// Then it is what the log says, as is every other row
+	admin(t).becomes("/catalog/products/torn-1", `{"id":"torn-1","name":"Tea","description":"","price":9.99}`)
+	sameAsTheLog(t)
+}
+
+// sameAsTheLog waits until every row is the canonical fold of its sources' streams,
+// and there are no others.
 func sameAsTheLog(t *testing.T) {
 	t.Helper()
 	aggregates := map[string]es.AggregateDefinition{}
@@ -417,7 +444,12 @@ func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggreg
 	if err != nil {
 		return err
 	}
+	surplus, err := listed(ctx, model)
+	if err != nil {
+		return err
+	}
 	for _, id := range ids {
+		delete(surplus, id)
 		var view any
 		for _, source := range m.Sources {
 			commits, _, err := shop.engine.Log.Read(ctx, engine.Stream{Aggregate: source, ID: id}, 0)
@@ -448,7 +480,27 @@ func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggreg
 			return fmt.Errorf("%s of %s is %s, the log says %s", id, model, row.View, want)
 		}
 	}
+	if len(surplus) > 0 {
+		return fmt.Errorf("%s has rows that the log knows nothing of: %v", model, slices.Sorted(maps.Keys(surplus)))
+	}
 	return nil
+}
+
+// listed are the ids of a read model's rows.
+func listed(ctx context.Context, model string) (map[string]bool, error) {
+	ids := map[string]bool{}
+	for cursor := ""; ; {
+		page, next, err := shop.engine.Rows.List(ctx, engine.Query{Model: model, Limit: 200, Cursor: cursor})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page {
+			ids[r.ID] = true
+		}
+		if cursor = next; cursor == "" {
+			return ids, nil
+		}
+	}
 }
 
 // streams are the ids of an aggregate's.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -236,20 +237,16 @@ func typesOf(events []event) string {
 	return strings.Join(names, " ")
 }
 
-// operate takes an operation to its end.
-func operate(t testing.TB, operation string) {
+// command runs the shop's program on the stack, as an operator does.
+func command(t testing.TB, args ...string) (output string) {
 	t.Helper()
-	for body := "{}"; ; {
-		var p struct{ Next string }
-		if err := json.Unmarshal(admin(t).must("/operations/"+operation, body).Body, &p); err != nil {
-			t.Fatal(err)
-		}
-		if p.Next == "" {
-			return
-		}
-		b, _ := json.Marshal(map[string]string{"cursor": p.Next})
-		body = string(b)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/shop", "--stack", "Shop"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("shop %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 // products adds products and waits until they can be ordered.
@@ -317,19 +314,29 @@ func output(t testing.TB, name string) string {
 	return v
 }
 
-// instances are the log streams of a function: one for each instance of it.
-func instances(t testing.TB, function string) (n int) {
+// line is one of a function's log.
+type line struct {
+	instance string // that wrote it
+	text     string
+}
+
+// logged are the lines of a function's log since then that have the text.
+func logged(t testing.TB, function string, since time.Time, text string) (lines []line) {
 	t.Helper()
-	group := logGroup(function)
-	pages := cloudwatchlogs.NewDescribeLogStreamsPaginator(shop.logs, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &group})
+	group, from := logGroup(function), since.UnixMilli()
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(shop.logs, &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, StartTime: &from})
 	for pages.HasMorePages() {
 		p, err := pages.NextPage(t.Context())
 		if err != nil {
-			t.Fatalf("log streams of %s: %v", function, err)
+			t.Fatalf("log of %s: %v", function, err)
 		}
-		n += len(p.LogStreams)
+		for _, e := range p.Events {
+			if strings.Contains(awssdk.ToString(e.Message), text) {
+				lines = append(lines, line{awssdk.ToString(e.LogStreamName), *e.Message})
+			}
+		}
 	}
-	return n
+	return lines
 }
 
 // logGroup is where the emulator logs, whatever the function's configuration says.

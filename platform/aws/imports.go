@@ -42,6 +42,7 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		p.log.InfoContext(ctx, "task works on an object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
 		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
 		case errors.Is(err, es.ErrUnfinished):
+			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", plugin+"."+t.Name, "key", o.Key)
 			return p.goOn(ctx, events.S3Event{Records: e.Records[i:]})
 		case err != nil:
 			p.log.ErrorContext(ctx, "task failed; it is called again", "task", plugin+"."+t.Name, "key", o.Key, "error", err)
