@@ -560,9 +560,12 @@ func lists(s *suite, t *testing.T) {
 	for i := range 7 {
 		id := s.id("book")
 		admin.post("/catalog/product/"+id+"/add", fmt.Sprintf(`{"name":"Book %d","description":"","price":%d,"categoryId":%q}`, i, i, books)).is(200)
-		admin.get("/catalog/products/" + id + "?minVersion=1").is(200)
 		want[id] = true
 	}
+	var page struct{ Items []json.RawMessage }
+	ann.eventually("/catalog/products?limit=200&categoryId="+books, func(r *reply) bool {
+		return json.Unmarshal(r.is(200).Body, &page) == nil && len(page.Items) == len(want)
+	})
 	for _, query := range []string{"limit=1&", "limit=3&", "limit=200&", ""} {
 		var got []string
 		for _, item := range ann.items("/catalog/products?" + query + "categoryId=" + books) {
@@ -578,7 +581,6 @@ func lists(s *suite, t *testing.T) {
 		}
 	}
 	ann.get("/catalog/products?categoryId="+s.id("none")).is(200, `{"items":[]}`)
-	var page struct{ Items []json.RawMessage }
 	if r := ann.get("/catalog/products?limit=2").is(200); json.Unmarshal(r.Body, &page) != nil || len(page.Items) > 2 {
 		t.Errorf("%s: more than two items: %s", r.request, r.Body)
 	}
