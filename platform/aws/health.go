@@ -132,41 +132,26 @@ func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
 }
 
 func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, error) {
-	h := engine.Health{Status: "ok", Version: p.Version}
 	lags, err := p.lags(ctx, now)
 	if err != nil {
 		p.log.WarnContext(ctx, "lags are not known: CloudWatch does not answer", "error", err)
 	}
+	heard, parked := map[string]time.Time{}, map[string]int{}
 	for _, x := range p.Plugins {
 		last, err1 := p.store.lastBeat(ctx, x.Name)
-		parked, err2 := p.store.countParked(ctx, x.Name)
+		of, err2 := p.store.countParked(ctx, x.Name)
 		if err := errors.Join(err1, err2); err != nil {
-			return h, err
+			return engine.Health{}, err
 		}
-		ph := engine.PluginHealth{
-			Name: x.Name, LastHeartbeat: last,
-			Connected: x.HeartbeatInterval <= 0 || now.Sub(last) < 3*x.HeartbeatInterval,
-			Consumers: []engine.ConsumerHealth{},
-		}
-		for _, name := range p.engine.Followers() {
-			if pluginOf(name) != x.Name {
-				continue
-			}
-			c := engine.ConsumerHealth{Name: name, Parked: parked[name]}
-			for _, w := range p.waits(name) {
-				c.LagSeconds = max(c.LagSeconds, lags[w])
-			}
-			if c.Parked > 0 {
-				h.Status = "degraded"
-			}
-			ph.Consumers = append(ph.Consumers, c)
-		}
-		if !ph.Connected {
-			h.Status = "degraded"
-		}
-		h.Plugins = append(h.Plugins, ph)
+		heard[x.Name] = last
+		maps.Copy(parked, of)
 	}
-	return h, nil
+	return p.engine.Health(p.Version, now, heard, func(consumer string) (lag time.Duration, _ int) {
+		for _, w := range p.waits(consumer) {
+			lag = max(lag, lags[w])
+		}
+		return lag, parked[consumer]
+	}), nil
 }
 
 // wait is a place where commits wait for a consumer, by the metric that tells
@@ -209,7 +194,7 @@ func (p *Platform) waits(consumer string) (out []wait) {
 
 // lags are, in seconds, for how long commits have waited at most in the latest
 // minute that CloudWatch knows.
-func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]float64, error) {
+func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]time.Duration, error) {
 	places := map[wait]bool{}
 	for _, name := range p.engine.Followers() {
 		for _, w := range p.waits(name) {
@@ -239,11 +224,11 @@ func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]float64, e
 	if err != nil {
 		return nil, err
 	}
-	lags := map[wait]float64{}
+	lags := map[wait]time.Duration{}
 	for _, r := range out.MetricDataResults {
 		i, err := strconv.Atoi(strings.TrimPrefix(awssdk.ToString(r.Id), "m"))
 		if err == nil && i < len(all) && len(r.Values) > 0 {
-			lags[all[i]] = r.Values[0] * all[i].unit.Seconds()
+			lags[all[i]] = time.Duration(r.Values[0] * float64(all[i].unit))
 		}
 	}
 	return lags, nil

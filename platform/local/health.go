@@ -36,37 +36,19 @@ func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
 }
 
 func (p *Platform) health(ctx context.Context, now time.Time) (engine.Health, error) {
-	h := engine.Health{Status: "ok", Version: p.Version}
 	lag, err := p.lag(ctx, now)
 	if err != nil {
-		return h, err
+		return engine.Health{}, err
 	}
+	heard := map[string]time.Time{}
 	for _, x := range p.Plugins {
-		last, err := p.store.lastBeat(ctx, x.Name)
-		if err != nil {
-			return h, err
+		if heard[x.Name], err = p.store.lastBeat(ctx, x.Name); err != nil {
+			return engine.Health{}, err
 		}
-		ph := engine.PluginHealth{
-			Name: x.Name, LastHeartbeat: last,
-			Connected: x.HeartbeatInterval <= 0 || now.Sub(last) < 3*x.HeartbeatInterval,
-			Consumers: []engine.ConsumerHealth{},
-		}
-		for _, name := range p.engine.Followers() {
-			if _, rest, _ := strings.Cut(name, ":"); !strings.HasPrefix(rest, x.Name+".") {
-				continue
-			}
-			c := engine.ConsumerHealth{Name: name, LagSeconds: lag(name).Seconds(), Parked: p.store.parked.count(name)}
-			if c.Parked > 0 {
-				h.Status = "degraded"
-			}
-			ph.Consumers = append(ph.Consumers, c)
-		}
-		if !ph.Connected {
-			h.Status = "degraded"
-		}
-		h.Plugins = append(h.Plugins, ph)
 	}
-	return h, nil
+	return p.Engine().Health(p.Version, now, heard, func(consumer string) (time.Duration, int) {
+		return lag(consumer), p.store.parked.count(consumer)
+	}), nil
 }
 
 // lag tells how old the oldest commit is that a follower or read model has not
