@@ -35,6 +35,7 @@ type Config struct {
 	Health     func(context.Context) (engine.Health, error) // nil: /health is not served
 	Reports    engine.Reports                               // nil: tasks' reports are not served
 	Logger     *slog.Logger                                 // nil: slog.Default
+	LogAll     bool                                         // requests that are answered well, too
 }
 
 // Operations are what operators do, step by step; an [engine.Engine] is one.
@@ -122,7 +123,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case status >= 500:
 		level = slog.LevelWarn
-	case status >= 400:
+	case status >= 400, a.LogAll:
 		level = slog.LevelInfo
 	}
 	a.Logger.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.EscapedPath(), "status", status,

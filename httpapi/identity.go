@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -76,43 +77,64 @@ func (local) schemes() (map[string]any, bool) {
 }
 
 // JWT verifies bearer tokens of an OpenID Connect provider, whose keys it finds
-// by discovery: the issuer must answer now. A token must be for the audience: by
-// its aud, or, where it has none as Cognito's access tokens, by its client_id.
-// The user is its sub, the groups its groups or cognito:groups.
-func JWT(ctx context.Context, issuer, audience string) (Identity, error) {
+// by discovery when it first needs them, or when [OpenID.Discover] is called. A
+// token must be for the audience: by its aud, or, where it has none as Cognito's
+// access tokens, by its client_id. The user is its sub, the groups its groups or
+// cognito:groups.
+func JWT(issuer, audience string) (*OpenID, error) {
 	if issuer == "" || audience == "" {
 		return nil, fmt.Errorf("identity provider: an issuer and an audience are needed, there is %q and %q", issuer, audience)
 	}
-	client := &http.Client{Timeout: 10 * time.Second}
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
-	if err != nil {
-		return nil, fmt.Errorf("identity provider %s: %w", issuer, err)
+	return &OpenID{issuer: issuer, audience: audience}, nil
+}
+
+// OpenID is an [Identity] by bearer tokens.
+type OpenID struct {
+	issuer, audience string
+
+	mu       sync.Mutex
+	verifier *oidc.IDTokenVerifier // nil: not discovered yet
+}
+
+// Discover asks the provider how it signs, where that is not known yet.
+func (o *OpenID) Discover(ctx context.Context) error {
+	_, err := o.discovered(ctx)
+	return err
+}
+
+func (o *OpenID) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.verifier != nil {
+		return o.verifier, nil
 	}
-	var discovered struct {
+	client := &http.Client{Timeout: 10 * time.Second}
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), o.issuer)
+	if err != nil {
+		return nil, fmt.Errorf("identity provider %s: %w", o.issuer, err)
+	}
+	var metadata struct {
 		Keys       string   `json:"jwks_uri"`
 		Algorithms []string `json:"id_token_signing_alg_values_supported"`
 	}
-	if err := provider.Claims(&discovered); err != nil {
-		return nil, fmt.Errorf("identity provider %s: %w", issuer, err)
+	if err := provider.Claims(&metadata); err != nil {
+		return nil, fmt.Errorf("identity provider %s: %w", o.issuer, err)
 	}
-	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.WithoutCancel(ctx), client), discovered.Keys)
-	algorithms := slices.DeleteFunc(discovered.Algorithms, func(a string) bool {
+	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.WithoutCancel(ctx), client), metadata.Keys)
+	algorithms := slices.DeleteFunc(metadata.Algorithms, func(a string) bool {
 		return !slices.Contains([]string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA}, a)
 	})
-	return &bearer{audience, oidc.NewVerifier(issuer, keySet{keys}, &oidc.Config{
+	o.verifier = oidc.NewVerifier(o.issuer, keySet{keys}, &oidc.Config{
 		SkipClientIDCheck:    true, // the audience is checked here
 		SupportedSigningAlgs: algorithms,
-	})}, nil
-}
-
-type bearer struct {
-	audience string
-	verifier *oidc.IDTokenVerifier
+	})
+	return o.verifier, nil
 }
 
 var bearerToken = regexp.MustCompile(`^(?i:bearer) +([A-Za-z0-9._~+/=-]+)$`)
 
-func (b *bearer) Caller(r *http.Request) (es.Caller, error) {
+// Caller implements [Identity].
+func (o *OpenID) Caller(r *http.Request) (es.Caller, error) {
 	given := r.Header.Values("Authorization")
 	if len(given) == 0 {
 		return es.Caller{}, errUnauthenticated.Because("sign in: the header Authorization: Bearer <token> is missing")
@@ -121,8 +143,12 @@ func (b *bearer) Caller(r *http.Request) (es.Caller, error) {
 	if len(given) > 1 || m == nil {
 		return es.Caller{}, errUnauthenticated.Because("the header Authorization must be there once, as Bearer <token>")
 	}
-	var unreachable error
-	token, err := b.verifier.Verify(context.WithValue(r.Context(), unreachableKey{}, &unreachable), m[1])
+	verifier, unreachable := o.discovered(r.Context())
+	var token *oidc.IDToken
+	var err error
+	if unreachable == nil {
+		token, err = verifier.Verify(context.WithValue(r.Context(), unreachableKey{}, &unreachable), m[1])
+	}
 	if unreachable != nil {
 		return es.Caller{}, errUnavailable.Because("the identity provider does not answer; try again in a moment")
 	}
@@ -137,8 +163,8 @@ func (b *bearer) Caller(r *http.Request) (es.Caller, error) {
 	if err != nil {
 		return es.Caller{}, errUnauthenticated.Because("the token is not valid: %s", strings.TrimPrefix(err.Error(), "oidc: "))
 	}
-	if !slices.Contains(token.Audience, b.audience) && (len(token.Audience) > 0 || claims.Client != b.audience) {
-		return es.Caller{}, errUnauthenticated.Because("the token is for somebody else: its audience is not %q", b.audience)
+	if !slices.Contains(token.Audience, o.audience) && (len(token.Audience) > 0 || claims.Client != o.audience) {
+		return es.Caller{}, errUnauthenticated.Because("the token is for somebody else: its audience is not %q", o.audience)
 	}
 	if token.Subject == "" {
 		return es.Caller{}, errUnauthenticated.Because("the token names no user: it has no sub")
@@ -146,7 +172,7 @@ func (b *bearer) Caller(r *http.Request) (es.Caller, error) {
 	return es.Caller{User: token.Subject, Groups: append(claims.Groups, claims.Cognito...)}, nil
 }
 
-func (*bearer) schemes() (map[string]any, bool) {
+func (*OpenID) schemes() (map[string]any, bool) {
 	return map[string]any{"bearer": map[string]any{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}, true
 }
 

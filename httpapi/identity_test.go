@@ -67,9 +67,9 @@ func newProvider(t *testing.T) *provider {
 	return p
 }
 
-func (p *provider) identity(t *testing.T) httpapi.Identity {
+func (p *provider) identity(t *testing.T) *httpapi.OpenID {
 	t.Helper()
-	identity, err := httpapi.JWT(t.Context(), p.URL, audience)
+	identity, err := httpapi.JWT(p.URL, audience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,11 +200,15 @@ func TestJWTProviderDown(t *testing.T) {
 		t.Errorf("once they can be fetched: %+v, %v", got, err)
 	}
 
+	unknown := p.identity(t)
 	p.Close()
-	if _, err := httpapi.JWT(t.Context(), p.URL, audience); err == nil {
-		t.Error("a provider that does not answer is accepted")
+	if err := unknown.Discover(t.Context()); err == nil {
+		t.Error("a provider that does not answer is discovered")
 	}
-	if _, err := httpapi.JWT(t.Context(), p.URL, ""); err == nil {
+	if _, err := unknown.Caller(r); !errors.As(err, &no) || no.Status != http.StatusServiceUnavailable {
+		t.Errorf("while the provider can't be discovered: %v, want 503", err)
+	}
+	if _, err := httpapi.JWT(p.URL, ""); err == nil {
 		t.Error("no audience is accepted")
 	}
 }

@@ -166,8 +166,11 @@ func (c serveCommand) identity(ctx context.Context) (httpapi.Identity, error) {
 	if c.Auth == "none" {
 		return httpapi.Local(), nil
 	}
-	id, err := httpapi.JWT(ctx, c.JWTIssuer, c.JWTAudience)
+	id, err := httpapi.JWT(c.JWTIssuer, c.JWTAudience)
 	if err != nil {
+		return nil, err
+	}
+	if err := id.Discover(ctx); err != nil {
 		return nil, fmt.Errorf("ask the identity provider %s for its keys: %w", c.JWTIssuer, err)
 	}
 	return id, nil

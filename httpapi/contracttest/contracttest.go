@@ -349,7 +349,10 @@ func identity(s *suite, t *testing.T) {
 	}
 	if s.NeedsIdentity {
 		for _, path := range []string{"/catalog/products", "/catalog/products/p", "/catalog/product/p/events", "/operations/parked", "/catalog/product-imports/k/report"} {
-			s.nobody(t).get(path).refuses(401, "Unauthenticated").has("WWW-Authenticate", "Bearer")
+			r := s.nobody(t).get(path).refuses(401, "Unauthenticated")
+			if r.Header.Get("X-Amzn-Remapped-Www-Authenticate") == "" { // as API Gateway calls a function's
+				r.has("WWW-Authenticate", "Bearer")
+			}
 		}
 		s.nobody(t).post("/catalog/product/p/add", tea).refuses(401, "Unauthenticated")
 		s.nobody(t).post("/operations/sweep", "").refuses(401, "Unauthenticated")

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -14,11 +13,11 @@ import (
 )
 
 func main() {
-	function.Start(func(ctx context.Context, f function.Function) (lambda.Handler, error) {
+	function.Start(func(f function.Function) (lambda.Handler, error) {
 		if os.Getenv(wiring.Auth) == "" { // an internal aggregate's, which only followers send to
 			return f.Inbox(f.Aggregate), nil
 		}
-		api, err := f.API(ctx, httpapi.Config{})
+		api, err := f.API(httpapi.Config{})
 		if err != nil {
 			return nil, err
 		}

@@ -2,15 +2,13 @@
 package main
 
 import (
-	"context"
-
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"onlineshop/lambdas/internal/function"
 )
 
 func main() {
-	function.Start(func(_ context.Context, f function.Function) (lambda.Handler, error) {
+	function.Start(func(f function.Function) (lambda.Handler, error) {
 		return f.Projector(f.Plugin), nil
 	})
 }

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"onlineshop/httpapi"
@@ -12,8 +10,8 @@ import (
 )
 
 func main() {
-	function.Start(func(ctx context.Context, f function.Function) (lambda.Handler, error) {
-		api, err := f.API(ctx, httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform})
+	function.Start(func(f function.Function) (lambda.Handler, error) {
+		api, err := f.API(httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform})
 		if err != nil {
 			return nil, err
 		}

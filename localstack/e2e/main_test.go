@@ -202,6 +202,10 @@ func read[T any](u user, path string) (v T) {
 // list reads all pages of a list.
 func list[T any](u user, path string) (all []T) {
 	u.Helper()
+	next := "?cursor="
+	if strings.Contains(path, "?") {
+		next = "&cursor="
+	}
 	for cursor := ""; ; {
 		p := read[struct {
 			Items []T
@@ -211,7 +215,7 @@ func list[T any](u user, path string) (all []T) {
 		if p.Next == "" {
 			return all
 		}
-		cursor = "?cursor=" + url.QueryEscape(p.Next)
+		cursor = next + url.QueryEscape(p.Next)
 	}
 }
 

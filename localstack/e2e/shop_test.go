@@ -3,10 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws/deployed"
@@ -30,6 +33,40 @@ func TestAnOrderIsShippedCountedAndConfirmed(t *testing.T) {
 		mail, err := object(t, output(t, deployed.ReportBucket), wiring.EmailPrefix+"order-confirmation-flow-1.eml")
 		return strings.Contains(mail, "flow-ann@example.com"), fmt.Sprint(mail, err)
 	})
+}
+
+func TestADeployedShopIsSeeded(t *testing.T) {
+	type row struct{ ID, Status string }
+	for range 2 { // what is there stays as it is
+		if got := command(t, "seed"); !strings.Contains(got, "5 categories") {
+			t.Errorf("it says:\n%s", got)
+		}
+	}
+	var orders []row
+	eventually(t, "the orders are shipped", func() (bool, any) {
+		orders = list[row](admin(t), "/ordering/orders?customerId=ada")
+		return len(orders) > 0 && !slices.ContainsFunc(orders, func(o row) bool { return o.Status != "shipped" }), orders
+	})
+	for _, o := range orders {
+		if got := typesOf(history(t, "ordering/order", o.ID)); got != "Placed Shipped" {
+			t.Errorf("the history of %s is %s", o.ID, got)
+		}
+	}
+}
+
+func TestTheFunctionsAreSmall(t *testing.T) {
+	pages := lambda.NewListFunctionsPaginator(shop.lambda, &lambda.ListFunctionsInput{})
+	for pages.HasMorePages() {
+		p, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range p.Functions {
+			if f.CodeSize <= 0 || f.CodeSize > 10<<20 {
+				t.Errorf("%s has %d bytes, more than 10 MB or none", *f.FunctionName, f.CodeSize)
+			}
+		}
+	}
 }
 
 func TestAnOrderIsCancelledWithinTheDelay(t *testing.T) {

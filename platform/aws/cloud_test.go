@@ -50,6 +50,7 @@ type cloud struct {
 	published []busEvent
 	refusals  int                  // how many more messages and entries are refused
 	objects   map[string][]byte    // bucket/key
+	emails    []map[string]any     // that SES was asked to send
 	usage     *usage               // nil: nobody counts
 	platforms map[string]*Platform // by plugin
 	invoked   map[string]int       // how often deliver called each function
@@ -272,6 +273,8 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, r, c.putEvents)
 	case strings.HasSuffix(r.URL.Path, "/invocations"):
 		c.invoke(w, r)
+	case r.URL.Path == "/v2/email/outbound-emails":
+		reply(w, r, c.sendEmail)
 	default:
 		c.object(w, r)
 	}
@@ -363,6 +366,13 @@ func (c *cloud) putEvents(in busBatch) any {
 		}
 	}
 	return map[string]any{"FailedEntryCount": failed, "Entries": results}
+}
+
+func (c *cloud) sendEmail(in map[string]any) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.emails = append(c.emails, in)
+	return map[string]string{"MessageId": "m"}
 }
 
 func (c *cloud) invoke(w http.ResponseWriter, r *http.Request) {

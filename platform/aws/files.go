@@ -201,11 +201,15 @@ func (m *Mailer) Send(ctx context.Context, messageID, to, subject, body string) 
 	return nil
 }
 
-func (m *Mailer) send(ctx context.Context, _, to, subject, body string) error {
+// send has the message's id in a header of its own: SES writes the Message-ID.
+func (m *Mailer) send(ctx context.Context, messageID, to, subject, body string) error {
 	content := func(s string) *types.Content { return &types.Content{Data: &s, Charset: awssdk.String("UTF-8")} }
 	_, err := m.ses.SendEmail(ctx, &sesv2.SendEmailInput{
 		FromEmailAddress: &m.from, Destination: &types.Destination{ToAddresses: []string{to}},
-		Content: &types.EmailContent{Simple: &types.Message{Subject: content(subject), Body: &types.Body{Text: content(body)}}},
+		Content: &types.EmailContent{Simple: &types.Message{
+			Subject: content(subject), Body: &types.Body{Text: content(body)},
+			Headers: []types.MessageHeader{{Name: awssdk.String("X-Shop-Message-Id"), Value: &messageID}},
+		}},
 	})
 	return err
 }

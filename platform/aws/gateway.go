@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
@@ -22,7 +23,13 @@ func newGateway(h http.Handler, log *slog.Logger) gateway {
 	return gateway{httpadapter.New(h), log}
 }
 
+// answerWithin is how long a request may be worked on: API Gateway gives its caller
+// an answer of its own after 29 s, while the work would go on.
+const answerWithin = 27 * time.Second
+
 func (g gateway) serve(ctx context.Context, r events.APIGatewayProxyRequest) (out events.APIGatewayProxyResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	if r.HTTPMethod == "" {
 		return out, errors.New("read the event: it is none of those that this function is for")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
@@ -101,6 +102,17 @@ func TestSlashesThatAPathBeginsWithReachTheAPI(t *testing.T) {
 			t.Errorf("%s in the context %s came as %s, expected %s", x.path, x.context, seen.Path, x.want)
 		}
 	}
+}
+
+// After that API Gateway has answered in its place.
+func TestARequestHasAnEndBeforeAPIGatewayGivesUp(t *testing.T) {
+	event, _ := json.Marshal(events.APIGatewayProxyRequest{HTTPMethod: "GET", Path: "/"})
+	through(t, event, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+		if end, ok := r.Context().Deadline(); !ok || time.Until(end) > 28*time.Second {
+			t.Errorf("it may take until %v", end)
+		}
+	})
 }
 
 func TestBytesPassTheGatewayBothWays(t *testing.T) {

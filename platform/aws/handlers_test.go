@@ -316,6 +316,26 @@ func TestATaskGoesOnUntilItIsDone(t *testing.T) {
 	}
 }
 
+// Lambda tries three times in all; a long task may meet more throttles.
+func TestATaskThatGotAheadGoesOnAfterAThrottle(t *testing.T) {
+	for _, ahead := range []bool{true, false} {
+		c := newServices(t, nil)
+		lambdacontext.FunctionName = "import"
+		throttled := fmt.Errorf("a row: %w", engine.ErrUnavailable)
+		c.handlers["import"] = c.platform().Imports("Catalog", es.Task{Name: "Import", OnObject: func(_ context.Context, _ es.Object, s es.Shop) error {
+			if ahead {
+				s.Stopping()
+			}
+			return throttled
+		}})
+		event, _ := json.Marshal(events.S3Event{Records: []events.S3EventRecord{announced("a.csv", nil)}})
+		_, err := c.handlers["import"].Invoke(t.Context(), event)
+		if goesOn := err == nil && len(c.waiting) == 1; goesOn != ahead || !ahead && !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("ahead %t: it is called %d times more, %v", ahead, len(c.waiting), err)
+		}
+	}
+}
+
 func TestATaskThatFailsIsLeftToLambdaToCallAgain(t *testing.T) {
 	p := newServices(t, nil).platform()
 	h := p.Imports("Catalog", es.Task{Name: "Import", OnObject: func(context.Context, es.Object, es.Shop) error { return errors.New("no") }})
@@ -325,6 +345,32 @@ func TestATaskThatFailsIsLeftToLambdaToCallAgain(t *testing.T) {
 	}
 	if _, err := h.Invoke(t.Context(), []byte(`{"Service":"Amazon S3","Event":"s3:TestEvent"}`)); err != nil {
 		t.Errorf("S3's own test event: %v", err)
+	}
+}
+
+func TestAnEmailIsSentWhereThereIsASender(t *testing.T) {
+	c := newServices(t, nil)
+	send := func(from string) {
+		t.Helper()
+		if err := NewMailer(c.config(), c.wiring, from).Send(t.Context(), "m1", "ann@example.com", "Grüße", "Hello"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("shop@example.com")
+	want := []map[string]any{{
+		"FromEmailAddress": "shop@example.com", "Destination": map[string]any{"ToAddresses": []any{"ann@example.com"}},
+		"Content": map[string]any{"Simple": map[string]any{
+			"Subject": map[string]any{"Charset": "UTF-8", "Data": "Grüße"},
+			"Body":    map[string]any{"Text": map[string]any{"Charset": "UTF-8", "Data": "Hello"}},
+			"Headers": []any{map[string]any{"Name": "X-Shop-Message-Id", "Value": "m1"}},
+		}},
+	}}
+	if d := cmp.Diff(want, c.emails); d != "" {
+		t.Errorf("e-mails (-want +got):\n%s", d)
+	}
+	send("") // kept
+	if kept := string(c.objects["reports/emails/m1.eml"]); len(c.emails) != 1 || !strings.Contains(kept, "ann@example.com") {
+		t.Errorf("%d e-mails are sent, and kept is %q", len(c.emails), kept)
 	}
 }
 

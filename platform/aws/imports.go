@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"onlineshop/es"
+	"onlineshop/es/engine"
 )
 
 // Imports handles new objects of a task's bucket. A function that runs out of
@@ -33,7 +34,11 @@ func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 
 func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e events.S3Event) error {
 	deadline, _ := ctx.Deadline()
-	stopping := stopper(time.Now, deadline)
+	stop, advanced := stopper(time.Now, deadline), false
+	stopping := func() bool {
+		advanced = true // a checkpoint lies behind
+		return stop()
+	}
 	for i, r := range e.Records {
 		o, err := p.object(plugin+"."+t.Name, r)
 		if err != nil {
@@ -41,8 +46,9 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		}
 		p.log.InfoContext(ctx, "task works on an object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
 		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
-		case errors.Is(err, es.ErrUnfinished):
-			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", plugin+"."+t.Name, "key", o.Key)
+		case errors.Is(err, es.ErrUnfinished), errors.Is(err, engine.ErrUnavailable) && advanced:
+			// Lambda itself would try three times in all, however far each got.
+			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", plugin+"."+t.Name, "key", o.Key, "because", err)
 			return p.goOn(ctx, events.S3Event{Records: e.Records[i:]})
 		case err != nil:
 			p.log.ErrorContext(ctx, "task failed; it is called again", "task", plugin+"."+t.Name, "key", o.Key, "error", err)

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,15 +30,25 @@ type commitMessage struct {
 	Meta    engine.Meta      `json:"meta"`
 }
 
+// encode is v in JSON as SQS takes it: of what text may have, U+FFFE and U+FFFF are
+// not allowed there, but for in an escape.
+func encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	for _, c := range []string{"\ufffe", "\uffff"} {
+		b = bytes.ReplaceAll(b, []byte(c), fmt.Appendf(nil, `\u%04x`, []rune(c)[0]))
+	}
+	return b, err
+}
+
 func encodeHint(h engine.Hint) ([]byte, error) {
 	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq}
 	if h.Commit != nil {
 		m.Commit = &commitMessage{h.Commit.Version, h.Commit.Events, h.Commit.Meta}
 	}
-	b, err := json.Marshal(m)
+	b, err := encode(m)
 	if err == nil && len(b) > maxCarried {
 		m.Commit = nil
-		b, err = json.Marshal(m)
+		b, err = encode(m)
 	}
 	return b, err
 }
@@ -98,10 +109,10 @@ func newEntryMessage(e engine.Entry) entryMessage {
 // encodeEntry is the detail of the entry's event on the bus.
 func encodeEntry(e engine.Entry) ([]byte, error) {
 	m := newEntryMessage(e)
-	b, err := json.Marshal(m)
+	b, err := encode(m)
 	if err == nil && len(b) > maxCarried {
 		m.Events = nil
-		b, err = json.Marshal(m)
+		b, err = encode(m)
 	}
 	return b, err
 }

@@ -55,6 +55,20 @@ func TestAHintComesOutOfAQueueAsItWentIn(t *testing.T) {
 	}
 }
 
+func TestWhatSQSDoesNotTakeGoesEscaped(t *testing.T) {
+	const name = `{"name":"Te\ufffe\uffffa \ufffd"}` // none of them escaped here
+	c, e := placed, ordered
+	data := json.RawMessage(strings.NewReplacer(`\ufffe`, "\ufffe", `\uffff`, "\uffff", `\ufffd`, "\ufffd").Replace(name))
+	c.Events, e.Events = []es.StoredEvent{{Type: "Added", Data: data}}, []engine.PublishedEvent{{StoredEvent: es.StoredEvent{Type: "Added", Data: data}}}
+	hint, err1 := encodeHint(engine.Hint{Follower: "mapping:Ordering.AutoShip", Stream: c.Stream, Seq: 2, Commit: &c})
+	entry, err2 := encodeEntry(e)
+	for what, b := range map[string][]byte{"a hint": hint, "an entry": entry} {
+		if err1 != nil || err2 != nil || strings.ContainsAny(string(b), "\ufffe\uffff") || !strings.Contains(string(b), "Te\\ufffe\\uffffa \ufffd") {
+			t.Errorf("%s: %s %v %v", what, b, err1, err2)
+		}
+	}
+}
+
 func TestAHintThatIsTooLargeGoesWithoutItsCommit(t *testing.T) {
 	large := placed
 	large.Events = []es.StoredEvent{{Type: "Placed", Data: json.RawMessage(`"` + strings.Repeat("x", maxCarried) + `"`)}}

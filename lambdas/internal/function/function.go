@@ -30,7 +30,7 @@ type Function struct {
 
 // Start makes the function's platform and serves it with the handler that build
 // returns. What is made here is made once per execution environment.
-func Start(build func(ctx context.Context, f Function) (lambda.Handler, error)) {
+func Start(build func(f Function) (lambda.Handler, error)) {
 	logger := aws.NewLogger(os.Stdout, slog.LevelInfo)
 	slog.SetDefault(logger)
 	handler, err := prepare(context.Background(), logger, build)
@@ -41,7 +41,7 @@ func Start(build func(ctx context.Context, f Function) (lambda.Handler, error)) 
 	lambda.Start(handler)
 }
 
-func prepare(ctx context.Context, logger *slog.Logger, build func(context.Context, Function) (lambda.Handler, error)) (lambda.Handler, error) {
+func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lambda.Handler, error)) (lambda.Handler, error) {
 	w, err := wiring.FromEnvironment()
 	if err != nil {
 		return nil, err
@@ -77,19 +77,19 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	return build(ctx, f)
+	return build(f)
 }
 
 // API is the HTTP API of the function's plugins; c has what this function serves
 // beside commands, views and histories.
-func (f Function) API(ctx context.Context, c httpapi.Config) (http.Handler, error) {
-	c.Engine, c.Plugins, c.Version, c.Logger = f.Engine(), f.Plugins, f.Version, f.Logger
+func (f Function) API(c httpapi.Config) (http.Handler, error) {
+	c.Engine, c.Plugins, c.Version, c.Logger, c.LogAll = f.Engine(), f.Plugins, f.Version, f.Logger, true
 	switch auth := os.Getenv(wiring.Auth); auth {
 	case "none":
 		c.Identity = httpapi.Anybody()
 	case "jwt":
 		var err error
-		if c.Identity, err = httpapi.JWT(ctx, os.Getenv(wiring.JWTIssuer), os.Getenv(wiring.JWTAudience)); err != nil {
+		if c.Identity, err = httpapi.JWT(os.Getenv(wiring.JWTIssuer), os.Getenv(wiring.JWTAudience)); err != nil {
 			return nil, err
 		}
 	default:
