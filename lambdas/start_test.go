@@ -23,11 +23,12 @@ const maxBundle = 10 << 20
 // the process to its first request for work, the median of 20. Run make lambdas
 // for this machine's architecture before.
 func BenchmarkStart(b *testing.B) {
+	users := []string{wiring.Auth + "=jwt", wiring.JWTIssuer + "=https://login.example.com", wiring.JWTAudience + "=shop"}
 	functions := map[string][]string{
-		"command":        {wiring.Aggregate + "=Catalog.Product", wiring.Auth + "=none"},
+		"command":        append(users, wiring.Aggregate+"=Catalog.Product"),
 		"projector":      {wiring.Plugin + "=Catalog"},
 		"eventmapping":   {wiring.Plugin + "=Catalog"},
-		"query":          {wiring.Auth + "=none"},
+		"query":          users,
 		"importproducts": {wiring.Task + "=Catalog.ImportProducts"},
 		"notifications":  {wiring.Plugin + "=Ordering"},
 	}
