@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -100,7 +101,7 @@ func (w watcher) beats(p *plugin) {
 	if p.HeartbeatInterval <= 0 {
 		return
 	}
-	pace := seconds(p.HeartbeatInterval)
+	pace := awscdk.Duration_Minutes(jsii.Number(math.Ceil(p.HeartbeatInterval.Minutes()))) // a period is of whole minutes
 	w.add(p.Name+"Heartbeat", &awscloudwatch.AlarmProps{
 		Metric:             pluginMetric(p.Name, wiring.MetricHeartbeat, "Sum", pace),
 		AlarmDescription:   jsii.String(fmt.Sprintf("%s has not reported itself for three times %s: its event mapping function does not run", p.Name, p.HeartbeatInterval)),

@@ -99,8 +99,12 @@ func (s *shop) subscribe(p *plugin) {
 }
 
 // schedule has the plugin's event mapping function try again what is parked,
-// and report itself. A tick that fails is followed by the next.
+// and report itself. A tick that fails or waits is followed by the next, so
+// neither EventBridge nor Lambda's own queue keeps one for later.
 func (s *shop) schedule(p *plugin, tick any) {
+	p.eventMapping.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
+		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(1)),
+	})
 	awsevents.NewRule(s.stack, jsii.String(p.Name+"Tick"), &awsevents.RuleProps{
 		Description: jsii.String("Has " + p.Name + " try again what is parked, and report itself"),
 		Schedule:    awsevents.Schedule_Rate(awscdk.Duration_Minutes(jsii.Number(1))),

@@ -129,6 +129,24 @@ func TestNothingIsAllowedOnEverythingWithoutNeed(t *testing.T) {
 	}
 }
 
+func TestNoPluginPublishesAsAnother(t *testing.T) {
+	got := map[string]string{}
+	for name, permissions := range unusual().permissions() {
+		for _, p := range permissions {
+			if p.action == "events:PutEvents" {
+				got[name] = p.condition
+			}
+		}
+	}
+	want := map[string]string{}
+	for _, plugin := range []string{"Catalog", "Ordering", "Shipping", "Quiet"} {
+		want[plugin+"EventMapping"] = "events:source StringEquals " + plugin
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("who publishes, and under which condition (-want +got):\n%s", diff)
+	}
+}
+
 func TestOnlyNotificationsSendEMailAndOnlyAsTheShop(t *testing.T) {
 	senders := func(m *made) (out []string) {
 		for name, permissions := range m.permissions() {

@@ -35,7 +35,7 @@ func (s *shop) readers(p *plugin) {
 	p.eventMapping = s.function(p.Name+"EventMapping", functionSpec{
 		kind: "eventmapping", about: "Tells followers of " + p.Name + "'s events, and does its operations",
 		timeout: eventMappingTimeout, memory: 512,
-		env: map[string]string{wiring.Plugin: p.Name},
+		env: map[string]string{wiring.Plugin: p.Name, wiring.Version: s.version},
 		wiring: wiring.Wiring{
 			Plugins: map[string]wiring.PluginWiring{p.Name: {
 				Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(),
@@ -50,7 +50,7 @@ func (s *shop) readers(p *plugin) {
 	f.may(moveCursor, p.cursors.TableArn())
 	f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
 	f.may(listParked, p.parked.TableArn())
-	f.may("events:PutEvents", s.bus.EventBusArn())
+	f.mayIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin
 	for _, in := range p.inboxes {
 		f.may("sqs:SendMessage", in.queue.QueueArn())
 	}

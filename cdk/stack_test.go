@@ -39,7 +39,7 @@ var (
 	unusual = sync.OnceValue(func() *made {
 		return synthesized(map[string]string{
 			"auth": "jwt", "jwtIssuer": "https://login.example.com", "jwtAudience": "shop", "arch": "x86_64", "removal": "destroy",
-			"shipDelay": "10m", "emailFrom": "The Shop <shop@example.com>", "alarmEmail": "ops@example.com", "importTimeout": "20",
+			"shipDelay": "10m", "emailFrom": "The Shop <shop@example.com>", "alarmEmail": "ops@example.com", "importTimeout": "20", "version": "v1.2",
 		}, append(plugins.All(plugins.Deps{}), shipping(), es.Plugin{Name: "Quiet"}))
 	})
 	open = sync.OnceValue(func() *made { return synthesized(map[string]string{"auth": "none"}, plugins.All(plugins.Deps{})) })
@@ -216,7 +216,7 @@ func shipping() es.Plugin {
 	}
 	parcel, address := aggregate("Shipping.Parcel", false), aggregate("Shipping.KnownAddress", true)
 	return es.Plugin{
-		Name: "Shipping", HeartbeatInterval: 60e9,
+		Name: "Shipping", HeartbeatInterval: 90e9,
 		Aggregates: []es.AnyAggregate{parcel, address},
 		ReadModels: []es.AnyReadModel{
 			es.NewReadModel("Parcels", es.From(parcel, func(event) es.Change[row] { return nil })).
@@ -509,6 +509,26 @@ func TestTheImportGoesOnByItselfAndLosesNoObject(t *testing.T) {
 	}
 }
 
+func TestATickIsNotDoneLater(t *testing.T) {
+	m := usual()
+	for _, plugin := range []string{"Catalog", "Ordering"} {
+		target := m.get(t, "AWS::Events::Rule", plugin+"Tick").at("Targets", 0, "RetryPolicy", "MaximumRetryAttempts")
+		queued := m.get(t, "AWS::Lambda::EventInvokeConfig", plugin+"EventMappingEventInvokeConfig")
+		if got := target + " and " + queued.at("MaximumRetryAttempts") + " times, for " + queued.at("MaximumEventAgeInSeconds") + " s"; got != "0 and 0 times, for 60 s" {
+			t.Errorf("%s's ticks are tried again %s", plugin, got)
+		}
+	}
+}
+
+// Heartbeats and /health tell it.
+func TestFunctionsThatTellTheVersionKnowIt(t *testing.T) {
+	for _, name := range []string{"Query", "CatalogEventMapping", "OrderingEventMapping"} {
+		if got := unusual().get(t, "AWS::Lambda::Function", name).at("Environment", "Variables", "SHOP_VERSION"); got != "v1.2" {
+			t.Errorf("%s is told version %q", name, got)
+		}
+	}
+}
+
 // routes are the functions that the API calls, by path and method.
 func (m *made) routes() map[string]string {
 	resources := m.of("AWS::ApiGateway::Resource")
@@ -663,8 +683,8 @@ func TestAlarmsTellOfWhateverNeedsAHand(t *testing.T) {
 		t.Error("there is an alarm on the heartbeats of a plugin that has none")
 	}
 	beat := m.get(t, "AWS::CloudWatch::Alarm", "ShippingHeartbeatAlarm")
-	if got := beat.at("Period") + " s, " + beat.at("EvaluationPeriods") + " times, without data " + beat.at("TreatMissingData"); got != "60 s, 3 times, without data breaching" {
-		t.Errorf("heartbeats are missed after %s", got)
+	if got := beat.at("Period") + " s, " + beat.at("EvaluationPeriods") + " times, without data " + beat.at("TreatMissingData"); got != "120 s, 3 times, without data breaching" {
+		t.Errorf("heartbeats of every 90 s are missed after %s", got) // periods are whole minutes
 	}
 	if m.get(t, "AWS::SNS::Topic", "Alarms").at("KmsMasterKeyId") == "" {
 		t.Error("the topic is not encrypted")
