@@ -91,7 +91,7 @@ func (p *Platform) EventMapping(plugin string) lambda.Handler {
 }
 
 // answer tells what is wrong with an operation, or fails with what is worth
-// another try. A tick has nobody to tell: the schedule's retries are for it.
+// another try. A tick has nobody to tell: the next one tries again.
 func (p *Platform) answer(ctx context.Context, plugin string, o wiring.Operation) (wiring.Answer, error) {
 	a, err := p.do(ctx, plugin, o)
 	if err != nil {

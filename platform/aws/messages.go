@@ -34,8 +34,8 @@ type commitMessage struct {
 // not allowed there, but for in an escape.
 func encode(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
-	for _, c := range []string{"\ufffe", "\uffff"} {
-		b = bytes.ReplaceAll(b, []byte(c), fmt.Appendf(nil, `\u%04x`, []rune(c)[0]))
+	for _, c := range []rune{'\ufffe', '\uffff'} {
+		b = bytes.ReplaceAll(b, []byte(string(c)), fmt.Appendf(nil, `\u%04x`, c))
 	}
 	return b, err
 }
