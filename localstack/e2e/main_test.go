@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -346,8 +347,8 @@ func logged(t testing.TB, function string, since time.Time, text string) (lines 
 // logGroup is where the emulator logs, whatever the function's configuration says.
 func logGroup(function string) string { return "/aws/lambda/" + function }
 
-// function is the physical name of the one whose logical id begins like that.
-func function(t testing.TB, prefix string) (name string) {
+// functions are those that are deployed.
+func functions(t testing.TB) (all []types.FunctionConfiguration) {
 	t.Helper()
 	pages := lambda.NewListFunctionsPaginator(shop.lambda, &lambda.ListFunctionsInput{})
 	for pages.HasMorePages() {
@@ -355,14 +356,19 @@ func function(t testing.TB, prefix string) (name string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range p.Functions {
-			if strings.HasPrefix(awssdk.ToString(f.FunctionName), "Shop-"+prefix) {
-				name = *f.FunctionName
-			}
+		all = append(all, p.Functions...)
+	}
+	return all
+}
+
+// function is the physical name of the one whose logical id begins like that.
+func function(t testing.TB, prefix string) string {
+	t.Helper()
+	for _, f := range functions(t) {
+		if strings.HasPrefix(*f.FunctionName, "Shop-"+prefix) {
+			return *f.FunctionName
 		}
 	}
-	if name == "" {
-		t.Fatalf("there is no function Shop-%s…", prefix)
-	}
-	return name
+	t.Fatalf("there is no function Shop-%s…", prefix)
+	return ""
 }
