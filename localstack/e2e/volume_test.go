@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -40,6 +41,14 @@ func TestANewerUploadReplacesARunningOne(t *testing.T) {
 	}
 	if n := len(imported(t, "replaced-new-")); n != 20 {
 		t.Errorf("%d products of the second file are there, want 20", n)
+	}
+	for id := range imported(t, "replaced-new-") { // in the views of both plugins, behind what the first one left
+		for _, view := range []string{"/catalog/products/", "/ordering/available-products/"} {
+			eventually(t, id+" is in "+view, func() (bool, any) {
+				a := admin(t).send(http.MethodGet, view+id, "")
+				return a.Status == http.StatusOK, a.Status
+			})
+		}
 	}
 	events := typesOf(history(t, "catalog/product-import", key))
 	if !strings.Contains(events, "Rejected Started") || strings.Count(events, "Started") != 2 || !strings.HasSuffix(events, "Finished") {
