@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,6 +14,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/smithy-go"
 
 	"onlineshop/platform/platformtest"
 )
@@ -71,11 +77,26 @@ func (e emulator) deploy(ctx context.Context, a app, values ...string) error {
 	return e.checkSkipped()
 }
 
-// destroy removes the stack.
+// destroy removes the stack, and looks whether it is gone: the CDK's command line
+// is content with one that keeps some resources.
 func (e emulator) destroy(ctx context.Context) error {
 	say("destroying the stack")
 	// cdk.out is the deployed stack's: nothing is synthesized again.
-	return e.cdk(ctx, e.home, nil, "destroy", "Shop", "--force", "--app", e.path("cdk.out"))
+	if err := e.cdk(ctx, e.home, nil, "destroy", "Shop", "--force", "--app", e.path("cdk.out")); err != nil {
+		return err
+	}
+	c := cloudformation.New(cloudformation.Options{
+		BaseEndpoint: aws.String(e.url()), Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	out, err := c.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String("Shop")})
+	var none smithy.APIError
+	switch {
+	case errors.As(err, &none) && none.ErrorCode() == "ValidationError":
+		return nil // there is no such stack
+	case err != nil:
+		return fmt.Errorf("look whether the stack is gone: %w", err)
+	}
+	return fmt.Errorf("the stack is not destroyed: it is %s, see DELETE_FAILED above", out.Stacks[0].StackStatus)
 }
 
 func contexts(arch string, values []string) (args []string) {
