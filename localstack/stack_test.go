@@ -37,6 +37,17 @@ func TestWhatTheEmulatorPassesOverIsNoticed(t *testing.T) {
 	}
 }
 
+func TestWhatTheEmulatorDoesNotDestroyIsNoticed(t *testing.T) {
+	const line = "WARN : Resource provider operation failed: 'Failed to delete resource with id Reports65402A0A of type AWS::S3::Bucket'\n"
+	if err := emulated(t, map[string]string{"log": "Ready.\n"}).checkDestroyed(); err != nil {
+		t.Errorf("it complains: %v", err)
+	}
+	err := emulated(t, map[string]string{"log": line + line}).checkDestroyed()
+	if err == nil || !strings.HasSuffix(err.Error(), "left resources behind: Reports65402A0A of type AWS::S3::Bucket") {
+		t.Errorf("it does not complain of the bucket: %v", err)
+	}
+}
+
 func TestTheAPIIsWhereTheEmulatorServesIt(t *testing.T) {
 	e := emulated(t, map[string]string{"outputs.json": `{"Shop":{"ApiUrl":"https://abc123.execute-api.127.0.0.1:4566/prod/","BusName":"bus"}}`})
 	out, err := e.outputs()

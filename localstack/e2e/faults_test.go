@@ -339,27 +339,44 @@ func puts(t *testing.T, bucket, key string) (count func() int) {
 			t.Fatalf("versions of what is in %s: %v", bucket, err)
 		}
 	}
-	versions := func(prefix string) []s3types.ObjectVersion {
-		t.Helper()
-		out, err := shop.s3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
-		if err != nil {
-			t.Fatalf("versions of %s in %s: %v", prefix, bucket, err)
-		}
-		return out.Versions
-	}
 	keep(s3types.BucketVersioningStatusEnabled)
-	t.Cleanup(func() { // a bucket with versions can't be removed
-		keep(s3types.BucketVersioningStatusSuspended)
-		for _, v := range versions("") { // of whatever was put meanwhile
-			if *v.VersionId == "null" {
-				continue
-			}
-			if _, err := shop.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
-				t.Errorf("remove a version of %s: %v", *v.Key, err)
-			}
+	t.Cleanup(func() { keep(s3types.BucketVersioningStatusSuspended) })
+	return func() int {
+		t.Helper()
+		all, err := versions(ctx, bucket, key)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	return func() int { t.Helper(); return len(versions(key)) }
+		return len(all)
+	}
+}
+
+// versions are those of the bucket's objects whose keys begin with the prefix.
+func versions(ctx context.Context, bucket, prefix string) (all []s3types.ObjectVersion, err error) {
+	pages := s3.NewListObjectVersionsPaginator(shop.s3, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		p, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("versions of %s in %s: %w", prefix, bucket, err)
+		}
+		all = append(all, p.Versions...)
+	}
+	return all, nil
+}
+
+// empty removes all that is in the bucket: one that ever had versions goes no
+// other way.
+func empty(ctx context.Context, bucket string) error {
+	all, err := versions(ctx, bucket, "")
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if _, err := shop.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
+			return fmt.Errorf("remove %s from %s: %w", *v.Key, bucket, err)
+		}
+	}
+	return nil
 }
 
 func TestASweepFindsWhatNoHintTold(t *testing.T) {
