@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -86,18 +85,20 @@ func (e emulator) destroy(ctx context.Context) error {
 }
 
 func (e emulator) checkDestroyed() error {
+	left, err := e.logged(undeletedLine)
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("destroying the stack left resources behind: %s", strings.Join(left, ", "))
+	}
+	return err
+}
+
+// logged are what such lines of the emulator's log name, each once.
+func (e emulator) logged(line *regexp.Regexp) (names []string, err error) {
 	log, err := os.ReadFile(e.path("log"))
-	if err != nil {
-		return err
+	for _, m := range line.FindAllSubmatch(log, -1) {
+		names = append(names, string(m[1]))
 	}
-	var left []string
-	for _, m := range undeletedLine.FindAllSubmatch(log, -1) {
-		left = append(left, string(m[1]))
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("destroying the stack left resources behind: %s", strings.Join(es.Distinct(left), ", "))
-	}
-	return nil
+	return es.Distinct(names), err
 }
 
 func contexts(arch string, values []string) (args []string) {
@@ -136,16 +137,12 @@ func (e emulator) checkSkipped() error {
 }
 
 func (e emulator) checkLog() error {
-	log, err := os.ReadFile(e.path("log"))
+	types, err := e.logged(skippedLine)
 	if err != nil {
 		return err
 	}
-	types := map[string]bool{}
-	for _, m := range skippedLine.FindAllSubmatch(log, -1) {
-		types[string(m[1])] = true
-	}
 	var missed []string
-	for _, t := range slices.Sorted(maps.Keys(types)) {
+	for _, t := range types {
 		if why, ok := skipped[t]; ok {
 			say("the emulator has no %s, which is passed over: %s", t, why)
 		} else {
