@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"onlineshop/es"
+	"onlineshop/es/names"
 )
 
 // The manifest is what a generated user interface needs: every component by its
@@ -93,7 +94,7 @@ func (a *api) manifest() manifest {
 }
 
 func (a *api) pluginManifest(p es.Plugin) pluginManifest {
-	base := "/" + kebab(p.Name) + "/"
+	base := "/" + names.PathSegment(p.Name) + "/"
 	m := pluginManifest{
 		Name: p.Name, HeartbeatIntervalSeconds: p.HeartbeatInterval.Seconds(), UIBundleURL: p.UIBundleURL,
 		Aggregates: []aggregateManifest{}, ReadModels: []readModelManifest{}, Mappings: []mappingManifest{},
@@ -101,10 +102,10 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	}
 	for _, x := range p.Aggregates {
 		d := x.Definition()
-		am := aggregateManifest{d.Name, base + kebab(short(d.Name)) + "/" + idSegment, d.Internal, []commandManifest{}, eventManifests(d.Events)}
+		am := aggregateManifest{d.Name, base + names.PathSegment(short(d.Name)) + "/" + idSegment, d.Internal, []commandManifest{}, eventManifests(d.Events)}
 		for _, c := range d.Commands {
 			if !d.Internal {
-				am.Commands = append(am.Commands, commandManifest{c.Name, am.Path + "/" + kebab(c.Name), accessOf(c.Access), c.Schema})
+				am.Commands = append(am.Commands, commandManifest{c.Name, am.Path + "/" + names.PathSegment(c.Name), accessOf(c.Access), c.Schema})
 			}
 		}
 		m.Aggregates = append(m.Aggregates, am)
@@ -112,7 +113,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	for _, x := range p.ReadModels {
 		d := x.Definition()
 		m.ReadModels = append(m.ReadModels, readModelManifest{
-			p.Name + "." + d.Name, base + kebab(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
+			p.Name + "." + d.Name, base + names.PathSegment(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
 		})
 	}
 	for _, x := range p.Mappings {
@@ -134,7 +135,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	for _, t := range p.Tasks {
 		tm := taskManifest{Name: p.Name + "." + t.Name, Bucket: t.Bucket}
 		if t.Reports != nil {
-			tm.Report = base + kebab(t.Reports.Name()) + "/" + idSegment + "/report"
+			tm.Report = base + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report"
 		}
 		m.Tasks = append(m.Tasks, tm)
 		for _, x := range t.SideEffects {

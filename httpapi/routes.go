@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -119,27 +118,6 @@ func allowed(methods map[string]*endpoint) string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")
-}
-
-// PathSegment is the name of a plugin, component or command as it stands in a
-// path: ProductDemands is product-demands.
-func PathSegment(name string) string { return kebab(name) }
-
-// kebab is a Go name as it stands in a path: ProductDemands is product-demands.
-func kebab(name string) string {
-	var b strings.Builder
-	r := []rune(name)
-	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) {
-			follows := string(r[i+1:])
-			begins := follows != "" && follows != "s" && unicode.IsLower(r[i+1]) // the P of URLPath, not the D of IDs
-			if !unicode.IsUpper(r[i-1]) || begins {
-				b.WriteByte('-')
-			}
-		}
-		b.WriteRune(unicode.ToLower(c))
-	}
-	return strings.ReplaceAll(b.String(), "_", "")
 }
 
 // short is a full name without its plugin.

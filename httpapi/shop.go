@@ -12,13 +12,14 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/names"
 )
 
 // addPlugins adds what the plugins' definitions declare.
 func (a *api) addPlugins() error {
 	seen := map[string]string{"operations": "the operations"}
 	for _, p := range a.Plugins {
-		base := "/" + kebab(p.Name)
+		base := "/" + names.PathSegment(p.Name)
 		// An aggregate and a read model share no path even where their methods differ:
 		// a reader of the address would not know which one it names.
 		claim := func(path, name string) error {
@@ -33,14 +34,14 @@ func (a *api) addPlugins() error {
 		}
 		for _, x := range p.Aggregates {
 			d := x.Definition()
-			if err := errors.Join(claim(base[1:]+"/"+kebab(short(d.Name)), d.Name), a.addAggregate(base, p, d)); err != nil {
+			if err := errors.Join(claim(base[1:]+"/"+names.PathSegment(short(d.Name)), d.Name), a.addAggregate(base, p, d)); err != nil {
 				return err
 			}
 		}
 		for _, x := range p.ReadModels {
 			d := x.Definition()
 			d.Name = p.Name + "." + d.Name
-			if err := errors.Join(claim(base[1:]+"/"+kebab(x.Name()), d.Name), a.addReadModel(base, p, d)); err != nil {
+			if err := errors.Join(claim(base[1:]+"/"+names.PathSegment(x.Name()), d.Name), a.addReadModel(base, p, d)); err != nil {
 				return err
 			}
 		}
@@ -57,12 +58,12 @@ func (a *api) addPlugins() error {
 }
 
 func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) error {
-	at := base + "/" + kebab(short(d.Name)) + "/" + idSegment + "/"
+	at := base + "/" + names.PathSegment(short(d.Name)) + "/" + idSegment + "/"
 	var errs []error
 	if !d.Internal {
 		for _, cmd := range d.Commands {
 			errs = append(errs, a.add(&endpoint{
-				method: http.MethodPost, path: at + kebab(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
+				method: http.MethodPost, path: at + names.PathSegment(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
 				summary: cmd.Name + " of the aggregate " + d.Name,
 				allow:   func(c es.Caller) error { return a.Engine.Authorize(c, d.Name, cmd.Name) },
 				id:      commandID, command: true, body: true, payload: commandSchema(d.Name, cmd), bare: cmd.Empty,
@@ -159,7 +160,7 @@ func (a *api) addReadModel(base string, p es.Plugin, d es.ReadModelDefinition) e
 		return err
 	}
 	list := &endpoint{
-		method: http.MethodGet, path: base + "/" + kebab(short(d.Name)), tag: p.Name, name: d.Name + "-list",
+		method: http.MethodGet, path: base + "/" + names.PathSegment(short(d.Name)), tag: p.Name, name: d.Name + "-list",
 		summary: "The rows of " + d.Name, allow: allow,
 		query: []parameter{limitParameter, cursorParameter}, answers: pageSchema(row),
 		owner: func(c es.Caller) string {
@@ -232,7 +233,7 @@ func item(row engine.Row) []byte {
 func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
 	task := p.Name + "." + t.Name
 	return a.add(&endpoint{
-		method: http.MethodGet, path: base + "/" + kebab(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
+		method: http.MethodGet, path: base + "/" + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
 		summary: "What the task " + task + " reports about one object", allow: admin, id: anyID, refuses: []int{404, 422},
 		serve: func(c *call) (*answer, error) {
 			r, err := a.Reports.Report(c.Context(), task, c.id)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"onlineshop/es/names"
 )
 
 // plugin is what was found below its folder.
@@ -134,9 +136,9 @@ func (p *plugin) checkNames() {
 		if n.kind != "aggregates" && n.kind != "read models" {
 			continue
 		}
-		if other, ok := paths[kebab(n.name)]; ok {
-			p.mistake(first[n], "%s of the %s and %s of the %s have the same path, %s: rename one", n.name, n.kind, other.name, other.kind, kebab(n.name))
+		if other, ok := paths[names.PathSegment(n.name)]; ok {
+			p.mistake(first[n], "%s of the %s and %s of the %s have the same path, %s: rename one", n.name, n.kind, other.name, other.kind, names.PathSegment(n.name))
 		}
-		paths[kebab(n.name)] = n
+		paths[names.PathSegment(n.name)] = n
 	}
 }

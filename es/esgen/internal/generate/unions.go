@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"onlineshop/es/names"
 )
 
 // aggregate is a package that declares commands, events and a state.
@@ -238,10 +240,10 @@ func (p *plugin) checkPaths(a *aggregate) {
 	first := map[string]string{}
 	for _, c := range a.commands {
 		name := c.decl.name()
-		if other, ok := first[kebab(name)]; ok {
-			p.mistake(c.decl.spec.Pos(), "the commands %s and %s have the same path, %s: rename one", other, name, kebab(name))
+		if other, ok := first[names.PathSegment(name)]; ok {
+			p.mistake(c.decl.spec.Pos(), "the commands %s and %s have the same path, %s: rename one", other, name, names.PathSegment(name))
 		}
-		first[kebab(name)] = name
+		first[names.PathSegment(name)] = name
 	}
 }
 

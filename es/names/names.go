@@ -1,0 +1,45 @@
+// Package names says how Go names stand elsewhere.
+package names
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Words splits a Go name: ProductIDs is Product IDs, ETag is one word.
+func Words(name string) (out []string) {
+	r := []rune(name)
+	for start := 0; start < len(r); {
+		end := start + wordLength(r[start:])
+		if w := strings.Trim(string(r[start:end]), "_"); w != "" {
+			out = append(out, w)
+		}
+		start = end
+	}
+	return out
+}
+
+func wordLength(r []rune) int {
+	upper := 0
+	for upper < len(r) && unicode.IsUpper(r[upper]) {
+		upper++
+	}
+	startsWord := func(i int) bool { return i >= len(r) || unicode.IsUpper(r[i]) || r[i] == '_' }
+	switch {
+	case strings.HasPrefix(string(r), "ETag") && startsWord(len("ETag")):
+		return len("ETag")
+	case upper > 1 && upper < len(r) && r[upper] == 's' && startsWord(upper+1): // IDs
+		return upper + 1
+	case upper > 1 && upper < len(r) && unicode.IsLower(r[upper]): // URLPath: the P belongs to the path
+		return upper - 1
+	}
+	end := max(upper, 1)
+	for end < len(r) && !startsWord(end) {
+		end++
+	}
+	return end
+}
+
+// PathSegment is a plugin's, component's or command's name as it stands in a
+// path: ProductDemands is product-demands.
+func PathSegment(name string) string { return strings.ToLower(strings.Join(Words(name), "-")) }
