@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 // client is a caller of the HTTP API.
@@ -26,6 +28,22 @@ type client struct {
 // newClient makes a client of the shop at addr, host:port or a URL.
 func newClient(addr, token string) *client {
 	return &client{baseURL(addr), token, &http.Client{Timeout: 2 * time.Minute}}
+}
+
+// patient is the client for steps of work that may be done twice: it asks again,
+// for about a minute, while the shop is too busy to answer.
+func (c *client) patient() *client {
+	again := retryablehttp.NewClient()
+	again.HTTPClient, again.Logger, again.ErrorHandler = c.http, nil, retryablehttp.PassthroughErrorHandler
+	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 6, time.Second, 30*time.Second
+	again.CheckRetry = func(ctx context.Context, r *http.Response, _ error) (bool, error) {
+		busy := r != nil && (r.StatusCode == http.StatusServiceUnavailable || r.StatusCode == http.StatusTooManyRequests)
+		return busy && ctx.Err() == nil, nil
+	}
+	again.Backoff = func(least, most time.Duration, n int, _ *http.Response) time.Duration {
+		return retryablehttp.DefaultBackoff(least, most, n, nil) // longer and longer, where Retry-After always says a second
+	}
+	return &client{c.base, c.token, again.StandardClient()}
 }
 
 // baseURL is where a shop that listens at addr can be reached.

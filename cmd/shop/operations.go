@@ -110,7 +110,7 @@ type progress struct {
 
 // operate takes an operation's steps to its end.
 func (s *session) operate(ctx context.Context, operation, readModel, done string) error {
-	shop := s.client()
+	shop := s.client().patient()
 	drawn := io.Discard
 	if s.watched() {
 		drawn = s.err
