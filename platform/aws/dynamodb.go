@@ -165,11 +165,14 @@ func (s *store) get(ctx context.Context, table *string, key item) (item, error) 
 }
 
 // failure marks what is worth another try with [engine.ErrUnavailable]:
-// throttles, time-outs, lost connections and failures of the service.
+// throttles, time-outs, lost connections and failures of the service. A time-out
+// of the network is a [context.DeadlineExceeded], too; the SDK says so where it was
+// the caller's own time that ended.
 func failure(err error) error {
 	var api smithy.APIError
+	var ended interface{ CanceledError() bool }
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.Is(err, context.Canceled), errors.As(err, &ended) && ended.CanceledError():
 		return err
 	case retryables.IsErrorRetryable(err) == awssdk.TrueTernary,
 		errors.As(err, &api) && api.ErrorFault() == smithy.FaultServer:
