@@ -124,11 +124,15 @@ func (m *memory) List(_ context.Context, q engine.Query) (rows []engine.Row, nex
 }
 
 func (m *memory) Park(context.Context, engine.Parked) error                 { return nil }
-func (m *memory) Unpark(context.Context, string, engine.Stream) error       { return nil }
+func (m *memory) Unpark(context.Context, engine.Parked) error               { return nil }
 func (m *memory) Send(context.Context, time.Duration, ...engine.Hint) error { return nil }
 func (m *memory) Publish(context.Context, ...engine.Entry) error            { return nil }
 func (m *memory) Now() time.Time                                            { return time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC) }
 func (m *memory) Sleep(ctx context.Context, _ time.Duration) error          { return ctx.Err() }
+
+func (m *memory) Parked(context.Context, string, engine.Stream) (*engine.Parked, error) {
+	return nil, nil
+}
 
 // ListParked has pages of one.
 func (m *memory) ListParked(_ context.Context, cursor string) ([]engine.Parked, string, error) {

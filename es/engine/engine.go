@@ -318,7 +318,7 @@ func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(C
 func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
 	out := make([]es.Recorded[any], len(c.Events))
 	for i, s := range c.Events {
-		e, err := a.DecodeEvent(s.Type, s.Version, s.Data)
+		e, err := decode(a.DecodeEvent, s)
 		if err != nil {
 			return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
 		}
@@ -328,6 +328,12 @@ func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
 		}
 	}
 	return out, nil
+}
+
+// decode reads an event. Upcasters are the author's code, and may panic.
+func decode(read func(typ string, version int, data []byte) (any, error), s es.StoredEvent) (ev any, err error) {
+	defer guard("read event "+s.Type, &err)
+	return read(s.Type, s.Version, s.Data)
 }
 
 func (m Meta) public() es.Meta {

@@ -265,8 +265,9 @@ func (e *Engine) lookup(ctx context.Context, o *order) (found bool, err error) {
 	return found, err
 }
 
-func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (Commit, error) {
-	c := Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
+func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (c Commit, err error) {
+	defer guard("commit to "+o.stream.String(), &err)
+	c = Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
 	size := 0
 	for _, ev := range v.events {
 		typ, version, data, err := o.of.EncodeEvent(ev)
@@ -283,7 +284,6 @@ func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (Com
 	if v.next == 0 {
 		owner = o.Caller.User
 		if o.of.Owner != nil {
-			var err error
 			if owner, err = o.of.Owner(ctx, r, o.payload); err != nil {
 				return c, fmt.Errorf("owner of %s: %w", o.stream, err)
 			}

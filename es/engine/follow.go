@@ -155,6 +155,12 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	if h.Seq < cur.Next {
 		return nil
 	}
+	var parked *Parked
+	if cur.Parked || h.Parked {
+		if parked, err = e.parked(ctx, f.name, h.Stream); err != nil {
+			return err
+		}
+	}
 	at, failure := cur.Next, error(nil)
 	for d, err := range e.deliveries(ctx, f, h, cur.Next) {
 		if err != nil {
@@ -186,8 +192,8 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	if failure != nil {
 		return e.failed(ctx, f.name, h.Stream, failure)
 	}
-	if cur.Parked {
-		return e.unpark(ctx, f.name, h.Stream)
+	if parked != nil {
+		return e.unpark(ctx, *parked)
 	}
 	return nil
 }
@@ -225,7 +231,7 @@ func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64)
 		one := func(en Entry) bool {
 			d := delivery{en.Stream, en.Seq, en.Meta, make([]es.Recorded[any], len(en.Events))}
 			for i, p := range en.Events {
-				ev, err := f.contract.Decode(p.Type, p.Version, p.Data)
+				ev, err := decode(f.contract.Decode, p.StoredEvent)
 				if err != nil {
 					yield(d, fmt.Errorf("%s at %d: %w", en.Stream, en.Seq, err))
 					return false
@@ -290,9 +296,22 @@ func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure 
 	return nil
 }
 
-func (e *Engine) unpark(ctx context.Context, consumer string, s Stream) error {
-	if err := e.do(ctx, func() error { return e.Parking.Unpark(ctx, consumer, s) }); err != nil {
-		return fmt.Errorf("unpark %s on %s: %w", consumer, s, err)
+// parked is a key's parking, to be read before the work that may end it. It is
+// never nil: a mark may be left from one that is over.
+func (e *Engine) parked(ctx context.Context, consumer string, s Stream) (*Parked, error) {
+	p, err := retry(ctx, e, func() (*Parked, error) { return e.Parking.Parked(ctx, consumer, s) })
+	if err != nil {
+		return nil, fmt.Errorf("parking of %s on %s: %w", consumer, s, err)
+	}
+	if p == nil {
+		p = &Parked{Consumer: consumer, Stream: s}
+	}
+	return p, nil
+}
+
+func (e *Engine) unpark(ctx context.Context, p Parked) error {
+	if err := e.do(ctx, func() error { return e.Parking.Unpark(ctx, p) }); err != nil {
+		return fmt.Errorf("unpark %s on %s: %w", p.Consumer, p.Stream, err)
 	}
 	return nil
 }

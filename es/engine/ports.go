@@ -169,8 +169,12 @@ type Parking interface {
 	// Park notes a failure; Cursor.Parked or Row.Parked is set from then on. A key
 	// that is parked already keeps its Since, and one is added to its Attempts.
 	Park(ctx context.Context, p Parked) error
-	Unpark(ctx context.Context, consumer string, s Stream) error
-	// List pages through what is parked; next is empty at the end.
+	// Parked is the key as it is parked; nil: it is not.
+	Parked(ctx context.Context, consumer string, s Stream) (*Parked, error)
+	// Unpark ends a parking, unless Last or Attempts say that the key was parked
+	// again since p was read: what a slow copy got done is not what failed later.
+	Unpark(ctx context.Context, p Parked) error
+	// ListParked pages through what is parked; next is empty at the end.
 	ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error)
 }
 
@@ -184,6 +188,7 @@ type Hint struct {
 	Seq      int64
 	Commit   *Commit // for convenience; may be nil
 	Entry    *Entry  // likewise, for an extension
+	Parked   bool    // a redrive's: the key is listed, whatever its cursor says
 }
 
 // Hints carries hints to the followers, at least once, in any order.

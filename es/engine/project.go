@@ -40,6 +40,9 @@ type catch struct {
 	afresh bool    // fold everything again
 }
 
+// concerns says whether the source is one to be brought to its end.
+func (c catch) concerns(source string) bool { return c.source == "" || c.source == source }
+
 // row keeps a row equal to the canonical fold: each source's stream of its id,
 // whole, in declared order. A repeated, late, early or lost hint, a rebuild and
 // a read of one's own write are all this call.
@@ -58,6 +61,17 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 		if want.source != "" && row.View != nil && want.seq < row.At[want.source].Next && !want.afresh {
 			return row, nil
 		}
+		var parked []*Parked
+		for _, s := range m.Sources {
+			if !row.Parked || row.View != nil && !want.afresh && !want.concerns(s) {
+				continue // what failed there is not done by this
+			}
+			p, err := e.parked(ctx, m.consumer, Stream{s, id})
+			if err != nil {
+				return row, err
+			}
+			parked = append(parked, p)
+		}
 		next, changed, err := e.foldRow(ctx, m, id, row, want)
 		if err != nil {
 			return row, err
@@ -71,11 +85,9 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 				continue
 			}
 		}
-		if row.Parked {
-			for _, s := range m.Sources {
-				if err := e.unpark(ctx, m.consumer, Stream{s, id}); err != nil {
-					return row, err
-				}
+		for _, p := range parked {
+			if err := e.unpark(ctx, *p); err != nil {
+				return row, err
 			}
 		}
 		return next, nil
@@ -108,7 +120,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 			if afresh {
 				at = Position{}
 			}
-			if !afresh && want.source != "" && want.source != source {
+			if !afresh && !want.concerns(source) {
 				next.At[source] = at
 				continue
 			}

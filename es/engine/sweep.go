@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"onlineshop/es"
 )
 
 // Progress is one bounded step of long work: how many streams or keys it did,
@@ -60,7 +62,7 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 	for _, p := range parked {
 		if due(p) {
 			done++
-			errs = append(errs, e.again(ctx, p))
+			errs = append(errs, e.passOver(ctx, p.Stream, e.again(ctx, p)))
 		}
 	}
 	return Progress{done, next}, errors.Join(errs...)
@@ -70,30 +72,38 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 func (e *Engine) again(ctx context.Context, p Parked) error {
 	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
 	case e.followers[p.Consumer] != nil:
-		return e.hint(ctx, p.Consumer, p.Stream)
+		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: Latest, Parked: true})
 	case kind == "readmodel" && e.models[name] != nil:
 		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catch{}); err != nil {
 			return e.failed(ctx, p.Consumer, p.Stream, err)
 		}
-		return e.unpark(ctx, p.Consumer, p.Stream)
+		return e.unpark(ctx, p)
 	case kind == "publication" && e.points[name] != nil:
 		ok, err := e.republish(ctx, e.points[name], p.Stream)
 		if err != nil || !ok {
 			return err
 		}
-		return e.unpark(ctx, p.Consumer, p.Stream)
+		return e.unpark(ctx, p)
 	}
 	e.Logger.WarnContext(ctx, "parked for a consumer that this program does not have; left alone", "consumer", p.Consumer, "stream", p.Stream)
 	return nil
 }
 
-func (e *Engine) hint(ctx context.Context, follower string, s Stream) error {
-	err := e.do(ctx, func() error {
-		return e.Hints.Send(ctx, 0, Hint{Follower: follower, Stream: s, Seq: Latest})
-	})
-	if err != nil {
-		return fmt.Errorf("hint for %s on %s: %w", follower, s, err)
+func (e *Engine) hint(ctx context.Context, h Hint) error {
+	if err := e.do(ctx, func() error { return e.Hints.Send(ctx, 0, h) }); err != nil {
+		return fmt.Errorf("hint for %s on %s: %w", h.Follower, h.Stream, err)
 	}
+	return nil
+}
+
+// passOver lets a page of work go on where one stream has what only a newer
+// version of the program can read: it waits, and holds up no others.
+func (e *Engine) passOver(ctx context.Context, s Stream, failure error) error {
+	if !errors.Is(failure, es.ErrUnknownType) || errors.Is(failure, ErrUnavailable) || ctx.Err() != nil {
+		return failure
+	}
+	e.Count("PassedOver", s.Aggregate)
+	e.Logger.ErrorContext(ctx, "passed over: a newer version of the program wrote this; do it again with that version", "stream", s, "error", failure)
 	return nil
 }
 
@@ -105,7 +115,7 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 	for before := int64(Latest); before > 0; {
 		page, err := e.before(ctx, s, before)
 		if err != nil {
-			return false, err
+			return false, e.failed(ctx, p.publisher(), s, err)
 		}
 		if len(page) == 0 {
 			break
@@ -133,7 +143,11 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 		s := Stream{a.Name, id}
 		var errs []error
 		for _, f := range a.followers {
-			errs = append(errs, e.reset(ctx, f, s), e.hint(ctx, f.name, s))
+			if err := e.reset(ctx, f, s); err != nil {
+				errs = append(errs, e.failed(ctx, f.name, s, err))
+				continue
+			}
+			errs = append(errs, e.hint(ctx, Hint{Follower: f.name, Stream: s, Seq: Latest}))
 		}
 		for _, p := range a.points {
 			_, err := e.republish(ctx, p, s)
@@ -205,7 +219,7 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
 	}
 	errs := make([]error, len(p.ids))
-	e.sideBySide(len(p.ids), func(i int) { errs[i] = do(a, p.ids[i]) })
+	e.sideBySide(len(p.ids), func(i int) { errs[i] = e.passOver(ctx, Stream{a.Name, p.ids[i]}, do(a, p.ids[i])) })
 	next := ""
 	switch {
 	case p.next != "":

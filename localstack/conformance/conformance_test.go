@@ -137,8 +137,13 @@ func (r *relayed) Park(_ context.Context, p engine.Parked) error {
 	return nil
 }
 
+// Parked implements [engine.Parking].
+func (r *relayed) Parked(context.Context, string, engine.Stream) (*engine.Parked, error) {
+	return nil, nil
+}
+
 // Unpark implements [engine.Parking].
-func (r *relayed) Unpark(context.Context, string, engine.Stream) error { return nil }
+func (r *relayed) Unpark(context.Context, engine.Parked) error { return nil }
 
 // ListParked implements [engine.Parking].
 func (r *relayed) ListParked(ctx context.Context, cursor string) ([]engine.Parked, string, error) {

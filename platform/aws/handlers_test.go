@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,8 +20,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/go-cmp/cmp"
 
 	"onlineshop/es"
@@ -245,7 +249,9 @@ func TestSomeFailuresAreWorthAnotherTry(t *testing.T) {
 		{&smithy.GenericAPIError{Code: "Odd", Fault: smithy.FaultServer}, true},
 		{&smithy.GenericAPIError{Code: "ValidationException", Fault: smithy.FaultClient}, false},
 		{&types.ResourceNotFoundException{}, false},
-		{context.DeadlineExceeded, false},
+		{&smithy.CanceledError{Err: context.DeadlineExceeded}, false},
+		{&awssdk.RequestCanceledError{Err: context.DeadlineExceeded}, false},
+		{&smithyhttp.RequestSendError{Err: unanswered(t)}, true},
 		{fmt.Errorf("ask: %w", iotest.ErrTimeout), false},
 	} {
 		if got := errors.Is(failure(x.err), engine.ErrUnavailable); got != x.want {
@@ -255,6 +261,24 @@ func TestSomeFailuresAreWorthAnotherTry(t *testing.T) {
 			t.Errorf("%v is lost", x.err)
 		}
 	}
+}
+
+// unanswered is the error of a request that a server took, and did not answer.
+func unanswered(t *testing.T) error {
+	var end sync.WaitGroup
+	end.Add(1)
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { end.Wait() }))
+	t.Cleanup(func() {
+		end.Done()
+		silent.Close()
+	})
+	client := &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: time.Millisecond}}
+	r, err := client.Get(silent.URL)
+	if err == nil {
+		_ = r.Body.Close()
+		t.Fatal("the silent server answered")
+	}
+	return err
 }
 
 // announced is S3's notification of an object, with the key as S3 encodes it.
@@ -582,17 +606,26 @@ func TestABrokenCommitParksItsStreamAlone(t *testing.T) {
 	if err != nil || len(keys) != 5 {
 		t.Fatalf("parked: %+v, %v; each of the stream's five consumers was expected", keys, err)
 	}
-	put(mended)
-	c.waiting = nil
-	for cursor := ""; ; {
-		progress, err := p.engine.Redrive(t.Context(), cursor)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cursor = progress.Next; cursor == "" {
-			break
+	toTheEnd := func(step func(context.Context, string) (engine.Progress, error)) {
+		t.Helper()
+		for cursor := ""; ; {
+			progress, err := step(t.Context(), cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cursor = progress.Next; cursor == "" {
+				return
+			}
 		}
 	}
+	toTheEnd(p.engine.Sweep) // others are swept none the less
+	put(mended)
+	c.waiting = nil
+	// A function that was killed between the two writes of a parking left the list alone.
+	if err := p.store.mark(t.Context(), "mapping:Lending.Remind", st, false); err != nil {
+		t.Fatal(err)
+	}
+	toTheEnd(p.engine.Redrive)
 	if err := c.deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ type hintMessage struct {
 	Follower string         `json:"follower"`
 	Stream   string         `json:"stream"`
 	Seq      int64          `json:"seq"`
+	Parked   bool           `json:"parked,omitempty"`
 	Commit   *commitMessage `json:"commit,omitempty"`
 }
 
@@ -41,7 +42,7 @@ func encode(v any) ([]byte, error) {
 }
 
 func encodeHint(h engine.Hint) ([]byte, error) {
-	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq}
+	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq, Parked: h.Parked}
 	if h.Commit != nil {
 		m.Commit = &commitMessage{h.Commit.Version, h.Commit.Events, h.Commit.Meta}
 	}
@@ -55,7 +56,7 @@ func encodeHint(h engine.Hint) ([]byte, error) {
 
 func (m hintMessage) hint() (engine.Hint, error) {
 	st, err := engine.ParseStream(m.Stream)
-	h := engine.Hint{Follower: m.Follower, Stream: st, Seq: m.Seq}
+	h := engine.Hint{Follower: m.Follower, Stream: st, Seq: m.Seq, Parked: m.Parked}
 	if m.Commit != nil {
 		h.Commit = &engine.Commit{Stream: st, Seq: m.Seq, Version: m.Commit.Version, Events: m.Commit.Events, Meta: m.Commit.Meta}
 	}

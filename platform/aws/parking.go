@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws/wiring"
@@ -47,7 +49,7 @@ func (s *store) Park(ctx context.Context, p engine.Parked) error {
 	update := fmt.Sprintf("SET %s = %s, %s = %s, %s = %s, %s = if_not_exists(%s, %s), %s = if_not_exists(%s, %s) + %s",
 		e.name(attrName), e.value(str(p.Stream.String())),
 		e.name(attrError), e.value(str(reason)),
-		e.name(attrLast), e.value(str(p.Last.UTC().Format(time.RFC3339Nano))),
+		e.name(attrLast), e.value(str(formatLast(p))),
 		since, since, e.value(str(p.Since.UTC().Format(time.RFC3339Nano))),
 		attempts, attempts, e.value(num(int64(p.Attempts)-1)), e.value(num(1)))
 	if _, err := s.update(ctx, table, parkedKey(p.Consumer, p.Stream), e, update, ""); err != nil {
@@ -56,18 +58,53 @@ func (s *store) Park(ctx context.Context, p engine.Parked) error {
 	return s.mark(ctx, p.Consumer, p.Stream, true)
 }
 
-// Unpark implements [engine.Parking].
-func (s *store) Unpark(ctx context.Context, consumer string, st engine.Stream) error {
+// Parked implements [engine.Parking].
+func (s *store) Parked(ctx context.Context, consumer string, st engine.Stream) (*engine.Parked, error) {
 	table, err := s.parked(consumer)
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.get(ctx, table, parkedKey(consumer, st))
+	if err != nil || i == nil {
+		return nil, err
+	}
+	p, err := readParked(i)
+	return &p, err
+}
+
+func readParked(i item) (p engine.Parked, err error) {
+	p = engine.Parked{Consumer: text(i, wiring.Consumer), Error: text(i, attrError), Attempts: int(number(i, attrAttempts))}
+	p.Stream, err = engine.ParseStream(text(i, attrName))
+	p.Since, _ = time.Parse(time.RFC3339Nano, text(i, attrSince)) // written by Park
+	p.Last, _ = time.Parse(time.RFC3339Nano, text(i, attrLast))
+	return p, err
+}
+
+// Unpark implements [engine.Parking]. The list's entry goes before the mark, so
+// that what is marked at the same time is listed whatever becomes of this.
+func (s *store) Unpark(ctx context.Context, p engine.Parked) error {
+	table, err := s.parked(p.Consumer)
 	if err != nil {
 		return err
 	}
-	if err := s.mark(ctx, consumer, st, false); err != nil {
-		return err
+	e := newExpression()
+	last, attempts := e.name(attrLast), e.name(attrAttempts)
+	condition := fmt.Sprintf("attribute_not_exists(%s) OR (%s = %s AND %s = %s)", last,
+		last, e.value(str(formatLast(p))), attempts, e.value(num(int64(p.Attempts))))
+	_, err = s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: table, Key: parkedKey(p.Consumer, p.Stream), ConditionExpression: &condition,
+		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
+	})
+	if refused := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &refused) {
+		return nil
 	}
-	_, err = s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: table, Key: parkedKey(consumer, st)})
-	return failure(err)
+	if err != nil {
+		return failure(err)
+	}
+	return s.mark(ctx, p.Consumer, p.Stream, false)
 }
+
+func formatLast(p engine.Parked) string { return p.Last.UTC().Format(time.RFC3339Nano) }
 
 // mark notes on the consumer's cursor or row whether the stream is parked there.
 // A row has several streams, so the mark is a set of them.
@@ -123,12 +160,10 @@ func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.
 		return nil, "", failure(err)
 	}
 	for _, i := range out.Items {
-		p := engine.Parked{Consumer: text(i, wiring.Consumer), Error: text(i, attrError), Attempts: int(number(i, attrAttempts))}
-		if p.Stream, err = engine.ParseStream(text(i, attrName)); err != nil {
+		p, err := readParked(i)
+		if err != nil {
 			return nil, "", fmt.Errorf("parked keys of %s: %w", plugin, err)
 		}
-		p.Since, _ = time.Parse(time.RFC3339Nano, text(i, attrSince)) // written by Park
-		p.Last, _ = time.Parse(time.RFC3339Nano, text(i, attrLast))
 		parked = append(parked, p)
 	}
 	switch {

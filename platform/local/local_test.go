@@ -399,7 +399,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "status with something parked", healthy(time.Now()).Status, "degraded")
-	if err := p.store.Unpark(t.Context(), key.Consumer, key.Stream); err != nil {
+	if err := p.store.Unpark(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "status", healthy(time.Now()).Status, "ok")
@@ -435,6 +435,23 @@ func TestWhatThisVersionDoesNotKnowIsPutOff(t *testing.T) {
 	if parked, _, err := p.store.ListParked(t.Context(), ""); err != nil || len(parked) > 0 {
 		t.Errorf("parked: %v, %v", parked, err)
 	}
+	// And a sweep and a rebuild pass it over
+	steps := func(step func(cursor string) (engine.Progress, error)) (done int) {
+		for cursor := ""; ; {
+			progress, err := step(cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done += progress.Done
+			if cursor = progress.Next; cursor == "" {
+				return done
+			}
+		}
+	}
+	expect(t, "swept, Ordering's product too", steps(func(cursor string) (engine.Progress, error) { return p.engine.Sweep(t.Context(), cursor) }), 3)
+	expect(t, "rebuilt", steps(func(cursor string) (engine.Progress, error) {
+		return p.engine.Rebuild(t.Context(), "Catalog.Products", cursor)
+	}), 2)
 }
 
 func TestCloseLetsNothingIn(t *testing.T) {

@@ -77,15 +77,37 @@ func (s *store) Park(ctx context.Context, p engine.Parked) error {
 	}, func() { s.parked.set(p.Consumer, p.Stream, true) })
 }
 
-// Unpark implements [engine.Parking].
-func (s *store) Unpark(ctx context.Context, consumer string, st engine.Stream) error {
+// Parked implements [engine.Parking].
+func (s *store) Parked(ctx context.Context, consumer string, st engine.Stream) (*engine.Parked, error) {
 	if !s.parked.has(consumer, st) {
+		return nil, nil
+	}
+	p := engine.Parked{Consumer: consumer, Stream: st}
+	var since, last int64
+	found, err := s.get(ctx, "SELECT error, since, last, attempts FROM parked WHERE consumer = ? AND aggregate = ? AND id = ?",
+		[]any{consumer, st.Aggregate, st.ID}, []any{&p.Error, &since, &last, &p.Attempts})
+	if err != nil || !found {
+		return nil, err
+	}
+	p.Since, p.Last = fromNanos(since), fromNanos(last)
+	return &p, nil
+}
+
+// Unpark implements [engine.Parking].
+func (s *store) Unpark(ctx context.Context, p engine.Parked) error {
+	if !s.parked.has(p.Consumer, p.Stream) {
 		return nil
 	}
-	return s.writer.write(ctx, func(t *tx) error {
-		_, err := t.exec("DELETE FROM parked WHERE consumer = ? AND aggregate = ? AND id = ?", consumer, st.Aggregate, st.ID)
+	var gone int64
+	return s.writer.write(ctx, func(t *tx) (err error) {
+		gone, err = t.exec("DELETE FROM parked WHERE consumer = ? AND aggregate = ? AND id = ? AND last = ? AND attempts = ?",
+			p.Consumer, p.Stream.Aggregate, p.Stream.ID, nanos(p.Last), p.Attempts)
 		return err
-	}, func() { s.parked.set(consumer, st, false) })
+	}, func() {
+		if gone > 0 {
+			s.parked.set(p.Consumer, p.Stream, false)
+		}
+	})
 }
 
 // pageParked is how many parked keys a page has.

@@ -427,9 +427,20 @@ func testParking(t *testing.T, p Ports) {
 			t.Fatalf("park: %v", err)
 		}
 	}
-	unpark := func(t *testing.T, consumer, id string) {
+	read := func(t *testing.T, consumer string, s engine.Stream) engine.Parked {
 		t.Helper()
-		if err := p.Parking.Unpark(t.Context(), consumer, stream(id)); err != nil {
+		k, err := p.Parking.Parked(t.Context(), consumer, s)
+		if err != nil {
+			t.Fatalf("read what is parked: %v", err)
+		}
+		if k == nil {
+			return engine.Parked{Consumer: consumer, Stream: s}
+		}
+		return *k
+	}
+	unpark := func(t *testing.T, k engine.Parked) {
+		t.Helper()
+		if err := p.Parking.Unpark(t.Context(), k); err != nil {
 			t.Fatalf("unpark: %v", err)
 		}
 	}
@@ -447,12 +458,27 @@ func testParking(t *testing.T, p Ports) {
 		if c, err := p.Cursors.Cursor(t.Context(), mention, stream("park-1")); err != nil || c.Parked {
 			t.Errorf("another consumer's cursor: %+v, %v", c, err)
 		}
-		unpark(t, remind, "park-1")
-		unpark(t, remind, "park-1")
+		k := read(t, remind, stream("park-1"))
+		same(t, "it, read alone", k, parked(t)[remind+" on park-1"])
+		unpark(t, k)
+		unpark(t, k)
+		unpark(t, read(t, remind, stream("park-1")))
 		same(t, "unparked", parked(t), nil)
 		if c, err := p.Cursors.Cursor(t.Context(), remind, stream("park-1")); err != nil || c.Parked {
 			t.Errorf("its cursor: %+v, %v; not parked was expected", c, err)
 		}
+	})
+	t.Run("a key that was parked again stays parked", func(t *testing.T) {
+		park(t, remind, "park-again", "no such page", monday)
+		before := read(t, remind, stream("park-again"))
+		park(t, remind, "park-again", "no such book", monday)
+		unpark(t, before)
+		same(t, "parked", parked(t)[remind+" on park-again"].Error, "no such book")
+		if c, err := p.Cursors.Cursor(t.Context(), remind, stream("park-again")); err != nil || !c.Parked {
+			t.Errorf("its cursor: %+v, %v; parked was expected", c, err)
+		}
+		unpark(t, read(t, remind, stream("park-again")))
+		same(t, "unparked", parked(t), nil)
 	})
 	t.Run("a row knows that its model is parked on it", func(t *testing.T) {
 		s := engine.Stream{Aggregate: "Lending.Blank", ID: "park-row"}
@@ -464,9 +490,7 @@ func testParking(t *testing.T, p Ports) {
 		if err != nil || !r.Parked {
 			t.Errorf("row: %+v, %v; parked was expected", r, err)
 		}
-		if err := p.Parking.Unpark(t.Context(), "readmodel:"+probesView, s); err != nil {
-			t.Fatalf("unpark: %v", err)
-		}
+		unpark(t, read(t, "readmodel:"+probesView, s))
 		if r, err := p.Rows.Row(t.Context(), probesView, "park-row"); err != nil || r.Parked {
 			t.Errorf("row: %+v, %v; not parked was expected", r, err)
 		}
@@ -477,7 +501,7 @@ func testParking(t *testing.T, p Ports) {
 		}
 		same(t, "parked", len(parked(t)), 250)
 		for i := range 250 {
-			unpark(t, mention, fmt.Sprintf("park-many-%d", i))
+			unpark(t, read(t, mention, stream(fmt.Sprintf("park-many-%d", i))))
 		}
 	})
 }

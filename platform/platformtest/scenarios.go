@@ -256,6 +256,9 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		redrive := func(cursor string) (engine.Progress, error) { return s.Engine.Redrive(s.Context(), cursor) }
 		s.steps("redrive in vain", redrive)
 		same(s.T, "still parked", len(s.parked("hexed")), 4)
+		s.send(bob, rating, "hexed", "Rate", "*")
+		s.settle()
+		same(s.T, "parked after a commit of a view's other source", len(s.parked("hexed")), 4)
 
 		w.Curse(false)
 		s.steps("redrive", redrive)
@@ -263,7 +266,7 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		same(s.T, "cursed", s.events(readerName, Cursed), []string{"Noted hexed"})
 		same(s.T, "nora", s.events(readerName, "nora"), []string{"Noted hexed"})
 		same(s.T, "article", s.events(articleName, "hexed"), []string{"Mentioned " + Cursed, "Mentioned nora"})
-		same(s.T, "shelf", s.view(shelfView, "hexed"), `{"title":"Hexed","holder":"nora","loans":2}`)
+		same(s.T, "shelf", s.view(shelfView, "hexed"), `{"title":"Hexed","holder":"nora","loans":2,"stars":1}`)
 		same(s.T, "books", s.view(booksView, "hexed"), `{"title":"Hexed","holder":"nora","loans":2}`)
 	})
 	run("rebuilt rows are the same, and nothing else happens", func(s scene) {

@@ -456,10 +456,24 @@ func (p *Process) Park(ctx context.Context, k engine.Parked) error {
 	})
 }
 
+// Parked implements [engine.Parking].
+func (p *Process) Parked(ctx context.Context, consumer string, s engine.Stream) (parked *engine.Parked, err error) {
+	err = p.call(ctx, func() error {
+		if k, ok := p.world.parked[key(consumer, s)]; ok {
+			parked = &k
+		}
+		return nil
+	})
+	return parked, err
+}
+
 // Unpark implements [engine.Parking].
-func (p *Process) Unpark(ctx context.Context, consumer string, s engine.Stream) error {
+func (p *Process) Unpark(ctx context.Context, k engine.Parked) error {
 	return p.call(ctx, func() error {
-		delete(p.world.parked, key(consumer, s))
+		at := key(k.Consumer, k.Stream)
+		if now := p.world.parked[at]; now.Last.Equal(k.Last) && now.Attempts == k.Attempts {
+			delete(p.world.parked, at)
+		}
 		return nil
 	})
 }
