@@ -16,12 +16,15 @@ import (
 // How many requests a second the API takes, on average and at once. More are a 429.
 const throttleRate, throttleBurst = 500, 1000
 
+// stage ends the API's URL.
+const stage = "prod"
+
 // api makes the REST API: POST below an aggregate's path goes to the aggregate's
 // function, and everything else, existing or not, to the query function, so that
 // every path is answered by the contract. It reads nothing of a request itself;
 // tokens are verified by the functions.
 func (s *shop) api() awsapigateway.RestApi {
-	logs := s.logGroup("Access")
+	logs := s.logGroup("Access", nil)
 	api := awsapigateway.NewRestApi(s.stack, jsii.String("Api"), &awsapigateway.RestApiProps{
 		RestApiName:                 s.stack.StackName(),
 		Description:                 jsii.String("The shop's HTTP API"),
@@ -30,6 +33,7 @@ func (s *shop) api() awsapigateway.RestApi {
 		CloudWatchRole:              jsii.Bool(true),
 		CloudWatchRoleRemovalPolicy: s.removal(),
 		DeployOptions: &awsapigateway.StageOptions{
+			StageName:            jsii.String(stage),
 			AccessLogDestination: awsapigateway.NewLogGroupLogDestination(logs),
 			AccessLogFormat:      awsapigateway.AccessLogFormat_Custom(jsii.String(accessLog())),
 			LoggingLevel:         awsapigateway.MethodLoggingLevel_ERROR,
@@ -39,6 +43,9 @@ func (s *shop) api() awsapigateway.RestApi {
 			ThrottlingBurstLimit: jsii.Number(throttleBurst),
 		},
 	})
+	// API Gateway would make this one itself, and keep it for ever.
+	errors := s.logGroup("Execution", jsii.String("API-Gateway-Execution-Logs_"+*api.RestApiId()+"/"+stage))
+	api.DeploymentStage().Node().AddDependency(errors)
 	api.Node().TryRemoveChild(jsii.String("Endpoint")) // an output with a generated name; ours is ApiUrl
 
 	queries := integration(s.query)

@@ -45,7 +45,7 @@ type functionSpec struct {
 }
 
 func (s *shop) function(name string, f functionSpec) *function {
-	logs := s.logGroup(name)
+	logs := s.logGroup(name, nil)
 	role := awsiam.NewRole(s.stack, jsii.String(name+"Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
@@ -83,8 +83,10 @@ func (s *shop) function(name string, f functionSpec) *function {
 	return out
 }
 
-func (s *shop) logGroup(name string) awslogs.LogGroup {
+// logGroup makes one, with a generated name where called is nil.
+func (s *shop) logGroup(name string, called *string) awslogs.LogGroup {
 	return awslogs.NewLogGroup(s.stack, jsii.String(name+"Log"), &awslogs.LogGroupProps{
+		LogGroupName:  called,
 		Retention:     awslogs.RetentionDays_THREE_MONTHS,
 		RemovalPolicy: s.removal(),
 	})
@@ -116,7 +118,7 @@ const (
 	writeRow    = "dynamodb:UpdateItem"
 	listRows    = "dynamodb:Scan"
 	queryRows   = "dynamodb:Query" // of an index
-	park        = "dynamodb:UpdateItem dynamodb:DeleteItem"
+	park        = "dynamodb:GetItem dynamodb:UpdateItem dynamodb:DeleteItem"
 	listParked  = "dynamodb:Scan"
 	restore     = "dynamodb:GetItem"
 	snapshot    = "dynamodb:PutItem"

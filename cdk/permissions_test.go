@@ -122,7 +122,8 @@ func TestNothingIsAllowedOnEverythingWithoutNeed(t *testing.T) {
 				t.Errorf("%s may %s", name, p.action)
 			}
 			object := strings.HasPrefix(p.action, "s3:") && strings.HasSuffix(p.resource, "/*")
-			if strings.Contains(p.resource, "*") && !object && !slices.Contains(takeNoResource, p.action) {
+			mail := strings.HasSuffix(p.resource, ":identity/*") && strings.HasPrefix(p.condition, "ses:FromAddress StringEquals ")
+			if strings.Contains(p.resource, "*") && !object && !mail && !slices.Contains(takeNoResource, p.action) {
 				t.Errorf("%s may %s on %s", name, p.action, p.resource)
 			}
 		}

@@ -185,21 +185,18 @@ func (s *shop) effects(p *plugin) {
 	}
 }
 
-// maySend lets the function send e-mail as the configured sender alone. Which of
-// the two identities SES asks for depends on which of them is verified.
+// maySend lets the function send e-mail as the configured sender alone. Which
+// identities SES asks for is not known before: the address's, its domain's or that
+// domain's parent's, whichever is verified, and in the sandbox the recipient's, too.
 func (s *shop) maySend(f *function) {
 	from, err := mail.ParseAddress(s.emailFrom)
 	if err != nil {
 		panic(err) // checked with the settings
 	}
-	identity := func(name string) *string {
-		return s.stack.FormatArn(&awscdk.ArnComponents{
-			Service: jsii.String("ses"), Resource: jsii.String("identity"), ResourceName: jsii.String(name),
-		})
-	}
-	_, domain, _ := strings.Cut(from.Address, "@")
 	f.mayIf("StringEquals", "ses:FromAddress", []string{from.Address}, "ses:SendEmail ses:SendRawEmail",
-		identity(from.Address), identity(domain))
+		s.stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("ses"), Resource: jsii.String("identity"), ResourceName: jsii.String("*"),
+		}))
 }
 
 // tasks makes a bucket, and the function that its new objects set off, for each

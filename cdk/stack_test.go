@@ -585,6 +585,10 @@ func TestTheAPIIsThrottledLoggedAndAnswersInProblems(t *testing.T) {
 	if m.get(t, "AWS::Logs::LogGroup", stage.at("AccessLogSetting", "DestinationArn")).at("RetentionInDays") == "" {
 		t.Error("the access log is kept for ever")
 	}
+	executions := m.get(t, "AWS::Logs::LogGroup", "ExecutionLog")
+	if name := executions.at("LogGroupName"); name != "API-Gateway-Execution-Logs_Api/prod" || executions.at("RetentionInDays") == "" {
+		t.Errorf("API Gateway writes its own log to %q, which is kept for %q days", name, executions.at("RetentionInDays"))
+	}
 	if types := m.get(t, "AWS::ApiGateway::RestApi", "Api").at("BinaryMediaTypes"); types != "*/*" {
 		t.Errorf("the API takes %q for binary, want everything, so that bodies come as they are", types)
 	}
