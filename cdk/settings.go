@@ -33,10 +33,7 @@ type settings struct {
 	env           map[string]string // more of every function's variables
 }
 
-const (
-	maxShipDelay     = 15 * time.Minute // see es.Mapping.After
-	maxImportTimeout = 15 * time.Minute // Lambda's limit
-)
+const maxImportTimeout = 15 * time.Minute // Lambda's limit
 
 // readSettings reads and checks the context values; get returns nil for one
 // that is not there. The error tells everything that is wrong.
@@ -78,8 +75,8 @@ func readSettings(get func(name string) any) (settings, error) {
 		wrong("-c jwtIssuer and -c jwtAudience go with -c auth=jwt, not with -c auth=%s", s.auth)
 	}
 	var err error
-	if s.shipDelay, err = time.ParseDuration(text("shipDelay", "0s")); err != nil || s.shipDelay < 0 || s.shipDelay > maxShipDelay {
-		wrong("-c shipDelay=%v is no duration between 0s and %s, such as 10m", get("shipDelay"), maxShipDelay)
+	if s.shipDelay, err = time.ParseDuration(text("shipDelay", "0s")); err != nil || s.shipDelay < 0 || s.shipDelay > es.MaxDelay {
+		wrong("-c shipDelay=%v is no duration between 0s and %s, such as 10m", get("shipDelay"), es.MaxDelay)
 	}
 	seconds, err := strconv.Atoi(text("importTimeout", "900"))
 	s.importTimeout = time.Duration(seconds) * time.Second

@@ -21,8 +21,11 @@ func NewMapping[C, E, S, C2, E2, S2 any](name string, source Aggregate[C, E, S],
 	}}
 }
 
+// MaxDelay is the longest delay of a mapping: that of an SQS message.
+const MaxDelay = 15 * time.Minute
+
 // After delays the commands: a commit is applied no earlier than its time plus d,
-// at most 15 minutes (the longest delay of an SQS message).
+// at most [MaxDelay].
 func (m Mapping) After(d time.Duration) Mapping { m.delay = d; return m }
 
 // Since lets a new mapping start at that time, not at the beginning.

@@ -2,9 +2,12 @@ package es
 
 import "unicode/utf8"
 
-// ValidID says whether id may name an aggregate that users send commands to:
-// 1 to 128 characters of A-Z a-z 0-9 . _ ~ - (those that need no encoding in a
-// URL, RFC 3986), but not . or .. (which URLs drop).
+// IDRule is [ValidID] in words.
+const IDRule = "an id has 1 to 128 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor .."
+
+// ValidID says whether id may name an aggregate that users send commands to. Its
+// characters are those that need no encoding in a URL (RFC 3986), which drops the
+// segments . and .. however.
 func ValidID(id string) bool {
 	if id == "" || len(id) > 128 || id == "." || id == ".." {
 		return false

@@ -142,7 +142,7 @@ type reading struct {
 }
 
 func readStrict[T any](body []byte, empty bool, read func(Value) T) (t T, err error) {
-	body = bytes.TrimSpace(body)
+	body = bytes.Trim(body, " \t\r\n") // JSON knows no other space
 	if len(body) == 0 {
 		if !empty {
 			return t, &Malformed{"the body is missing: the command's payload is expected as JSON"}

@@ -43,7 +43,7 @@ type idRule struct {
 
 var (
 	commandID = &idRule{
-		es.ValidID, "an id has 1 to 128 characters of A-Z a-z 0-9 . _ ~ - and is neither . nor ..",
+		es.ValidID, es.IDRule,
 		map[string]any{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._~-]+$"},
 	}
 	anyID = &idRule{

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"onlineshop/es"
 	"onlineshop/httpapi"
 	"onlineshop/platform/local"
 	"onlineshop/plugins"
@@ -21,9 +22,6 @@ import (
 	"onlineshop/plugins/ordering"
 	ordermail "onlineshop/plugins/ordering/mail"
 )
-
-// maxShipDelay is the longest delay of an event mapping, see [es.Mapping.After].
-const maxShipDelay = 15 * time.Minute
 
 // drainTime is how long requests and work in hand may take after SIGTERM.
 const drainTime = 20 * time.Second
@@ -53,8 +51,8 @@ func (c serveCommand) check(addr string) error {
 	switch {
 	case err != nil:
 		return usagef("serve on %q: an address is host:port, e.g. 127.0.0.1:8080", addr)
-	case c.ShipDelay < 0 || c.ShipDelay > maxShipDelay:
-		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is between 0s and %s", c.ShipDelay, maxShipDelay)
+	case c.ShipDelay < 0 || c.ShipDelay > es.MaxDelay:
+		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is between 0s and %s", c.ShipDelay, es.MaxDelay)
 	case sender != nil:
 		return usagef("the sender %q (SHOP_EMAIL_FROM) is no e-mail address", c.EmailFrom)
 	case c.Auth == "jwt" && (c.JWTIssuer == "" || c.JWTAudience == ""):
@@ -187,7 +185,11 @@ func hosts(addr net.Addr) []string {
 	if err != nil {
 		return []string{addr.String()}
 	}
-	return []string{addr.String(), net.JoinHostPort("localhost", port)}
+	names := []string{addr.String(), net.JoinHostPort("localhost", port)}
+	if port == "80" { // which nobody says
+		names = append(names, strings.TrimSuffix(addr.String(), ":80"), "localhost")
+	}
+	return names
 }
 
 // welcome says where everything is.

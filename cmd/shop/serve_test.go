@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,5 +202,22 @@ func TestShipDelayLeavesTimeToCancel(t *testing.T) {
 	d, _ := row[struct{ OrderCount int }](p, "/catalog/product-demands/lamp")
 	if o.Status != "cancelled" || d.OrderCount != 0 {
 		t.Errorf("order %+v, demand %+v", o, d)
+	}
+}
+
+func TestAShopIsCalledByTheNamesOfItsOwnMachine(t *testing.T) {
+	for _, x := range []struct {
+		ip   string
+		port int
+		want []string
+	}{
+		{"127.0.0.1", 8080, []string{"127.0.0.1:8080", "localhost:8080"}},
+		{"::1", 8080, []string{"[::1]:8080", "localhost:8080"}},
+		{"127.0.0.1", 80, []string{"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}}, // a default port is not said
+		{"0.0.0.0", 8080, nil},
+	} {
+		if got := hosts(&net.TCPAddr{IP: net.ParseIP(x.ip), Port: x.port}); !slices.Equal(got, x.want) {
+			t.Errorf("at %s port %d it is called %q, want %q", x.ip, x.port, got, x.want)
+		}
 	}
 }

@@ -172,6 +172,9 @@ func (e *Engine) wire(p es.Plugin) error {
 		if _, err := source(d.Name, d.Target); err != nil {
 			return err
 		}
+		if d.Delay < 0 || d.Delay > es.MaxDelay {
+			return fmt.Errorf("mapping %s.%s: a delay is between 0s and %s, not %s", p.Name, d.Name, es.MaxDelay, d.Delay)
+		}
 		if err := e.add(a, e.mapping(p.Name, a, d)); err != nil {
 			return err
 		}

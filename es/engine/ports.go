@@ -193,7 +193,7 @@ type Hint struct {
 
 // Hints carries hints to the followers, at least once, in any order.
 type Hints interface {
-	// Send hands hints over, to arrive after the delay (at most 15 minutes).
+	// Send hands hints over, to arrive after the delay (at most [es.MaxDelay]).
 	Send(ctx context.Context, delay time.Duration, hints ...Hint) error
 }
 

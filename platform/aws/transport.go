@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws/wiring"
 )
@@ -71,14 +72,11 @@ type hints Platform
 // message is one of a batch that is sent to a queue.
 type message = sqstypes.SendMessageBatchRequestEntry
 
-// maxDelay is the longest delay of an SQS message.
-const maxDelay = 15 * time.Minute
-
 // Send implements [engine.Hints]. Only mappings have a delay, so none is asked of
 // a FIFO queue, which refuses one.
 func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hint) error {
 	byQueue := map[string][]message{}
-	seconds := int32((min(delay, maxDelay) + time.Second - 1) / time.Second) // not before its time
+	seconds := int32((min(delay, es.MaxDelay) + time.Second - 1) / time.Second) // not before its time
 	for _, x := range list {
 		queue, err := h.inbox(x.Follower)
 		if err != nil {

@@ -265,10 +265,12 @@ func (p *Platform) meet(ctx context.Context) error {
 
 // redrive tries what is parked again, where its time has come.
 func (p *Platform) redrive(ctx context.Context) error {
+	var errs []error
 	for cursor := ""; ; {
 		progress, err := p.engine.RedriveDue(ctx, cursor)
-		if cursor = progress.Next; err != nil || cursor == "" {
-			return err
+		errs = append(errs, err)
+		if cursor = progress.Next; cursor == "" {
+			return errors.Join(errs...)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (c columns) row(r record) (row, *productimport.Rejection) {
 		return strings.TrimSpace(r.fields[i])
 	}
 	if x.id = field(c.id); x.id != "" && !es.ValidID(x.id) {
-		return x, x.reject("InvalidId", "id %s must have 1 to 128 characters of A-Z a-z 0-9 . _ ~ - and be neither . nor ..", quoted(x.id))
+		return x, x.reject("InvalidId", "%s is none: %s", quoted(x.id), es.IDRule)
 	}
 	price, priceErr := es.ParsePrice(field(c.price))
 	add, err := product.Aggregate.Valid(product.Add{
