@@ -58,7 +58,8 @@ type Task struct {
 	// again. Any other error: the platform calls again later.
 	OnObject func(ctx context.Context, o Object, s Shop) error
 	// Reports is the read model whose rows the object's reports belong to; nil
-	// where the task writes none. A report's id is the object's key.
+	// where the task writes none. A report's id is the object's key, and it is there
+	// as long as its row has a field "report".
 	Reports     AnyReadModel
 	SideEffects []SideEffect
 }

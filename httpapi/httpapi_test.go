@@ -141,6 +141,16 @@ func TestOrigins(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	a := newAPI(t, nil)
+	given := func(key, view string) {
+		t.Helper()
+		if _, err := a.Put(t.Context(), engine.Row{Model: "Catalog.ProductImports", ID: key, View: []byte(view)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{`2026/ü "june".csv`, "july.csv", "august.csv", "down.csv", "broken.csv"} {
+		given(key, `{"status":"finished","report":"/there"}`)
+	}
+	given("replaced.csv", `{"status":"finished"}`)
 	w := a.send("GET", "/catalog/product-imports/2026%2F%C3%BC%20%22june%22.csv/report", "")
 	a.is(w, 200, "")
 	for name, want := range map[string]string{
@@ -159,6 +169,8 @@ func TestReports(t *testing.T) {
 		t.Errorf("Location is %q", got)
 	}
 	a.is(a.send("GET", "/catalog/product-imports/august.csv/report", ""), 404, "NotFound")
+	a.is(a.send("GET", "/catalog/product-imports/september.csv/report", ""), 404, "NotFound")
+	a.is(a.send("GET", "/catalog/product-imports/replaced.csv/report", ""), 404, "NotFound")
 	a.is(a.send("GET", "/catalog/product-imports/down.csv/report", ""), 503, "Unavailable")
 
 	func() { // what broke off must not look whole

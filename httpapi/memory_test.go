@@ -232,7 +232,7 @@ func (reports) Report(_ context.Context, task, key string) (engine.Report, error
 		return engine.Report{}, fmt.Errorf("there is no task %s", task)
 	case key == "2026/ü \"june\".csv":
 		return engine.Report{Body: io.NopCloser(strings.NewReader("line,code,reason\n"))}, nil
-	case key == "july.csv":
+	case key == "july.csv", key == "replaced.csv":
 		return engine.Report{URL: "https://reports.example.com/july?signature=x"}, nil
 	case key == "broken.csv":
 		return engine.Report{Body: io.NopCloser(io.MultiReader(strings.NewReader("line"), broken{}))}, nil

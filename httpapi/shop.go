@@ -236,10 +236,19 @@ func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
 		method: http.MethodGet, path: base + "/" + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
 		summary: "What the task " + task + " reports about one object", allow: admin, id: anyID, refuses: []int{404, 422},
 		serve: func(c *call) (*answer, error) {
+			none := engine.ErrNotFound.Because("there is no report for %q", c.id)
+			// What is stored may be of an object that was replaced since.
+			has, err := a.reported(c, p.Name+"."+t.Reports.Name())
+			if err != nil {
+				return nil, err
+			}
+			if !has {
+				return nil, none
+			}
 			r, err := a.Reports.Report(c.Context(), task, c.id)
 			switch {
 			case errors.Is(err, engine.ErrNotFound):
-				return nil, engine.ErrNotFound.Because("there is no report for %q", c.id)
+				return nil, none
 			case err != nil:
 				return nil, fmt.Errorf("report of %s for %q: %w", task, c.id, err)
 			case r.Body == nil:
@@ -251,6 +260,22 @@ func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
 			return &answer{stream: r.Body}, nil
 		},
 	})
+}
+
+// reported says whether the row of the model says that there is a report.
+func (a *api) reported(c *call, model string) (bool, error) {
+	row, err := a.Engine.Row(c.Context(), c.caller, model, c.id, nil)
+	var absent *es.Rejection
+	if errors.As(err, &absent) && absent.Status == http.StatusNotFound {
+		return false, nil
+	}
+	var view struct {
+		Report json.RawMessage `json:"report"`
+	}
+	if err == nil {
+		err = json.Unmarshal(row.View, &view)
+	}
+	return view.Report != nil, err
 }
 
 // attachment names the file that a report of the object is saved as:

@@ -758,6 +758,13 @@ func imports(s *suite, t *testing.T) {
 	admin.get("/catalog/products/" + good + "?minVersion=1").is(200)
 	admin.get("/catalog/product-import/"+url.PathEscape(key)+"/events").is(200).eventHas(t, 0, "type", "Started")
 	s.ann(t).get(r.text("report")).refuses(403, "Forbidden")
+	// The corrected file has no report, whatever is left of the first one's.
+	s.Import(t, key, []byte("id,name,description,price\n"+good+",Tea,Green,9.99\n,Coffee,,3\n"))
+	r = admin.eventually(at, func(r *reply) bool { return r.member("added") == "1" && r.member("unchanged") == "1" && r.text("status") == "finished" })
+	if r.member("report") != "" {
+		t.Errorf("%s: there is a report of nothing: %s", r.request, r.Body)
+	}
+	admin.get(at+"/report").refuses(404, "NotFound")
 	if len(admin.items("/catalog/product-imports")) == 0 {
 		t.Error("the list of imports is empty")
 	}
