@@ -28,12 +28,13 @@ type bucket struct {
 	dir    string
 	plugin string
 	task   es.Task
+	store  *store
 	handle func(ctx context.Context, o es.Object) error // the task
 	report func(key string) string                      // the report's file
 	log    *slog.Logger
 
 	growing map[string]growth
-	last    int64 // time of the latest claim, Unix nanoseconds
+	last    int64 // time of the latest claim, Unix nanoseconds; stored, since clocks are set back
 	mu      sync.Mutex
 	claims  []*claim // by marker
 	room    chan struct{}
@@ -52,6 +53,7 @@ type growth struct {
 type claim struct {
 	marker    string
 	key       string
+	size      int64 // bytes
 	running   bool
 	attempts  int
 	notBefore time.Time
@@ -67,7 +69,7 @@ const (
 
 // openBuckets makes the folder of each task that has a bucket, and finds what
 // was claimed before.
-func (p *Platform) openBuckets() error {
+func (p *Platform) openBuckets(ctx context.Context) error {
 	stopping := func() bool {
 		select {
 		case <-p.stop:
@@ -82,12 +84,12 @@ func (p *Platform) openBuckets() error {
 				continue
 			}
 			b := &bucket{
-				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, log: p.log,
+				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log,
 				handle:  func(ctx context.Context, o es.Object) error { return p.engine.OnObject(ctx, x.Name, t, o, stopping) },
 				report:  func(key string) string { return p.reportFile(x.Name+"."+t.Name, key) },
 				growing: map[string]growth{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
 			}
-			if err := b.open(); err != nil {
+			if err := b.open(ctx); err != nil {
 				return fmt.Errorf("open the folder of task %s.%s: %w", x.Name, t.Name, err)
 			}
 			p.buckets = append(p.buckets, b)
@@ -96,11 +98,17 @@ func (p *Platform) openBuckets() error {
 	return nil
 }
 
-func (b *bucket) open() error {
+// name is the task's, as its mark is called.
+func (b *bucket) name() string { return "task:" + b.plugin + "." + b.task.Name }
+
+func (b *bucket) open(ctx context.Context) (err error) {
 	for _, d := range []string{claimedDir, doneDir} {
 		if err := os.MkdirAll(filepath.Join(b.dir, d), 0o700); err != nil {
 			return err
 		}
+	}
+	if b.last, err = b.store.mark(ctx, b.name()); err != nil {
+		return err
 	}
 	markers, err := os.ReadDir(filepath.Join(b.dir, claimedDir))
 	if err != nil {
@@ -118,7 +126,11 @@ func (b *bucket) open() error {
 			}
 		}
 		for _, f := range files {
-			b.claims = append(b.claims, &claim{marker: m.Name(), key: f.Name()})
+			info, err := f.Info()
+			if err != nil {
+				return err
+			}
+			b.claims = append(b.claims, &claim{marker: m.Name(), key: f.Name(), size: info.Size()})
 		}
 	}
 	return nil
@@ -182,7 +194,11 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 		b.log.ErrorContext(ctx, "not imported: a file's name must be valid UTF-8 of at most 1,024 bytes; rename it, and put it into the folder again", "file", file)
 		return b.putAway(file, info.Name())
 	}
-	b.last = max(now.UnixNano(), b.last+1)
+	last := max(now.UnixNano(), b.last+1)
+	if err := b.store.setMarks(ctx, map[string]int64{b.name(): last}); err != nil {
+		return err
+	}
+	b.last = last
 	marker := fmt.Sprintf("%020d-%d", b.last, inode(info))
 	dir := filepath.Join(b.dir, claimedDir, marker)
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -192,7 +208,7 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 		return errors.Join(err, os.Remove(dir))
 	}
 	b.mu.Lock()
-	b.claims = append(b.claims, &claim{marker: marker, key: info.Name()})
+	b.claims = append(b.claims, &claim{marker: marker, key: info.Name(), size: info.Size()})
 	b.mu.Unlock()
 	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)), syncDir(b.dir))
 }
@@ -223,24 +239,27 @@ func (b *bucket) start(ctx context.Context, now time.Time) {
 	}
 }
 
-// one has the task work on a claim. When it is done, so is the claim.
+// one has the task work on a claim. When it is done, so is the claim. A file that
+// somebody has removed is the task's to answer for, too: it finds it gone.
 func (b *bucket) one(ctx context.Context, c *claim) error {
 	file := filepath.Join(b.dir, claimedDir, c.marker, c.key)
 	info, err := os.Lstat(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		b.log.ErrorContext(ctx, "a claimed file was removed before it was done", "file", file)
-		return nil
-	case err != nil:
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone {
 		return err
 	}
 	if err := b.handle(ctx, b.object(c, file, info)); err != nil {
 		return err
 	}
-	if err := b.putAway(file, c.key); err != nil {
+	if gone {
+		b.log.ErrorContext(ctx, "a claimed file was removed before it was done", "file", file)
+	} else if err := b.putAway(file, c.key); err != nil {
 		return err
 	}
-	return os.Remove(filepath.Dir(file))
+	if err := os.Remove(filepath.Dir(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (b *bucket) ended(ctx context.Context, c *claim, err error) {
@@ -263,10 +282,10 @@ func (b *bucket) ended(ctx context.Context, c *claim, err error) {
 	}
 }
 
-// object is a claimed file as a task sees it.
+// object is a claimed file as a task sees it; info is nil where it is gone.
 func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
 	return es.Object{
-		Key: c.key, ETag: fmt.Sprintf("%x-%s", info.Size(), c.marker), Upload: c.marker, Size: info.Size(),
+		Key: c.key, ETag: fmt.Sprintf("%x-%s", c.size, c.marker), Upload: c.marker, Size: c.size,
 		Open: func(_ context.Context, offset int64) (io.ReadCloser, error) {
 			f, err := os.Open(file)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -276,7 +295,7 @@ func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
 				return nil, err
 			}
 			now, err := f.Stat()
-			if err == nil && !sameContent(now, info) {
+			if err == nil && (info == nil || !sameContent(now, info)) {
 				err = fmt.Errorf("open %s: it has changed: %w", c.key, es.ErrObjectGone)
 			}
 			if err == nil {
@@ -295,7 +314,6 @@ func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
 
 // putAway moves a file to the folder done, beside earlier ones of its name.
 func (b *bucket) putAway(file, name string) error {
-	ext := filepath.Ext(name)
 	to := filepath.Join(b.dir, doneDir, name)
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
@@ -303,12 +321,26 @@ func (b *bucket) putAway(file, name string) error {
 		} else if err != nil {
 			return err
 		}
-		to = filepath.Join(b.dir, doneDir, fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext))
+		to = filepath.Join(b.dir, doneDir, numbered(name, n))
 	}
 	if err := os.Rename(file, to); err != nil {
 		return err
 	}
 	return errors.Join(syncDir(filepath.Dir(to)), syncDir(filepath.Dir(file)))
+}
+
+// numbered is a file's name with a number before its extension. File systems take
+// 255 bytes, so a longer name loses some of its end.
+func numbered(name string, n int) string {
+	const most = 255
+	ext := filepath.Ext(name)
+	stem, suffix := strings.TrimSuffix(name, ext), fmt.Sprintf("-%d%s", n, ext)
+	if room := most - len(suffix); room < 1 {
+		return numbered(strings.ReplaceAll(name, ".", "_"), n) // all of it an extension
+	} else if len(stem) > room {
+		stem = strings.ToValidUTF8(stem[:room], "") // without half a character
+	}
+	return stem + suffix
 }
 
 // sameContent tells one content from another as well as a file system can: by

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/mail"
@@ -9,7 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"onlineshop/es"
 	"onlineshop/es/engine"
 )
 
@@ -115,6 +119,85 @@ func TestAnImportGoesOnAfterACrash(t *testing.T) {
 	row := view(t, p, "Catalog.ProductImports", "many.csv")
 	if !strings.Contains(row, `"rows":1200,"added":1200,"unchanged":0,"rejected":0`) {
 		t.Errorf("import: %s", row)
+	}
+}
+
+func TestAFileThatIsRemovedWhileItIsImportedIsRejected(t *testing.T) {
+	// Given a file in the middle of its import
+	release := make(chan struct{})
+	plugins := shop(&outbox{}, 0)
+	task := &plugins[0].Tasks[0]
+	importing, calls := task.OnObject, 0
+	task.OnObject = func(ctx context.Context, o es.Object, s es.Shop) error {
+		if calls++; calls == 1 {
+			if err := importing(ctx, o, stopAtOnce{s}); !errors.Is(err, es.ErrUnfinished) {
+				t.Errorf("the first call: %v", err)
+			}
+			<-release
+			return es.ErrUnfinished
+		}
+		return importing(ctx, o, s)
+	}
+	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
+	put(t, p.Dir, "gone.csv", "id,name,description,price\n"+strings.Repeat(",Book,,1\n", 501))
+	until(t, p, "a checkpoint is there", func() bool {
+		return slices.Contains(types(t, p, "Catalog.ProductImport", "gone.csv"), "Progressed")
+	})
+	// When it is removed
+	claimed, err := filepath.Glob(filepath.Join(p.Dir, imports, claimedDir, "*", "gone.csv"))
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("claimed: %v, %v", claimed, err)
+	}
+	if err := os.Remove(claimed[0]); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	// Then its import ends, and says why
+	until(t, p, "the import ends", func() bool {
+		return slices.Contains(types(t, p, "Catalog.ProductImport", "gone.csv"), "Rejected")
+	})
+	caughtUp(t, p)
+	if row := view(t, p, "Catalog.ProductImports", "gone.csv"); !strings.Contains(row, `"reason":"the file was removed or replaced before it was read to its end"`) {
+		t.Errorf("import: %s", row)
+	}
+	until(t, p, "the claim ends", func() bool { return len(files(t, p.Dir, imports, claimedDir)) == 0 })
+}
+
+// stopAtOnce has a task stop at its first checkpoint.
+type stopAtOnce struct{ es.Shop }
+
+func (stopAtOnce) Stopping() bool { return true }
+
+func TestAnUploadIsLaterThanTheOneBeforeWhateverTheClockSays(t *testing.T) {
+	// Given a file that was imported when the clock was wrong
+	plugins := shop(&outbox{}, 0)
+	o := Options{Dir: t.TempDir(), Plugins: plugins}
+	p := open(t, o)
+	p.buckets[0].last = time.Now().Add(24 * time.Hour).UnixNano()
+	put(t, p.Dir, "june.csv", "id,name,description,price\np1,Book,,9.99\n")
+	until(t, p, "it is imported", finished(t, p, "june.csv", 1))
+	// When another one of its name comes after a crash
+	o.Dir = crash(t, p)
+	p = open(t, o)
+	put(t, p.Dir, "june.csv", "id,name,description,price\np2,Pen,,1\n")
+	// Then it is imported, too
+	until(t, p, "it is imported", finished(t, p, "june.csv", 2))
+	expect(t, "added", types(t, p, "Catalog.Product", "p2"), "[Added]")
+}
+
+func TestFilesOfOneNameAreNumbered(t *testing.T) {
+	long := strings.Repeat("ü", 125) // 250 bytes
+	for _, x := range []struct{ name, want string }{
+		{"june.csv", "june-2.csv"},
+		{"june", "june-2"},
+		{long + ".csv", long[:248] + "-2.csv"},
+		{"a" + long + ".csv", "a" + long[:248] + "-2.csv"},
+		{"." + long + "abcd", "_" + long + "ab-2"},
+	} {
+		got := numbered(x.name, 2)
+		if got != x.want || len(got) > 255 {
+			t.Errorf("%s is numbered %s, %d bytes; want %s", x.name, got, len(got), x.want)
+		}
 	}
 }
 

@@ -124,7 +124,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 		p.consumers = append(p.consumers, c)
 		p.marks[c.name] = c.mark()
 	}
-	return p.openBuckets()
+	return p.openBuckets(ctx)
 }
 
 // listedByOwner are the read models whose owners may list their own rows.

@@ -19,7 +19,8 @@ CREATE TABLE streams (
 	PRIMARY KEY (aggregate, id, seq)
 ) WITHOUT ROWID;
 
--- How far each consumer has seen the log: everything up to the position.
+-- How far each consumer has seen the log: everything up to the position. And, of
+-- a task's folder, when its latest file was claimed.
 CREATE TABLE marks (
 	consumer TEXT    PRIMARY KEY,
 	position INTEGER NOT NULL
