@@ -1,5 +1,5 @@
-# Go and a C compiler (for the race detector) are all that the shop needs; the
-# targets for AWS need Node, too.
+# Go is all that the shop needs. Its tests need a C compiler (for the race
+# detector) and Node (for the CDK's), the targets for AWS need Node, too.
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LINT     := go tool -modfile=tools/go.mod golangci-lint

@@ -760,7 +760,9 @@ func imports(s *suite, t *testing.T) {
 	s.ann(t).get(r.text("report")).refuses(403, "Forbidden")
 	// The corrected file has no report, whatever is left of the first one's.
 	s.Import(t, key, []byte("id,name,description,price\n"+good+",Tea,Green,9.99\n,Coffee,,3\n"))
-	r = admin.eventually(at, func(r *reply) bool { return r.member("added") == "1" && r.member("unchanged") == "1" && r.text("status") == "finished" })
+	r = admin.eventually(at, func(r *reply) bool {
+		return r.member("added") == "1" && r.member("unchanged") == "1" && r.text("status") == "finished"
+	})
 	if r.member("report") != "" {
 		t.Errorf("%s: there is a report of nothing: %s", r.request, r.Body)
 	}

@@ -1,9 +1,14 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"onlineshop/es/engine"
@@ -49,6 +54,36 @@ func (p *Platform) health(ctx context.Context, now time.Time) (engine.Health, er
 	return p.Engine().Health(p.Version, now, heard, func(consumer string) (time.Duration, int) {
 		return lag(consumer), p.store.parked.count(consumer)
 	}), nil
+}
+
+// counts are what operators count, since the platform was opened: side effects
+// that failed, keys that were parked.
+type counts struct {
+	mu sync.Mutex
+	of map[counted]int
+}
+
+type counted struct{ metric, consumer string }
+
+// add implements [engine.Config].Count.
+func (c *counts) add(metric, consumer string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[counted]int{}
+	}
+	c.of[counted{metric, consumer}]++
+}
+
+// tell logs them.
+func (c *counts) tell(log *slog.Logger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, x := range slices.SortedFunc(maps.Keys(c.of), func(a, b counted) int {
+		return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.consumer, b.consumer))
+	}) {
+		log.Warn("counted since the start", "metric", x.metric, "consumer", x.consumer, "times", c.of[x])
+	}
 }
 
 // lag tells how old the oldest commit is that a follower or read model has not

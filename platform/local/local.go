@@ -32,9 +32,6 @@ type Options struct {
 	Plugins []es.Plugin
 	Version string       // of the program, for Health
 	Logger  *slog.Logger // nil: slog.Default
-	// Count is told of what operators count, as [engine.Config].Count is; nil:
-	// nobody counts.
-	Count func(metric, consumer string)
 }
 
 // Platform runs plugins on a data folder.
@@ -49,6 +46,7 @@ type Platform struct {
 	marks     map[string]int64 // the consumers', as they are stored
 	following *gate.Gate[place]
 	buckets   []*bucket
+	counts    counts
 
 	cancel  context.CancelFunc // ends what does not stop by itself
 	stop    chan struct{}      // closed: no new work
@@ -101,7 +99,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
 		Hints: transport, Bus: transport, Gate: gate.New[engine.Stream](), Clock: clock.Clock{},
-		Logger: p.log, Count: p.Count, Parallel: parallel, CacheBytes: cacheBytes,
+		Logger: p.log, Count: p.counts.add, Parallel: parallel, CacheBytes: cacheBytes,
 	})
 	if err != nil {
 		return err
@@ -328,6 +326,7 @@ func (p *Platform) close(ctx context.Context) error {
 		<-stopped
 	}
 	p.cancel()
+	p.counts.tell(p.log)
 	return errors.Join(p.saveMarks(context.WithoutCancel(ctx)), p.release())
 }
 

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -452,6 +453,38 @@ func TestWhatThisVersionDoesNotKnowIsPutOff(t *testing.T) {
 	expect(t, "rebuilt", steps(func(cursor string) (engine.Progress, error) {
 		return p.engine.Rebuild(t.Context(), "Catalog.Products", cursor)
 	}), 2)
+}
+
+func TestAFailedSideEffectIsCountedAndNotTriedAgain(t *testing.T) {
+	// Given a mail server that is down
+	var said bytes.Buffer
+	p, err := Open(t.Context(), Options{Dir: t.TempDir(), Plugins: shop(down{}, 0), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// When two orders are placed
+	send(t, p, "Catalog.Product", "p1", "Add", `{"name":"Book","description":"","price":9.99}`)
+	send(t, p, "Ordering.Customer", "ann", "Register", `{"email":"ann@example.com","address":"Elm Street 1"}`)
+	caughtUp(t, p)
+	for _, id := range []string{"o1", "o2"} {
+		send(t, p, "Ordering.Order", id, "Place", `{"customerId":"ann","productIds":["p1"]}`)
+	}
+	caughtUp(t, p)
+	// Then the shop says at its end how often it could not mail
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `msg="counted since the start" metric=SideEffectFailed consumer=effect:Ordering.SendOrderConfirmation times=2`
+	if !strings.Contains(said.String(), want) {
+		t.Errorf("it said:\n%s\nwant %s", said.String(), want)
+	}
+}
+
+// down is an e-mail service that does not work.
+type down struct{}
+
+func (down) SendOrderConfirmation(context.Context, mail.OrderConfirmation) error {
+	return errors.New("the mail server is down")
 }
 
 func TestCloseLetsNothingIn(t *testing.T) {

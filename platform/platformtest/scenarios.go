@@ -248,6 +248,7 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		s.lend("fine", "nils")
 		s.settle()
 		same(s.T, "parked", s.parked("hexed"), []string{remind, "publication:Lending.Books", "readmodel:" + booksView, "readmodel:" + shelfView})
+		same(s.T, "parked of the other", s.parked("fine"), nil)
 		same(s.T, "cursed", s.events(readerName, Cursed), nil)
 		same(s.T, "nora", s.events(readerName, "nora"), nil) // not before the one ahead of her
 		same(s.T, "nils", s.events(readerName, "nils"), []string{"Noted fine"})
