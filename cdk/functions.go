@@ -118,7 +118,9 @@ const (
 	writeRow    = "dynamodb:UpdateItem"
 	listRows    = "dynamodb:Scan"
 	queryRows   = "dynamodb:Query" // of an index
-	park        = "dynamodb:GetItem dynamodb:UpdateItem dynamodb:DeleteItem"
+	park        = "dynamodb:UpdateItem"
+	readParked  = "dynamodb:GetItem"
+	unpark      = "dynamodb:DeleteItem"
 	listParked  = "dynamodb:Scan"
 	restore     = "dynamodb:GetItem"
 	snapshot    = "dynamodb:PutItem"

@@ -49,7 +49,7 @@ func (s *shop) readers(p *plugin) {
 	f.may(listStreams, p.events.TableArn())
 	f.may(moveCursor, p.cursors.TableArn())
 	f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
-	f.may(listParked, p.parked.TableArn())
+	f.may(listParked+" "+unpark, p.parked.TableArn())
 	f.mayIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin
 	for _, in := range p.inboxes {
 		f.may("sqs:SendMessage", in.queue.QueueArn())
@@ -140,7 +140,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 // follows lets the function keep places in the plugin's streams, and park.
 func (f *function) follows(p *plugin) {
 	f.may(moveCursor, p.cursors.TableArn())
-	f.may(park, p.parked.TableArn())
+	f.may(park+" "+readParked+" "+unpark, p.parked.TableArn())
 }
 
 // heard are the plugins whose publications reach the aggregate.

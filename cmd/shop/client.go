@@ -31,11 +31,16 @@ func newClient(addr, token string) *client {
 }
 
 // patient is the client for steps of work that may be done twice: it asks again,
-// for about a minute, while the shop is too busy to answer.
-func (c *client) patient() *client {
+// for about a minute, while the shop is too busy to answer, and says so.
+func (c *client) patient(out io.Writer) *client {
 	again := retryablehttp.NewClient()
 	again.HTTPClient, again.Logger, again.ErrorHandler = c.http, nil, retryablehttp.PassthroughErrorHandler
 	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 6, time.Second, 30*time.Second
+	again.RequestLogHook = func(_ retryablehttp.Logger, _ *http.Request, attempt int) {
+		if attempt > 0 {
+			fmt.Fprintf(out, "the shop is too busy, or the function that does the work failed; trying again (%d of %d)\n", attempt, again.RetryMax)
+		}
+	}
 	again.CheckRetry = func(ctx context.Context, r *http.Response, _ error) (bool, error) {
 		busy := r != nil && (r.StatusCode == http.StatusServiceUnavailable || r.StatusCode == http.StatusTooManyRequests)
 		return busy && ctx.Err() == nil, nil

@@ -110,7 +110,7 @@ type progress struct {
 
 // operate takes an operation's steps to its end.
 func (s *session) operate(ctx context.Context, operation, readModel, done string) error {
-	shop := s.client().patient()
+	shop := s.client().patient(s.err)
 	drawn := io.Discard
 	if s.watched() {
 		drawn = s.err

@@ -11,7 +11,7 @@ import (
 )
 
 func TestAnOperationGoesOnWhereTheShopWasTooBusy(t *testing.T) {
-	// Given a shop that is too busy for the second of three steps, once
+	// Given a shop that is too busy for the second and the third step, once each
 	var asked []string
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var s step
@@ -24,17 +24,22 @@ func TestAnOperationGoesOnWhereTheShopWasTooBusy(t *testing.T) {
 			_, _ = io.WriteString(w, `{"status":503,"code":"Unavailable"}`)
 			return
 		}
+		if len(asked) == 4 {
+			w.WriteHeader(http.StatusTooManyRequests) // API Gateway's
+			_, _ = io.WriteString(w, `{"status":429,"code":"TooManyRequests"}`)
+			return
+		}
 		_, _ = io.WriteString(w, map[string]string{"": `{"done":2,"next":"b"}`, "b": `{"done":3,"next":"c"}`, "c": `{"done":1}`}[s.Cursor])
 	}))
 	defer shop.Close()
 	// When it is swept
-	var out bytes.Buffer
-	s := &session{program{&out, io.Discard}, settings{Addr: shop.URL}, nil}
+	var out, said bytes.Buffer
+	s := &session{program{&out, &said}, settings{Addr: shop.URL}, nil}
 	if err := s.operate(t.Context(), "sweep", "", "streams swept"); err != nil {
 		t.Fatal(err)
 	}
-	// Then that step was asked for again, and the others once
-	if got := strings.Join(asked, ","); got != ",b,b,c" || out.String() != "6 streams swept.\n" {
-		t.Errorf("asked for %q, printed %q", got, out.String())
+	// Then those steps were asked for again, and the first once
+	if got := strings.Join(asked, ","); got != ",b,b,c,c" || out.String() != "6 streams swept.\n" || strings.Count(said.String(), "trying again (1 of 6)\n") != 2 {
+		t.Errorf("asked for %q, printed %q, said %q", got, out.String(), said.String())
 	}
 }

@@ -56,7 +56,7 @@ type order struct {
 // *es.Rejection where the answer is no, and [ErrUnavailable].
 func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
 	if !es.ValidID(r.ID) {
-		return Outcome{}, ErrInvalidID.Because("%q is none: %s", r.ID, es.IDRule)
+		return Outcome{}, ErrInvalidID.Because("%q is no id: %s", r.ID, es.IDRule)
 	}
 	a := e.aggregates[r.Aggregate]
 	if a == nil || a.Internal && !r.Caller.System {

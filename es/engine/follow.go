@@ -160,6 +160,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		if parked, err = e.parked(ctx, f.name, h.Stream); err != nil {
 			return err
 		}
+		h.Commit, h.Entry = nil, nil // what came after it has no hint left: to the stream's end
 	}
 	at, failure := cur.Next, error(nil)
 	for d, err := range e.deliveries(ctx, f, h, cur.Next) {

@@ -124,7 +124,6 @@ type Row struct {
 	At      map[string]Position
 	Rev     int64             // counts writes, for conditional ones; 0: never written
 	Indexed map[string]string // declared index fields that have a value
-	Parked  bool              // set by the adapter on reading
 }
 
 // Position is how far a stream is folded.
@@ -166,7 +165,7 @@ type Parked struct {
 
 // Parking keeps the keys that failed.
 type Parking interface {
-	// Park notes a failure; Cursor.Parked or Row.Parked is set from then on. A key
+	// Park notes a failure; a follower's Cursor.Parked is set from then on. A key
 	// that is parked already keeps its Since, and one is added to its Attempts.
 	Park(ctx context.Context, p Parked) error
 	// Parked is the key as it is parked; nil: it is not.

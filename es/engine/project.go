@@ -40,9 +40,6 @@ type catch struct {
 	afresh bool    // fold everything again
 }
 
-// concerns says whether the source is one to be brought to its end.
-func (c catch) concerns(source string) bool { return c.source == "" || c.source == source }
-
 // row keeps a row equal to the canonical fold: each source's stream of its id,
 // whole, in declared order. A repeated, late, early or lost hint, a rebuild and
 // a read of one's own write are all this call.
@@ -61,17 +58,6 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 		if want.source != "" && row.View != nil && want.seq < row.At[want.source].Next && !want.afresh {
 			return row, nil
 		}
-		var parked []*Parked
-		for _, s := range m.Sources {
-			if !row.Parked || row.View != nil && !want.afresh && !want.concerns(s) {
-				continue // what failed there is not done by this
-			}
-			p, err := e.parked(ctx, m.consumer, Stream{s, id})
-			if err != nil {
-				return row, err
-			}
-			parked = append(parked, p)
-		}
 		next, changed, err := e.foldRow(ctx, m, id, row, want)
 		if err != nil {
 			return row, err
@@ -83,11 +69,6 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 			}
 			if lost {
 				continue
-			}
-		}
-		for _, p := range parked {
-			if err := e.unpark(ctx, *p); err != nil {
-				return row, err
 			}
 		}
 		return next, nil
@@ -120,7 +101,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 			if afresh {
 				at = Position{}
 			}
-			if !afresh && !want.concerns(source) {
+			if !afresh && want.source != "" && want.source != source {
 				next.At[source] = at
 				continue
 			}
@@ -165,7 +146,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 	}
 	if view == nil {
 		// Not made yet: whoever makes it reads these commits too.
-		return Row{Model: m.Name, ID: id, At: next.At, Rev: next.Rev, Parked: row.Parked}, row.View != nil, nil
+		return Row{Model: m.Name, ID: id, At: next.At, Rev: next.Rev}, row.View != nil, nil
 	}
 	if next.View, err = m.Encode(view); err != nil {
 		return row, false, fmt.Errorf("row %s of %s: %w", id, m.Name, err)

@@ -14,8 +14,9 @@ import (
 // Progress is one bounded step of long work: how many streams or keys it did,
 // and where the next step goes on; empty at the end.
 type Progress struct {
-	Done int    `json:"done"`
-	Next string `json:"next,omitempty"`
+	Done       int    `json:"done"`
+	Next       string `json:"next,omitempty"`
+	PassedOver int    `json:"-"` // streams that only a newer version of the program can read
 }
 
 // ErrCursor says that a cursor is not one of this work.
@@ -57,24 +58,34 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 	if err != nil {
 		return Progress{}, err
 	}
-	done := 0
+	out := Progress{Next: next}
 	var errs []error
 	for _, p := range parked {
 		if due(p) {
-			done++
-			errs = append(errs, e.passOver(ctx, p.Stream, e.again(ctx, p)))
+			errs = append(errs, out.add(e.passOver(ctx, p.Stream, e.again(ctx, p))))
 		}
 	}
-	return Progress{done, next}, errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
-// again tries a parked key.
+// add counts a stream or key.
+func (p *Progress) add(passed bool, err error) error {
+	if passed {
+		p.PassedOver++
+	} else {
+		p.Done++
+	}
+	return err
+}
+
+// again tries a parked key. A row is folded afresh, since it may be a rebuild that
+// failed, and is taken off the list by this alone.
 func (e *Engine) again(ctx context.Context, p Parked) error {
 	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
 	case e.followers[p.Consumer] != nil:
 		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: Latest, Parked: true})
 	case kind == "readmodel" && e.models[name] != nil:
-		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catch{}); err != nil {
+		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catch{afresh: true}); err != nil {
 			return e.failed(ctx, p.Consumer, p.Stream, err)
 		}
 		return e.unpark(ctx, p)
@@ -98,13 +109,17 @@ func (e *Engine) hint(ctx context.Context, h Hint) error {
 
 // passOver lets a page of work go on where one stream has what only a newer
 // version of the program can read: it waits, and holds up no others.
-func (e *Engine) passOver(ctx context.Context, s Stream, failure error) error {
-	if !errors.Is(failure, es.ErrUnknownType) || errors.Is(failure, ErrUnavailable) || ctx.Err() != nil {
-		return failure
+func (e *Engine) passOver(ctx context.Context, s Stream, failures ...error) (passed bool, err error) {
+	for _, f := range failures {
+		if !errors.Is(f, es.ErrUnknownType) {
+			err = errors.Join(err, f)
+			continue
+		}
+		passed = true
+		e.Count("PassedOver", s.Aggregate)
+		e.Logger.ErrorContext(ctx, "passed over: a newer version of the program wrote this; do it again with that version", "stream", s, "error", f)
 	}
-	e.Count("PassedOver", s.Aggregate)
-	e.Logger.ErrorContext(ctx, "passed over: a newer version of the program wrote this; do it again with that version", "stream", s, "error", failure)
-	return nil
+	return passed, err
 }
 
 // republish puts the stream's latest publication on the bus again; its followers
@@ -139,7 +154,7 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 // is folded to the end. It is how lost hints, a new follower and a plugin
 // deployed later catch up.
 func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
-	return e.walk(ctx, cursor, e.names, func(a *aggregate, id string) error {
+	return e.walk(ctx, cursor, e.names, func(a *aggregate, id string) []error {
 		s := Stream{a.Name, id}
 		var errs []error
 		for _, f := range a.followers {
@@ -158,7 +173,7 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 				errs = append(errs, e.failed(ctx, m.consumer, s, err))
 			}
 		}
-		return errors.Join(errs...)
+		return errs
 	})
 }
 
@@ -187,9 +202,9 @@ func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, er
 	if m == nil {
 		return Progress{}, ErrNotFound.Because("there is no read model %s", name)
 	}
-	return e.walk(ctx, cursor, m.Sources, func(a *aggregate, id string) error {
+	return e.walk(ctx, cursor, m.Sources, func(a *aggregate, id string) []error {
 		if _, err := e.row(ctx, m, id, catch{afresh: true}); err != nil {
-			return e.failed(ctx, m.consumer, Stream{a.Name, id}, err)
+			return []error{e.failed(ctx, m.consumer, Stream{a.Name, id}, err)}
 		}
 		return nil
 	})
@@ -197,7 +212,7 @@ func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, er
 
 // walk does a page of the streams of some aggregates, one aggregate after the
 // other. A cursor is the aggregate's place in the list, a colon, the log's own.
-func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) error) (Progress, error) {
+func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) []error) (Progress, error) {
 	place, inner, _ := strings.Cut(cursor, ":")
 	i := 0
 	if cursor != "" {
@@ -218,14 +233,17 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 	if err != nil {
 		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
 	}
-	errs := make([]error, len(p.ids))
-	e.sideBySide(len(p.ids), func(i int) { errs[i] = e.passOver(ctx, Stream{a.Name, p.ids[i]}, do(a, p.ids[i])) })
-	next := ""
+	errs := make([][]error, len(p.ids))
+	e.sideBySide(len(p.ids), func(i int) { errs[i] = do(a, p.ids[i]) })
+	var out Progress
+	for n, id := range p.ids {
+		err = errors.Join(err, out.add(e.passOver(ctx, Stream{a.Name, id}, errs[n]...)))
+	}
 	switch {
 	case p.next != "":
-		next = strconv.Itoa(i) + ":" + p.next
+		out.Next = strconv.Itoa(i) + ":" + p.next
 	case i+1 < len(aggregates):
-		next = strconv.Itoa(i+1) + ":"
+		out.Next = strconv.Itoa(i+1) + ":"
 	}
-	return Progress{len(p.ids), next}, errors.Join(errs...)
+	return out, err
 }

@@ -268,7 +268,7 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 		return "", nil
 	}
 	for _, f := range d.failures {
-		if ok, err := d.isParked(ctx, f); err != nil || !ok {
+		if p, err := d.engine.Parking.Parked(ctx, f.Consumer, s); err != nil || p == nil {
 			return fmt.Sprintf("%s is not parked on %s", f.Consumer, s), err
 		}
 		parked = true
@@ -293,13 +293,15 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 		if model == "" {
 			continue
 		}
+		if p, err := d.engine.Parking.Parked(ctx, "readmodel:"+model, s); err != nil {
+			return "", err
+		} else if p != nil {
+			parked = true
+			continue
+		}
 		row, err := d.engine.Rows.Row(ctx, model, s.ID)
 		if err != nil {
 			return "", err
-		}
-		if row.Parked {
-			parked = true
-			continue
 		}
 		now := int64(0)
 		folded, err := d.onlooker.Row(ctx, es.System(), model, s.ID, &now)
@@ -315,23 +317,6 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 		d.done[s] = end
 	}
 	return "", nil
-}
-
-func (d *deployment) isParked(ctx context.Context, key engine.Parked) (bool, error) {
-	for cursor := ""; ; {
-		page, next, err := d.engine.Parking.ListParked(ctx, cursor)
-		if err != nil {
-			return false, err
-		}
-		for _, p := range page {
-			if p.Consumer == key.Consumer && p.Stream == key.Stream {
-				return true, nil
-			}
-		}
-		if cursor = next; cursor == "" {
-			return false, nil
-		}
-	}
 }
 
 func text(view json.RawMessage) string {

@@ -161,8 +161,4 @@ func (unstored) Put(context.Context, engine.Row) (lost bool, err error) { return
 
 func (unstored) Park(context.Context, engine.Parked) error { return nil }
 
-func (unstored) Parked(context.Context, string, engine.Stream) (*engine.Parked, error) {
-	return nil, nil
-}
-
 func (unstored) Unpark(context.Context, engine.Parked) error { return nil }

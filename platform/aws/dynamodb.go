@@ -38,7 +38,7 @@ const (
 	attrVersion  = "version"
 	attrMeta     = "meta"
 	attrNext     = "next"
-	attrParked   = "parked" // the streams that the key is parked on
+	attrParked   = "parked" // there where the cursor's stream is parked
 	attrRev      = "rev"
 	attrView     = "view"
 	attrAt       = "at"
@@ -59,8 +59,6 @@ func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Va
 func num(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
-
-func set(s ...string) types.AttributeValue { return &types.AttributeValueMemberSS{Value: s} }
 
 // text is the item's string attribute; "" where it has none.
 func text(i item, name string) string {
@@ -143,7 +141,10 @@ func (s *store) rows(model string) (*string, error) {
 func (s *store) update(ctx context.Context, table *string, key item, e *expression, update, condition string) (bool, error) {
 	in := &dynamodb.UpdateItemInput{
 		TableName: table, Key: key, UpdateExpression: &update,
-		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
+		ExpressionAttributeNames: e.names,
+	}
+	if len(e.values) > 0 { // none is not allowed to be empty
+		in.ExpressionAttributeValues = e.values
 	}
 	if condition != "" {
 		in.ConditionExpression = &condition

@@ -34,7 +34,7 @@ func parkedKey(consumer string, s engine.Stream) item {
 const maxError = 8 << 10
 
 // Park implements [engine.Parking]. The list is written before the mark on the
-// cursor or row: a key that is listed is tried again, whatever its mark.
+// cursor: a key that is listed is tried again, whatever its mark.
 func (s *store) Park(ctx context.Context, p engine.Parked) error {
 	table, err := s.parked(p.Consumer)
 	if err != nil {
@@ -106,31 +106,23 @@ func (s *store) Unpark(ctx context.Context, p engine.Parked) error {
 
 func formatLast(p engine.Parked) string { return p.Last.UTC().Format(time.RFC3339Nano) }
 
-// mark notes on the consumer's cursor or row whether the stream is parked there.
-// A row has several streams, so the mark is a set of them.
+// mark notes on a follower's cursor whether its stream is parked.
 func (s *store) mark(ctx context.Context, consumer string, st engine.Stream, parked bool) error {
-	var table *string
-	var err error
-	key := cursorKey(consumer, st)
-	switch kind, name, _ := strings.Cut(consumer, ":"); kind {
-	case "publication":
-		return nil // has neither
-	case "readmodel":
-		table, err = s.rows(name)
-		key = item{wiring.Key: str(st.ID)}
-	default:
-		table, err = s.cursors(consumer)
+	switch kind, _, _ := strings.Cut(consumer, ":"); kind {
+	case "publication", "readmodel":
+		return nil // have none
 	}
+	table, err := s.cursors(consumer)
 	if err != nil {
 		return err
 	}
 	e := newExpression()
 	name := e.name(attrParked)
-	update, condition := "ADD ", ""
-	if !parked {
-		update, condition = "DELETE ", "attribute_exists("+name+")"
+	update, condition := "REMOVE "+name, "attribute_exists("+name+")"
+	if parked {
+		update, condition = "SET "+name+" = "+e.value(&types.AttributeValueMemberBOOL{Value: true}), ""
 	}
-	_, err = s.update(ctx, table, key, e, update+name+" "+e.value(set(st.String())), condition)
+	_, err = s.update(ctx, table, cursorKey(consumer, st), e, update, condition)
 	return err
 }
 

@@ -30,7 +30,7 @@ func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
 
 func (s *store) decodeRow(model string, i item) (engine.Row, error) {
 	row := engine.Row{
-		Model: model, ID: text(i, wiring.Key), Owner: text(i, wiring.Owner), Rev: number(i, attrRev), Parked: i[attrParked] != nil,
+		Model: model, ID: text(i, wiring.Key), Owner: text(i, wiring.Owner), Rev: number(i, attrRev),
 	}
 	if v := text(i, attrView); v != "" {
 		row.View = json.RawMessage(v)
@@ -55,8 +55,7 @@ func (s *store) decodeRow(model string, i item) (engine.Row, error) {
 // ask for a longer one. DynamoDB's own bound is 2,048.
 const maxIndexed = 1024
 
-// Put implements [engine.Rows]. It updates attributes in place, so that one who
-// parks the row meanwhile loses nothing.
+// Put implements [engine.Rows].
 func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) {
 	table, err := s.rows(row.Model)
 	if err != nil {

@@ -121,6 +121,7 @@ func (b *bucket) open(ctx context.Context) (err error) {
 			return err
 		}
 		if len(files) == 0 { // stopped between two steps of a claim, or of its end
+			b.log.Warn("a claimed file is not there; if somebody has removed it, its import stays as it is until another file of its name comes", "folder", dir)
 			if err := os.Remove(dir); err != nil {
 				return err
 			}

@@ -173,7 +173,11 @@ func TestAnUploadIsLaterThanTheOneBeforeWhateverTheClockSays(t *testing.T) {
 	plugins := shop(&outbox{}, 0)
 	o := Options{Dir: t.TempDir(), Plugins: plugins}
 	p := open(t, o)
-	p.buckets[0].last = time.Now().Add(24 * time.Hour).UnixNano()
+	if err := p.store.setMarks(t.Context(), map[string]int64{"task:Catalog.ImportProducts": time.Now().Add(24 * time.Hour).UnixNano()}); err != nil {
+		t.Fatal(err)
+	}
+	o.Dir = crash(t, p)
+	p = open(t, o)
 	put(t, p.Dir, "june.csv", "id,name,description,price\np1,Book,,9.99\n")
 	until(t, p, "it is imported", finished(t, p, "june.csv", 1))
 	// When another one of its name comes after a crash

@@ -200,6 +200,10 @@ func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hin
 			if ctx.Err() != nil {
 				return err
 			}
+			if x.Parked {
+				h.log.WarnContext(ctx, "a parked key could not be tried now", "follower", x.Follower, "stream", x.Stream, "error", err)
+				continue // it stays listed, and its time comes again
+			}
 			h.log.WarnContext(ctx, "put off: a hint could not be followed now", "follower", x.Follower, "stream", x.Stream, "seq", x.Seq, "error", err)
 			if err := h.later.add(ctx, firstRetry, job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}); err != nil {
 				return err

@@ -46,6 +46,7 @@ type Platform struct {
 	marks     map[string]int64 // the consumers', as they are stored
 	following *gate.Gate[place]
 	buckets   []*bucket
+	met       bool // what is new here was shown all that this version can read
 	counts    counts
 
 	cancel  context.CancelFunc // ends what does not stop by itself
@@ -238,27 +239,40 @@ func (p *Platform) meet(ctx context.Context) error {
 		return err
 	}
 	names := slices.DeleteFunc(p.engine.Followers(), func(n string) bool { return known[n] })
-	if len(names) == 0 {
+	if len(names) == 0 || p.met {
 		return nil
 	}
 	if p.store.feed.last() > 0 {
 		p.log.InfoContext(ctx, "the whole log is swept for what is new here", "consumers", names)
-		for cursor := ""; ; {
-			progress, err := p.engine.Sweep(ctx, cursor)
-			if err != nil {
-				return fmt.Errorf("sweep the log for %v: %w", names, err)
-			}
-			if cursor = progress.Next; cursor == "" {
-				break
-			}
-			select {
-			case <-p.stop:
-				return nil // from the beginning, with the next start
-			default:
-			}
+		whole, err := p.sweep(ctx)
+		if err != nil {
+			return fmt.Errorf("sweep the log for %v: %w", names, err)
+		}
+		if p.met = !whole; p.met {
+			return nil // from the beginning with the next start, which may be of a version that can read it all
 		}
 	}
 	return p.store.know(ctx, names)
+}
+
+// sweep sweeps the log; whole is false where it was stopped, or passed streams over.
+func (p *Platform) sweep(ctx context.Context) (whole bool, err error) {
+	passedOver := 0
+	for cursor := ""; ; {
+		progress, err := p.engine.Sweep(ctx, cursor)
+		if err != nil {
+			return false, err
+		}
+		passedOver += progress.PassedOver
+		if cursor = progress.Next; cursor == "" {
+			return passedOver == 0, nil
+		}
+		select {
+		case <-p.stop:
+			return false, nil
+		default:
+		}
+	}
 }
 
 // redrive tries what is parked again, where its time has come.

@@ -331,6 +331,13 @@ func TestADelayedHintSurvivesACrash(t *testing.T) {
 	expect(t, "order", types(t, p, "Ordering.Order", "o1"), "[Placed Shipped]")
 }
 
+func TestADelayHasABound(t *testing.T) {
+	_, err := Open(t.Context(), Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, es.MaxDelay+time.Second), Logger: quiet})
+	if err == nil || !strings.Contains(err.Error(), "mapping Ordering.AutoShip: a delay is between 0s and 15m0s, not 15m1s") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestADelayIsNoLag(t *testing.T) {
 	// Given an order that is to be shipped in a quarter of an hour
 	p := open(t, Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, 15*time.Minute), Version: "v1"})
@@ -449,10 +456,16 @@ func TestWhatThisVersionDoesNotKnowIsPutOff(t *testing.T) {
 			}
 		}
 	}
-	expect(t, "swept, Ordering's product too", steps(func(cursor string) (engine.Progress, error) { return p.engine.Sweep(t.Context(), cursor) }), 3)
+	expect(t, "swept, Ordering's product too", steps(func(cursor string) (engine.Progress, error) { return p.engine.Sweep(t.Context(), cursor) }), 2)
 	expect(t, "rebuilt", steps(func(cursor string) (engine.Progress, error) {
 		return p.engine.Rebuild(t.Context(), "Catalog.Products", cursor)
-	}), 2)
+	}), 1)
+	// And the log does not pass for swept as a whole
+	whole, err := p.sweep(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "swept as a whole", whole, false)
 }
 
 func TestAFailedSideEffectIsCountedAndNotTriedAgain(t *testing.T) {

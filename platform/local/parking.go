@@ -12,23 +12,19 @@ import (
 // parkedKeys knows what is parked without a query.
 type parkedKeys struct {
 	mu   sync.RWMutex
-	keys map[parkedID]map[string]bool // → aggregates
-	of   map[string]int               // consumer → keys
+	keys map[parkedKey]bool
+	of   map[string]int // consumer → keys
 }
 
-type parkedID struct{ consumer, id string }
+type parkedKey struct {
+	consumer string
+	engine.Stream
+}
 
 func (p *parkedKeys) has(consumer string, s engine.Stream) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.keys[parkedID{consumer, s.ID}][s.Aggregate]
-}
-
-// hasRow reports whether a row's model is parked on any of its sources.
-func (p *parkedKeys) hasRow(consumer, id string) bool {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return len(p.keys[parkedID{consumer, id}]) > 0
+	return p.keys[parkedKey{consumer, s}]
 }
 
 func (p *parkedKeys) count(consumer string) int {
@@ -40,24 +36,19 @@ func (p *parkedKeys) count(consumer string) int {
 func (p *parkedKeys) set(consumer string, s engine.Stream, parked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id := parkedID{consumer, s.ID}
-	switch was := p.keys[id][s.Aggregate]; {
+	key := parkedKey{consumer, s}
+	switch was := p.keys[key]; {
 	case parked && !was:
-		if p.keys[id] == nil {
-			p.keys[id] = map[string]bool{}
-		}
-		p.keys[id][s.Aggregate] = true
+		p.keys[key] = true
 		p.of[consumer]++
 	case !parked && was:
-		if delete(p.keys[id], s.Aggregate); len(p.keys[id]) == 0 {
-			delete(p.keys, id)
-		}
+		delete(p.keys, key)
 		p.of[consumer]--
 	}
 }
 
 func (s *store) loadParked(ctx context.Context) (*parkedKeys, error) {
-	p := &parkedKeys{keys: map[parkedID]map[string]bool{}, of: map[string]int{}}
+	p := &parkedKeys{keys: map[parkedKey]bool{}, of: map[string]int{}}
 	return p, s.query(ctx, "SELECT consumer, aggregate, id FROM parked", nil, func(scan func(...any) error) (bool, error) {
 		var consumer string
 		var st engine.Stream

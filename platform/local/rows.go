@@ -20,7 +20,6 @@ func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
 	row := engine.Row{Model: model, ID: id}
 	err := s.query(ctx, "SELECT id, rev, view, owner, at, indexed FROM rows WHERE model = ? AND id = ?", []any{model, id},
 		func(scan func(...any) error) (bool, error) { return false, scanRow(scan, &row) })
-	row.Parked = s.parked.hasRow("readmodel:"+model, id)
 	return row, err
 }
 
@@ -166,9 +165,6 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		}
 		return true, nil
 	})
-	for i := range rows {
-		rows[i].Parked = s.parked.hasRow("readmodel:"+q.Model, rows[i].ID)
-	}
 	return rows, next, err
 }
 

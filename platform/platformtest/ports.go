@@ -480,21 +480,6 @@ func testParking(t *testing.T, p Ports) {
 		unpark(t, read(t, remind, stream("park-again")))
 		same(t, "unparked", parked(t), nil)
 	})
-	t.Run("a row knows that its model is parked on it", func(t *testing.T) {
-		s := engine.Stream{Aggregate: "Lending.Blank", ID: "park-row"}
-		err := p.Parking.Park(t.Context(), engine.Parked{Consumer: "readmodel:" + probesView, Stream: s, Error: "torn", Since: monday, Last: monday, Attempts: 1})
-		if err != nil {
-			t.Fatalf("park: %v", err)
-		}
-		r, err := p.Rows.Row(t.Context(), probesView, "park-row")
-		if err != nil || !r.Parked {
-			t.Errorf("row: %+v, %v; parked was expected", r, err)
-		}
-		unpark(t, read(t, "readmodel:"+probesView, s))
-		if r, err := p.Rows.Row(t.Context(), probesView, "park-row"); err != nil || r.Parked {
-			t.Errorf("row: %+v, %v; not parked was expected", r, err)
-		}
-	})
 	t.Run("many are listed page by page", func(t *testing.T) {
 		for i := range 250 {
 			park(t, mention, fmt.Sprintf("park-many-%d", i), "no ink", monday)

@@ -238,6 +238,44 @@ func TestAnEventOfANewerVersionWaits(t *testing.T) {
 	s.want("order", s.events("Ordering.Order", "o1"), "Placed Shipped")
 }
 
+func TestAParkedFollowerGoesOnToTheEndWhicheverHintItHas(t *testing.T) {
+	s := calm(t, 0)
+	s.Deaf(true)
+	s.send("Catalog.Product", "p9", "Add", `{"name":"Book","description":"","price":1}`)
+	s.send("Catalog.Product", "p9", "UpdatePrice", `{"price":2}`)
+	s.Deaf(false)
+	product := engine.Stream{Aggregate: "Catalog.Product", ID: "p9"}
+	rewrite := func(data string) (before string) {
+		s.Rewrite(product, 0, func(c *engine.Commit) { before, c.Events[0].Data = string(c.Events[0].Data), []byte(data) })
+		return before
+	}
+	var entries []engine.Entry
+	follow := func(i int) {
+		s.Do(func(ctx context.Context, p *sim.Process) {
+			follower := p.Listeners("Catalog.Products")[0]
+			if err := p.Follow(ctx, engine.Hint{Follower: follower, Stream: product, Seq: entries[i].Seq, Entry: &entries[i]}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	s.Do(func(ctx context.Context, p *sim.Process) {
+		var err error
+		if entries, _, _, err = p.Since(ctx, "Catalog.Products", product, 0); err != nil || len(entries) != 2 {
+			t.Fatalf("publications: %v, %v", entries, err)
+		}
+	})
+	// Given that the second commit's hint came first, and the first commit was broken
+	whole := rewrite("{")
+	follow(1)
+	s.want("parked", len(s.Parked()), 1)
+	// When it is mended, and the first commit's hint comes late
+	rewrite(whole)
+	follow(0)
+	// Then both are followed, although the second's hint is spent
+	s.want("parked", s.Parked(), []string(nil))
+	s.want("replica", s.events("Ordering.CatalogProduct", "p9"), "Synced PriceUpdated")
+}
+
 func TestSomebodyElsesIsNotThere(t *testing.T) {
 	s := calm(t, 0)
 	s.furnish()

@@ -390,9 +390,6 @@ func (w *World) row(model, id string) engine.Row {
 	if !ok {
 		r = engine.Row{Model: model, ID: id}
 	}
-	for _, pk := range w.parked {
-		r.Parked = r.Parked || pk.Consumer == "readmodel:"+model && pk.Stream.ID == id
-	}
 	return r
 }
 

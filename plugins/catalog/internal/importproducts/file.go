@@ -144,7 +144,7 @@ func (c columns) row(r record) (row, *productimport.Rejection) {
 		return strings.TrimSpace(r.fields[i])
 	}
 	if x.id = field(c.id); x.id != "" && !es.ValidID(x.id) {
-		return x, x.reject("InvalidId", "%s is none: %s", quoted(x.id), es.IDRule)
+		return x, x.reject("InvalidId", "%s is no id: %s", quoted(x.id), es.IDRule)
 	}
 	price, priceErr := es.ParsePrice(field(c.price))
 	add, err := product.Aggregate.Valid(product.Add{
