@@ -262,9 +262,11 @@ func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
 	})
 }
 
-// reported says whether the row of the model says that there is a report.
+// reported says whether the row of the model says that there is a report. It is
+// folded up to date: who was told of a report by the latest version finds it.
 func (a *api) reported(c *call, model string) (bool, error) {
-	row, err := a.Engine.Row(c.Context(), c.caller, model, c.id, nil)
+	latest := int64(0)
+	row, err := a.Engine.Row(c.Context(), c.caller, model, c.id, &latest)
 	var absent *es.Rejection
 	if errors.As(err, &absent) && absent.Status == http.StatusNotFound {
 		return false, nil
