@@ -293,9 +293,9 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 		if model == "" {
 			continue
 		}
-		if p, err := d.engine.Parking.Parked(ctx, "readmodel:"+model, s); err != nil {
+		if failed, err := d.isParked(ctx, model, s.ID); err != nil {
 			return "", err
-		} else if p != nil {
+		} else if failed {
 			parked = true
 			continue
 		}
@@ -317,6 +317,23 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 		d.done[s] = end
 	}
 	return "", nil
+}
+
+// isParked says whether the model is parked on one of the row's streams.
+func (d *deployment) isParked(ctx context.Context, model, id string) (bool, error) {
+	for _, p := range d.engine.Plugins {
+		for _, m := range p.ReadModels {
+			if p.Name+"."+m.Name() != model {
+				continue
+			}
+			for _, source := range m.Definition().Sources {
+				if k, err := d.engine.Parking.Parked(ctx, "readmodel:"+model, engine.Stream{Aggregate: source, ID: id}); err != nil || k != nil {
+					return k != nil, err
+				}
+			}
+		}
+	}
+	return false, nil
 }
 
 func text(view json.RawMessage) string {
