@@ -173,8 +173,12 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		}
 		now := e.Clock.Now()
 		if wait := f.delayLeft(d.meta.Time, now); wait > 0 {
+			until := d.seq
+			if parked != nil {
+				until = Latest // what failed comes after it, and has no hint left
+			}
 			failure = e.do(ctx, func() error {
-				return e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: d.seq})
+				return e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until})
 			})
 			break
 		}
@@ -189,6 +193,9 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		if err := e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, h.Stream, cur.Next, at) }); err != nil {
 			return fmt.Errorf("%s: move cursor on %s to %d: %w", f.name, h.Stream, at, err)
 		}
+	}
+	if failure != nil && parked != nil && parked.Attempts > 0 {
+		return e.failedAgain(ctx, f.name, h.Stream, failure)
 	}
 	if failure != nil {
 		return e.failed(ctx, f.name, h.Stream, failure)
@@ -285,6 +292,19 @@ func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure 
 	if passing(failure) {
 		return fmt.Errorf("%s on %s: %w", consumer, s, failure)
 	}
+	return e.park(ctx, consumer, s, failure)
+}
+
+// failedAgain is failed for a key that is parked already. What only a newer version
+// of the program can read waits there, and is tried ever more seldom.
+func (e *Engine) failedAgain(ctx context.Context, consumer string, s Stream, failure error) error {
+	if errors.Is(failure, es.ErrUnknownType) {
+		return e.park(ctx, consumer, s, failure)
+	}
+	return e.failed(ctx, consumer, s, failure)
+}
+
+func (e *Engine) park(ctx context.Context, consumer string, s Stream, failure error) error {
 	now := e.Clock.Now()
 	e.Count("Parked", consumer)
 	e.Logger.ErrorContext(ctx, "parked: others go on, this key waits for the sweep or a redrive", "consumer", consumer, "stream", s, "error", failure)

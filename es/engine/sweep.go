@@ -62,20 +62,11 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 	var errs []error
 	for _, p := range parked {
 		if due(p) {
-			errs = append(errs, out.add(e.passOver(ctx, p.Stream, e.again(ctx, p))))
+			out.Done++
+			errs = append(errs, e.again(ctx, p))
 		}
 	}
 	return out, errors.Join(errs...)
-}
-
-// add counts a stream or key.
-func (p *Progress) add(passed bool, err error) error {
-	if passed {
-		p.PassedOver++
-	} else {
-		p.Done++
-	}
-	return err
 }
 
 // again tries a parked key. A row is folded afresh, since it may be a rebuild that
@@ -86,13 +77,16 @@ func (e *Engine) again(ctx context.Context, p Parked) error {
 		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: Latest, Parked: true})
 	case kind == "readmodel" && e.models[name] != nil:
 		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catch{afresh: true}); err != nil {
-			return e.failed(ctx, p.Consumer, p.Stream, err)
+			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
 		}
 		return e.unpark(ctx, p)
 	case kind == "publication" && e.points[name] != nil:
 		ok, err := e.republish(ctx, e.points[name], p.Stream)
-		if err != nil || !ok {
-			return err
+		if err != nil {
+			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
+		}
+		if !ok {
+			return nil
 		}
 		return e.unpark(ctx, p)
 	}
@@ -237,7 +231,13 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 	e.sideBySide(len(p.ids), func(i int) { errs[i] = do(a, p.ids[i]) })
 	var out Progress
 	for n, id := range p.ids {
-		err = errors.Join(err, out.add(e.passOver(ctx, Stream{a.Name, id}, errs[n]...)))
+		passed, failure := e.passOver(ctx, Stream{a.Name, id}, errs[n]...)
+		if passed {
+			out.PassedOver++
+		} else {
+			out.Done++
+		}
+		err = errors.Join(err, failure)
 	}
 	switch {
 	case p.next != "":

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws/wiring"
 )
@@ -96,7 +97,8 @@ func (p *Platform) answer(ctx context.Context, plugin string, o wiring.Operation
 	a, err := p.do(ctx, plugin, o)
 	if err != nil {
 		p.log.ErrorContext(ctx, "operation failed", "operation", o.Do, "plugin", plugin, "error", err)
-		if o.Do == wiring.DoTick || errors.Is(err, engine.ErrUnavailable) || ctx.Err() != nil {
+		older := o.Do == wiring.DoPublications && errors.Is(err, es.ErrUnknownType) // than who asks: for a moment, while it is deployed
+		if o.Do == wiring.DoTick || older || errors.Is(err, engine.ErrUnavailable) || ctx.Err() != nil {
 			return a, err
 		}
 		a.Error = err.Error()
