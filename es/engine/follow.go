@@ -194,13 +194,12 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			return fmt.Errorf("%s: move cursor on %s to %d: %w", f.name, h.Stream, at, err)
 		}
 	}
-	if failure != nil && parked != nil && parked.Attempts > 0 {
+	switch {
+	case failure != nil && parked != nil && parked.Attempts > 0:
 		return e.failedAgain(ctx, f.name, h.Stream, failure)
-	}
-	if failure != nil {
+	case failure != nil:
 		return e.failed(ctx, f.name, h.Stream, failure)
-	}
-	if parked != nil {
+	case parked != nil:
 		return e.unpark(ctx, *parked)
 	}
 	return nil

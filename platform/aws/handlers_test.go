@@ -472,21 +472,13 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 	c := newCloud(t, all)
 	p := c.platform(all...)
 	ops := p.Operations()
-	steps := func(do func(cursor string) (engine.Progress, error)) (done int) {
+	steps := func(what string, do func(cursor string) (engine.Progress, error)) (done int) {
 		t.Helper()
-		for cursor := ""; ; {
-			x, err := do(cursor)
-			if err != nil {
-				t.Fatal(err)
-			}
-			done += x.Done
-			if cursor = x.Next; cursor == "" {
-				if err := c.deliver(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				return done
-			}
+		done = platformtest.Steps(t, what, do)
+		if err := c.deliver(t.Context()); err != nil {
+			t.Fatal(err)
 		}
+		return done
 	}
 	parked := func() (all []string) {
 		for cursor := ""; ; {
@@ -532,7 +524,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 		t.Errorf("health %+v, %v", h, err)
 	}
 	l.Curse(false)
-	if n := steps(func(cursor string) (engine.Progress, error) { return ops.Redrive(t.Context(), cursor) }); n != 4 {
+	if n := steps("redrive", func(cursor string) (engine.Progress, error) { return ops.Redrive(t.Context(), cursor) }); n != 4 {
 		t.Errorf("%d keys were tried again, four were expected", n)
 	}
 	if got := parked(); len(got) != 0 {
@@ -541,7 +533,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 
 	given("lost", "Lost", "rita")
 	c.waiting = nil // every hint is lost
-	steps(func(cursor string) (engine.Progress, error) { return ops.Sweep(t.Context(), cursor) })
+	steps("sweep", func(cursor string) (engine.Progress, error) { return ops.Sweep(t.Context(), cursor) })
 	row, err := p.store.Row(t.Context(), "Lending.Books", "lost")
 	if err != nil || string(row.View) != `{"title":"Lost","holder":"rita","loans":1}` {
 		t.Errorf("row %s, %v", row.View, err)
@@ -549,7 +541,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 	if commits, _, err := p.store.Read(t.Context(), engine.Stream{Aggregate: "Press.Article", ID: "lost"}, 0); err != nil || len(commits) != 1 {
 		t.Errorf("the other plugin has %d commits, %v; one was expected", len(commits), err)
 	}
-	if n := steps(func(cursor string) (engine.Progress, error) { return ops.Rebuild(t.Context(), "Lending.Books", cursor) }); n != 2 {
+	if n := steps("rebuild", func(cursor string) (engine.Progress, error) { return ops.Rebuild(t.Context(), "Lending.Books", cursor) }); n != 2 {
 		t.Errorf("%d rows were folded again, two were expected", n)
 	}
 	if _, err := ops.Rebuild(t.Context(), "Lending.Nothing", ""); !errors.Is(err, engine.ErrNotFound) {
@@ -606,26 +598,15 @@ func TestABrokenCommitParksItsStreamAlone(t *testing.T) {
 	if err != nil || len(keys) != 5 {
 		t.Fatalf("parked: %+v, %v; each of the stream's five consumers was expected", keys, err)
 	}
-	toTheEnd := func(step func(context.Context, string) (engine.Progress, error)) {
-		t.Helper()
-		for cursor := ""; ; {
-			progress, err := step(t.Context(), cursor)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if cursor = progress.Next; cursor == "" {
-				return
-			}
-		}
-	}
-	toTheEnd(p.engine.Sweep) // others are swept none the less
+	// Others are swept none the less.
+	platformtest.Steps(t, "sweep", func(cursor string) (engine.Progress, error) { return p.engine.Sweep(t.Context(), cursor) })
 	put(mended)
 	c.waiting = nil
 	// A function that was killed between the two writes of a parking left the list alone.
 	if err := p.store.mark(t.Context(), "mapping:Lending.Remind", st, false); err != nil {
 		t.Fatal(err)
 	}
-	toTheEnd(p.engine.Redrive)
+	platformtest.Steps(t, "redrive", func(cursor string) (engine.Progress, error) { return p.engine.Redrive(t.Context(), cursor) })
 	if err := c.deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}

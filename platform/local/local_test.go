@@ -444,22 +444,12 @@ func TestWhatThisVersionDoesNotKnowIsPutOff(t *testing.T) {
 		t.Errorf("parked: %v, %v", parked, err)
 	}
 	// And a sweep and a rebuild pass it over
-	steps := func(step func(cursor string) (engine.Progress, error)) (done int) {
-		for cursor := ""; ; {
-			progress, err := step(cursor)
-			if err != nil {
-				t.Fatal(err)
-			}
-			done += progress.Done
-			if cursor = progress.Next; cursor == "" {
-				return done
-			}
-		}
-	}
-	expect(t, "swept, Ordering's product too", steps(func(cursor string) (engine.Progress, error) { return p.engine.Sweep(t.Context(), cursor) }), 2)
-	expect(t, "rebuilt", steps(func(cursor string) (engine.Progress, error) {
+	swept := platformtest.Steps(t, "sweep", func(cursor string) (engine.Progress, error) { return p.engine.Sweep(t.Context(), cursor) })
+	expect(t, "swept, Ordering's product too", swept, 2)
+	rebuilt := platformtest.Steps(t, "rebuild", func(cursor string) (engine.Progress, error) {
 		return p.engine.Rebuild(t.Context(), "Catalog.Products", cursor)
-	}), 1)
+	})
+	expect(t, "rebuilt", rebuilt, 1)
 	// And the log does not pass for swept as a whole
 	whole, err := p.sweep(t.Context())
 	if err != nil {

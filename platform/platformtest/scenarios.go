@@ -96,18 +96,24 @@ func (s scene) again(id string) {
 	s.settle()
 }
 
-// steps does bounded steps of work to its end.
-func (s scene) steps(what string, step func(cursor string) (engine.Progress, error)) {
-	s.Helper()
+// Steps does bounded steps of work to its end, and tells how much they did.
+func Steps(t testing.TB, what string, step func(cursor string) (engine.Progress, error)) (done int) {
+	t.Helper()
 	for cursor := ""; ; {
 		progress, err := step(cursor)
 		if err != nil {
-			s.Fatalf("%s: %v", what, err)
+			t.Fatalf("%s: %v", what, err)
 		}
+		done += progress.Done
 		if cursor = progress.Next; cursor == "" {
-			break
+			return done
 		}
 	}
+}
+
+func (s scene) steps(what string, step func(cursor string) (engine.Progress, error)) {
+	s.Helper()
+	Steps(s.T, what, step)
 	s.settle()
 }
 
