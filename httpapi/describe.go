@@ -52,11 +52,20 @@ func (a *api) health(c *call) (*answer, error) {
 		LastHeartbeat string                  `json:"lastHeartbeat,omitempty"`
 		Consumers     []engine.ConsumerHealth `json:"consumers"`
 	}
+	type problem struct {
+		Component string `json:"component"`
+		Detail    string `json:"detail"`
+		Since     string `json:"since"`
+	}
 	out := struct {
-		Status  string   `json:"status"`
-		Version string   `json:"version"`
-		Plugins []plugin `json:"plugins"`
-	}{h.Status, h.Version, []plugin{}}
+		Status   string    `json:"status"`
+		Version  string    `json:"version"`
+		Problems []problem `json:"problems,omitempty"`
+		Plugins  []plugin  `json:"plugins"`
+	}{h.Status, h.Version, nil, []plugin{}}
+	for _, p := range h.Problems {
+		out.Problems = append(out.Problems, problem{p.Component, p.Detail, es.FormatTime(p.Since)})
+	}
 	for _, p := range h.Plugins {
 		o := plugin{p.Name, p.Connected, "", append([]engine.ConsumerHealth{}, p.Consumers...)}
 		if !p.LastHeartbeat.IsZero() {

@@ -193,16 +193,21 @@ func TestHealth(t *testing.T) {
 	a := newAPI(t, func(c *httpapi.Config) {
 		c.Health = func(context.Context) (engine.Health, error) { return health, fails }
 	})
-	health = engine.Health{Status: "degraded", Version: "1.2.3", Plugins: []engine.PluginHealth{
+	health = engine.Health{Status: "degraded", Version: "1.2.3", Problems: []engine.Problem{
+		{Component: "folder product-imports", Detail: "it can't be read", Since: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)},
+	}, Plugins: []engine.PluginHealth{
 		{Name: "Catalog", Connected: true, LastHeartbeat: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("CET", 3600)), Consumers: []engine.ConsumerHealth{
 			{Name: "readmodel:Catalog.Products", LagSeconds: 1.5, Parked: 2},
+			{Name: "task:Catalog.ImportProducts", Failed: 3},
 		}},
 		{Name: "Ordering"},
 	}}
 	w := a.send("GET", "/health", "")
 	a.is(w, 200, "")
-	want := `{"status":"degraded","version":"1.2.3","plugins":[` +
-		`{"name":"Catalog","connected":true,"lastHeartbeat":"2026-01-02T02:04:05.000Z","consumers":[{"name":"readmodel:Catalog.Products","lagSeconds":1.5,"parked":2}]},` +
+	want := `{"status":"degraded","version":"1.2.3",` +
+		`"problems":[{"component":"folder product-imports","detail":"it can't be read","since":"2026-01-02T03:04:06.000Z"}],"plugins":[` +
+		`{"name":"Catalog","connected":true,"lastHeartbeat":"2026-01-02T02:04:05.000Z","consumers":[{"name":"readmodel:Catalog.Products","lagSeconds":1.5,"parked":2},` +
+		`{"name":"task:Catalog.ImportProducts","lagSeconds":0,"parked":0,"failed":3}]},` +
 		`{"name":"Ordering","connected":false,"consumers":[]}]}` + "\n"
 	if w.Body.String() != want {
 		t.Errorf("health is\n%s, want\n%s", w.Body, want)

@@ -88,11 +88,18 @@ var (
 	}), nil})
 	healthSchema = &schema{"Health", record(object{
 		"status": object{"type": "string", "enum": []string{"ok", "degraded"}}, "version": text,
+		"problems": object{
+			"type": "array", "description": "what is wrong now with what the shop stands on; absent: nothing",
+			"items": record(object{"component": text, "detail": text, "since": instant}),
+		},
 		"plugins": listOf(record(object{
 			"name": text, "connected": boolean, "lastHeartbeat": instant,
-			"consumers": listOf(record(object{"name": text, "lagSeconds": number, "parked": count})),
+			"consumers": listOf(record(object{
+				"name": text, "lagSeconds": number, "parked": count,
+				"failed": object{"type": "integer", "minimum": 0, "description": "runs of a side effect or task that failed in the latest 24 hours; absent: none"},
+			}, "failed")),
 		}, "lastHeartbeat")),
-	}), nil}
+	}, "problems"), nil}
 	manifestSchema = &schema{"Manifest", record(object{"version": text, "plugins": listOf(record(object{
 		"name": text, "heartbeatIntervalSeconds": number, "uiBundleUrl": text,
 		"aggregates": listOf(record(object{

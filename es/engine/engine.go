@@ -361,6 +361,22 @@ func (e *Engine) Followers() (names []string) {
 	return names
 }
 
+// Tasks are the names, e.g. "task:Catalog.ImportProducts", under which the tasks
+// that have a bucket are counted, in the plugins' order.
+func (e *Engine) Tasks() (names []string) {
+	for _, p := range e.Plugins {
+		for _, t := range p.Tasks {
+			if t.Bucket != "" {
+				names = append(names, TaskConsumer(p.Name, t))
+			}
+		}
+	}
+	return names
+}
+
+// TaskConsumer is the name under which a plugin's task is counted.
+func TaskConsumer(plugin string, t es.Task) string { return "task:" + plugin + "." + t.Name }
+
 // Listeners are the followers that hear of what is published at the point.
 func (e *Engine) Listeners(point string) (names []string) {
 	for _, f := range e.followers {

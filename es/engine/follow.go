@@ -129,7 +129,7 @@ func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) 
 				return ctx.Err() // stopped in the middle, which is no failure of the effect's
 			}
 			if err != nil {
-				e.Count("SideEffectFailed", f.name)
+				e.Count(SideEffectFailed, f.name)
 				e.Logger.ErrorContext(ctx, "side effect failed; it is not tried again", "effect", f.name, "stream", dl.stream,
 					"version", ev.Version, "error", err, "correlationId", dl.meta.CorrelationID)
 			}

@@ -7,11 +7,26 @@ import (
 	"time"
 )
 
+// Metrics of failures that park nothing, as [Config].Count is told of them.
+const (
+	SideEffectFailed = "SideEffectFailed"
+	TaskFailed       = "TaskFailed"
+)
+
 // Health is what a platform knows about itself.
 type Health struct {
-	Status  string         `json:"status"` // ok, or degraded: a plugin is disconnected or something is parked
-	Version string         `json:"version"`
-	Plugins []PluginHealth `json:"plugins"`
+	Status   string         `json:"status"` // ok, or degraded: there is a problem, a plugin is disconnected or something is parked
+	Version  string         `json:"version"`
+	Problems []Problem      `json:"problems,omitempty"`
+	Plugins  []PluginHealth `json:"plugins"`
+}
+
+// Problem is something that is wrong now with what the platform stands on: its
+// database, a watched folder, a clock. It is gone from Health once it is mended.
+type Problem struct {
+	Component string    `json:"component"` // e.g. "database", "folder product-imports"
+	Detail    string    `json:"detail"`    // what is wrong, and what to do about it
+	Since     time.Time `json:"since"`
 }
 
 // PluginHealth is one plugin's part.
@@ -22,17 +37,22 @@ type PluginHealth struct {
 	Consumers     []ConsumerHealth `json:"consumers"`
 }
 
-// ConsumerHealth is one follower's or read model's part.
+// ConsumerHealth is one follower's, read model's or task's part.
 type ConsumerHealth struct {
-	Name       string  `json:"name"`       // e.g. "mapping:Ordering.AutoShip"
-	LagSeconds float64 `json:"lagSeconds"` // age of the oldest commit that it has not seen
-	Parked     int     `json:"parked"`     // keys
+	Name       string  `json:"name"`             // e.g. "mapping:Ordering.AutoShip", "task:Catalog.ImportProducts"
+	LagSeconds float64 `json:"lagSeconds"`       // age of the oldest commit that it has not seen
+	Parked     int     `json:"parked"`           // keys
+	Failed     int     `json:"failed,omitempty"` // a side effect's or task's runs that failed in the latest 24 hours
 }
 
-// Health puts together what a platform has found out: when each plugin last
-// reported itself, and how a consumer is behind and parked.
-func (e *Engine) Health(version string, now time.Time, heard map[string]time.Time, look func(consumer string) (lag time.Duration, parked int)) Health {
-	h := Health{Status: "ok", Version: version}
+// Health puts together what a platform has found out: what is wrong, when each
+// plugin last reported itself, and, by look, what it knows of a consumer.
+func (e *Engine) Health(version string, now time.Time, problems []Problem, heard map[string]time.Time, look func(*ConsumerHealth)) Health {
+	h := Health{Status: "ok", Version: version, Problems: problems}
+	if len(problems) > 0 {
+		h.Status = "degraded"
+	}
+	consumers := append(e.Followers(), e.Tasks()...)
 	for _, x := range e.Plugins {
 		last := heard[x.Name]
 		p := PluginHealth{
@@ -42,15 +62,16 @@ func (e *Engine) Health(version string, now time.Time, heard map[string]time.Tim
 		if !p.Connected {
 			h.Status = "degraded"
 		}
-		for _, name := range e.Followers() {
+		for _, name := range consumers {
 			if _, rest, _ := strings.Cut(name, ":"); !strings.HasPrefix(rest, x.Name+".") {
 				continue
 			}
-			lag, parked := look(name)
-			if parked > 0 {
+			c := ConsumerHealth{Name: name}
+			look(&c)
+			if c.Parked > 0 {
 				h.Status = "degraded"
 			}
-			p.Consumers = append(p.Consumers, ConsumerHealth{Name: name, LagSeconds: lag.Seconds(), Parked: parked})
+			p.Consumers = append(p.Consumers, c)
 		}
 		h.Plugins = append(h.Plugins, p)
 	}

@@ -40,6 +40,11 @@ func (r reader) Events(ctx context.Context, name, id string) iter.Seq2[es.Record
 // error: to be called again. stopping tells the task to return at its next
 // checkpoint.
 func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Object, stopping func() bool) (err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, es.ErrUnfinished) && ctx.Err() == nil {
+			e.Count(TaskFailed, TaskConsumer(plugin, t))
+		}
+	}()
 	defer guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
 	return t.OnObject(ctx, o, shop{reader{Engine: e, caller: es.System()}, plugin + "." + t.Name, stopping})
 }

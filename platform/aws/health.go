@@ -146,11 +146,11 @@ func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, e
 		heard[x.Name] = last
 		maps.Copy(parked, of)
 	}
-	return p.engine.Health(p.Version, now, heard, func(consumer string) (lag time.Duration, _ int) {
-		for _, w := range p.waits(consumer) {
-			lag = max(lag, lags[w])
+	return p.engine.Health(p.Version, now, nil, heard, func(c *engine.ConsumerHealth) {
+		for _, w := range p.waits(c.Name) {
+			c.LagSeconds = max(c.LagSeconds, lags[w].Seconds())
 		}
-		return lag, parked[consumer]
+		c.Parked = parked[c.Name]
 	}), nil
 }
 
@@ -170,6 +170,9 @@ func (p *Platform) waits(consumer string) (out []wait) {
 		}
 	}
 	plugin := p.Wiring.Plugins[pluginOf(consumer)]
+	if strings.HasPrefix(consumer, "task:") {
+		return nil
+	}
 	if strings.HasPrefix(consumer, "readmodel:") {
 		reader(plugin.Projector)
 		return out

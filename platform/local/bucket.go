@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"onlineshop/es"
+	"onlineshop/es/engine"
 )
 
 // bucket is a watched folder, whose files are a task's objects.
@@ -99,7 +100,7 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 }
 
 // name is the task's, as its mark is called.
-func (b *bucket) name() string { return "task:" + b.plugin + "." + b.task.Name }
+func (b *bucket) name() string { return engine.TaskConsumer(b.plugin, b.task) }
 
 func (b *bucket) open(ctx context.Context) (err error) {
 	for _, d := range []string{claimedDir, doneDir} {

@@ -51,28 +51,54 @@ func (p *Platform) health(ctx context.Context, now time.Time) (engine.Health, er
 			return engine.Health{}, err
 		}
 	}
-	return p.Engine().Health(p.Version, now, heard, func(consumer string) (time.Duration, int) {
-		return lag(consumer), p.store.parked.count(consumer)
+	return p.Engine().Health(p.Version, now, p.problems.list(), heard, func(c *engine.ConsumerHealth) {
+		c.LagSeconds, c.Parked = lag(c.Name).Seconds(), p.store.parked.count(c.Name)
+		c.Failed = p.counts.recent(engine.SideEffectFailed, c.Name, now) + p.counts.recent(engine.TaskFailed, c.Name, now)
 	}), nil
 }
 
 // counts are what operators count, since the platform was opened: side effects
 // that failed, keys that were parked.
 type counts struct {
-	mu sync.Mutex
-	of map[counted]int
+	mu   sync.Mutex
+	of   map[counted]int
+	when map[counted][]time.Time // the latest ones, for recent
 }
 
 type counted struct{ metric, consumer string }
+
+// countedFor is how long a count is recent, and mostRecent how many are told apart.
+const (
+	countedFor = 24 * time.Hour
+	mostRecent = 1000
+)
 
 // add implements [engine.Config].Count.
 func (c *counts) add(metric, consumer string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil {
-		c.of = map[counted]int{}
+		c.of, c.when = map[counted]int{}, map[counted][]time.Time{}
 	}
-	c.of[counted{metric, consumer}]++
+	k := counted{metric, consumer}
+	c.of[k]++
+	c.when[k] = append(c.when[k], time.Now())
+	if drop := len(c.when[k]) - mostRecent; drop > 0 {
+		c.when[k] = c.when[k][drop:]
+	}
+}
+
+// recent is how many there were of a metric in the latest 24 hours, at most
+// mostRecent.
+func (c *counts) recent(metric, consumer string, now time.Time) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, at := range c.when[counted{metric, consumer}] {
+		if now.Sub(at) < countedFor {
+			n++
+		}
+	}
+	return n
 }
 
 // tell logs them.
@@ -118,6 +144,8 @@ func consumerOf(name string) string {
 		return rows
 	case "effect":
 		return effects
+	case "task":
+		return "" // its objects are no commits
 	}
 	return commands
 }

@@ -48,6 +48,7 @@ type Platform struct {
 	buckets   []*bucket
 	met       bool // what is new here was shown all that this version can read
 	counts    counts
+	problems  problems
 
 	cancel  context.CancelFunc // ends what does not stop by itself
 	stop    chan struct{}      // closed: no new work
@@ -76,6 +77,7 @@ func Open(ctx context.Context, o Options) (_ *Platform, err error) {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
+	p.problems.log = p.log
 	if p.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err
 	}
