@@ -103,6 +103,7 @@ func hashCommand(typ string, data []byte) string {
 type verdict struct {
 	done    bool // decided earlier: outcome holds
 	lookup  bool // perhaps decided earlier: the log must tell
+	veiled  bool // it is somebody else's: a rejection must not tell its state
 	outcome Outcome
 	events  []any
 	err     error
@@ -135,12 +136,56 @@ func (f *folded) judge(o *order) (v verdict) {
 		v.lookup = true
 		return v
 	}
-	if o.ifVersion != nil && f.version != *o.ifVersion {
+	v.veiled = f.version > 0 && f.owner != o.Caller.User && o.of.keepsFrom(o.Caller)
+	other := o.ifVersion != nil && f.version != *o.ifVersion
+	if other && !v.veiled {
 		v.err = ErrVersionMismatch.Because("%s has version %d, If-Match says %d", o.stream.ID, f.version, *o.ifVersion)
 		return v
 	}
-	v.events, v.err = o.decide(f.state)
+	if v.events, v.err = o.decide(f.state); other && v.err == nil {
+		v.events, v.err = nil, ErrVersionMismatch.Because("%s has another version than If-Match says", o.stream.ID)
+	}
 	return v
+}
+
+// keepsFrom says whether an aggregate that has an owner is, where somebody else
+// owns it, kept from the caller.
+func (a *aggregate) keepsFrom(c es.Caller) bool {
+	owned := false
+	for _, cmd := range a.commands {
+		if cmd.Access.Owner {
+			if owned = true; cmd.Access.Admits(c) {
+				return false
+			}
+		}
+	}
+	return owned
+}
+
+// veil is the rejection that a stranger is told: what the aggregate's first
+// commit would have answered, which tells no more than that the id is taken. A
+// command that it would have let pass is one that strangers may send, and is
+// answered as it is.
+func (e *Engine) veil(ctx context.Context, o *order, rejection error) error {
+	state := o.of.Initial
+	err := e.commits(ctx, o.stream, 0, func(c Commit) (err error) {
+		defer guard("fold "+c.Stream.String(), &err)
+		decoded, err := o.of.decode(c)
+		for _, d := range decoded {
+			state = o.of.Evolve(d.Event, state)
+		}
+		if err != nil {
+			return err
+		}
+		return errStop
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return err
+	}
+	if _, first := o.decide(state); first != nil {
+		return first
+	}
+	return rejection
 }
 
 func (o *order) decide(state any) (events []any, err error) {
@@ -186,6 +231,9 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 			var no *es.Rejection
 			if v.err != nil && !errors.As(v.err, &no) {
 				return Outcome{}, fmt.Errorf("%s: %w", o.stream, v.err)
+			}
+			if confirmed && v.veiled && v.err != nil {
+				return v.outcome, e.veil(ctx, o, v.err)
 			}
 			if confirmed {
 				return v.outcome, v.err

@@ -360,10 +360,11 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 		return l, nil
 	}
 	f := r.cache.folded(a, id)
-	if err := r.catchUp(ctx, f); err != nil {
+	err := r.catchUp(ctx, f)
+	r.cache.settle(f)
+	if err != nil {
 		return es.Loaded{}, fmt.Errorf("load %s %q: %w", name, id, err)
 	}
-	r.cache.settle(f)
 	f.Lock()
 	defer f.Unlock()
 	l := es.Loaded{State: f.state, Owner: f.owner, Version: f.version}

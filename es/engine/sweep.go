@@ -48,7 +48,8 @@ func (e *Engine) Redrive(ctx context.Context, cursor string) (Progress, error) {
 func (e *Engine) RedriveDue(ctx context.Context, cursor string) (Progress, error) {
 	now := e.Clock.Now()
 	return e.redrive(ctx, cursor, func(p Parked) bool {
-		wait := min(10*time.Second<<min(p.Attempts-1, 10), time.Hour)
+		doubled := min(max(p.Attempts-1, 0), 10) // what is stored is not trusted to be in range
+		wait := min(10*time.Second<<doubled, time.Hour)
 		return !p.Last.Add(wait).After(now)
 	})
 }

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func calm(t *testing.T, delay time.Duration) scene {
 	t.Helper()
 	sent := outbox{}
 	w := sim.NewWorld(1, plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: sent, ShipDelay: delay}}), 2)
-	w.Chaos, w.Memory = false, 256
+	w.Chaos, w.Memory = false, 0 // the engine's own
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +141,31 @@ func TestAKeyAnswersOnce(t *testing.T) {
 	_, err = s.try(engine.Request{IdempotencyKey: "k", Caller: es.Caller{User: "other", Groups: []string{es.Admin}}}, "Catalog.Product", "p1", "UpdatePrice", `{"price":3}`)
 	s.want("another user's key", err, nil)
 	s.want("events", s.events("Catalog.Product", "p1"), "Added PriceUpdated PriceUpdated PriceUpdated")
+}
+
+func TestAKeyIsRememberedForTheLatest256Commits(t *testing.T) {
+	s := calm(t, 0)
+	s.furnish()
+	keyed := engine.Request{IdempotencyKey: "k"}
+	update := func(r engine.Request, price int) engine.Outcome {
+		t.Helper()
+		out, err := s.try(r, "Catalog.Product", "p1", "UpdatePrice", fmt.Sprintf(`{"price":%d}`, price))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	// Given a command with a key, and 255 commits after it
+	first := update(keyed, 1000)
+	for n := range 255 {
+		update(engine.Request{}, n+1)
+	}
+	// When it is sent again, then it has the same answer, and changes nothing
+	s.want("outcome", update(keyed, 1000), first)
+	s.want("commits", len(s.Log(engine.Stream{Aggregate: "Catalog.Product", ID: "p1"})), 257)
+	// But after one more it is a command like any other
+	update(engine.Request{}, 256)
+	s.want("version", update(keyed, 1000).Version, first.Version+257)
 }
 
 func TestAnotherVersionIsRefused(t *testing.T) {
@@ -293,4 +319,52 @@ func TestSomebodyElsesIsNotThere(t *testing.T) {
 	s.want("the order's owner", s.Log(engine.Stream{Aggregate: "Ordering.Order", ID: "o1"})[0].Meta.Owner, "a")
 	_, err = s.try(engine.Request{Caller: bob}, "Ordering.Order", "o1", "Cancel", "")
 	s.wantRejected(err, es.NotFound("OrderNotFound"))
+}
+
+func TestSomebodyElsesVersionAndStateAreNotTold(t *testing.T) {
+	s := calm(t, 10*time.Minute)
+	s.furnish()
+	ann, bob := es.Caller{User: "a"}, es.Caller{User: "b"}
+	by := func(who es.Caller, version int64, aggregate, id, command, body string) error {
+		r := engine.Request{Caller: who}
+		if version >= 0 {
+			r.IfVersion = &version
+		}
+		_, err := s.try(r, aggregate, id, command, body)
+		return err
+	}
+	register := `{"email":"a@example.com","address":"1"}`
+	// Given ann's customers and orders, one in each state
+	for _, id := range []string{"here", "moved", "gone"} {
+		s.want("register", by(ann, -1, "Ordering.Customer", id, "Register", register), nil)
+	}
+	s.want("move", by(ann, -1, "Ordering.Customer", "moved", "UpdateAddress", `{"address":"2"}`), nil)
+	for _, id := range []string{"placed", "cancelled", "shipped"} {
+		s.want("place", by(ann, -1, "Ordering.Order", id, "Place", `{"customerId":"here","productIds":["p1"]}`), nil)
+	}
+	rewrite := func(id, name string) { // as if it had not been shipped by the mapping
+		s.Rewrite(engine.Stream{Aggregate: "Ordering.Order", ID: id}, 1, func(c *engine.Commit) {
+			c.Events[0].Type = name
+			c.Events[0].Data = []byte(`{"productIds":["p1"]}`)
+		})
+	}
+	rewrite("cancelled", "Cancelled")
+	s.want("leave", by(ann, -1, "Ordering.Customer", "gone", "Deactivate", ""), nil)
+	if err := s.Start(); err != nil { // no process remembers anything
+		t.Fatal(err)
+	}
+	// When bob sends the commands that anybody may send, with and without If-Match
+	for _, version := range []int64{-1, 0, 1, 2, 3} {
+		for _, id := range []string{"here", "moved", "gone"} {
+			// Then he learns that the id is taken, and no more
+			s.wantRejected(by(bob, version, "Ordering.Customer", id, "Register", register), es.Conflict("CustomerAlreadyRegistered"))
+		}
+		for _, id := range []string{"placed", "cancelled", "shipped"} {
+			s.wantRejected(by(bob, version, "Ordering.Order", id, "Place", `{"customerId":"here","productIds":["p1"]}`), es.Conflict("OrderAlreadyPlaced"))
+		}
+	}
+	// And ann is told all
+	s.wantRejected(by(ann, -1, "Ordering.Customer", "gone", "Register", register), es.Conflict("CustomerAlreadyDeactivated"))
+	s.wantRejected(by(ann, 7, "Ordering.Customer", "moved", "Register", register), engine.ErrVersionMismatch)
+	s.wantRejected(by(ann, -1, "Ordering.Order", "cancelled", "Place", `{"customerId":"here","productIds":["p1"]}`), es.Conflict("OrderAlreadyCancelled"))
 }

@@ -98,7 +98,9 @@ func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[
 }
 
 // CheckLogs holds every stream to its form: no gap, versions that count the
-// events, time that never goes back, one commit per command.
+// events, time that never goes back, one commit per command. A user's key is
+// remembered for the latest commits of its aggregate, as many as Memory says; a
+// follower's command for ever.
 func (w *World) CheckLogs() error {
 	for s, log := range w.logs {
 		version := int64(0)
@@ -111,7 +113,8 @@ func (w *World) CheckLogs() error {
 			if i > 0 && c.Meta.Time.Before(log[i-1].Meta.Time) {
 				return fmt.Errorf("%s at %d: its time is before its predecessor's", s, i)
 			}
-			if before, twice := ids[c.Meta.Command]; twice {
+			before, twice := ids[c.Meta.Command]
+			if forgotten := isKey(c.Meta.Command) && c.Seq-before > int64(w.Memory); twice && !forgotten {
 				return fmt.Errorf("%s at %d: the command %v took effect at %d already", s, i, c.Meta.Command, before)
 			}
 			ids[c.Meta.Command] = c.Seq
@@ -119,6 +122,9 @@ func (w *World) CheckLogs() error {
 	}
 	return nil
 }
+
+// isKey says whether the id is a user's Idempotency-Key's, not a follower's place.
+func isKey(id engine.ID) bool { return strings.HasPrefix(id.From, "user:") }
 
 // CheckViews compares every row with the canonical fold: each source's stream
 // whole, in declared order.
@@ -187,8 +193,9 @@ func (w *World) Views() string {
 
 // CheckAnswers holds the answers to linearizability: there is one order of all
 // commands on an aggregate, each between its request and its answer, in which
-// the decider gives just these answers. Streams that others write to as well
-// (other commands than the operations) are not for it.
+// the decider gives just these answers. A key that is no longer remembered may
+// take effect once more. Streams that others write to as well (other commands
+// than the operations) are not for it.
 func (w *World) CheckAnswers(history []Operation, foreign func(d es.AggregateDefinition, code string) bool) error {
 	aggregates := w.Definitions()
 	byStream := map[engine.Stream][]porcupine.Operation{}
@@ -196,10 +203,13 @@ func (w *World) CheckAnswers(history []Operation, foreign func(d es.AggregateDef
 		byStream[op.Stream] = append(byStream[op.Stream], porcupine.Operation{ClientId: op.Client, Input: op, Call: 2 * op.Called, Output: op, Return: 2*op.Got + 1})
 	}
 	for s, ops := range byStream {
+		ops = append(ops, w.repeats(s, ops)...)
 		d := aggregates[s.Aggregate]
 		model := porcupine.Model{
 			Init: func() any { return decided{state: d.Initial} },
-			Step: func(state, in, _ any) (bool, any) { return state.(decided).step(d, in.(Operation), foreign) },
+			Step: func(state, in, _ any) (bool, any) {
+				return state.(decided).step(d, in.(Operation), int64(w.Memory), foreign)
+			},
 			Equal: func(a, b any) bool {
 				return a.(decided).version == b.(decided).version && fmt.Sprint(a.(decided).state) == fmt.Sprint(b.(decided).state)
 			},
@@ -216,15 +226,60 @@ func (w *World) CheckAnswers(history []Operation, foreign func(d es.AggregateDef
 	return nil
 }
 
+// repeats are the effects of keys that were forgotten, and that no answer tells
+// of: the client had the answer to a later one. Each happened between the
+// request and its commit.
+func (w *World) repeats(s engine.Stream, ops []porcupine.Operation) (more []porcupine.Operation) {
+	commits := map[string][]engine.Commit{}
+	for _, c := range w.logs[s] {
+		if _, key, ok := strings.Cut(c.Meta.Command.From, "\n"); ok && isKey(c.Meta.Command) {
+			commits[key] = append(commits[key], c)
+		}
+	}
+	for key, of := range commits {
+		if len(of) == 1 {
+			continue
+		}
+		told, called := map[int64]bool{}, int64(-1)
+		var op Operation
+		for _, o := range ops {
+			if in := o.Input.(Operation); in.Key == key {
+				op, told[in.Outcome.Version] = in, true
+				if called < 0 || o.Call < called {
+					called = o.Call
+				}
+			}
+		}
+		for _, c := range of {
+			if told[c.Version] {
+				continue
+			}
+			op.Err, op.Outcome = nil, engine.Outcome{Version: c.Version}
+			for _, e := range c.Events {
+				op.Outcome.Events = append(op.Outcome.Events, e.Type)
+			}
+			more = append(more, porcupine.Operation{ClientId: 1000 + len(more), Input: op, Call: called, Output: op, Return: 2*w.appended[s][c.Seq] + 1})
+		}
+	}
+	return more
+}
+
 // decided is an aggregate in the sequential model.
 type decided struct {
 	state   any
 	version int64
-	keys    map[string]engine.Outcome
+	commits int64
+	keys    map[string]answered
 }
 
-func (m decided) step(d es.AggregateDefinition, op Operation, foreign func(es.AggregateDefinition, string) bool) (bool, any) {
-	if out, seen := m.keys[op.Key]; seen {
+// answered is what a key did, and with which commit.
+type answered struct {
+	engine.Outcome
+	seq int64
+}
+
+func (m decided) step(d es.AggregateDefinition, op Operation, memory int64, foreign func(es.AggregateDefinition, string) bool) (bool, any) {
+	if out, seen := m.keys[op.Key]; seen && m.commits-out.seq <= memory {
 		return op.Err == nil && out.Version == op.Outcome.Version && slices.Equal(out.Events, op.Outcome.Events), m
 	}
 	events, err := d.Decide(op.Payload, m.state)
@@ -238,15 +293,15 @@ func (m decided) step(d es.AggregateDefinition, op Operation, foreign func(es.Ag
 	case got != nil:
 		return foreign(d, got.Code), m // a rule that reads other aggregates
 	}
-	next := decided{state: m.state, version: m.version + int64(len(events)), keys: maps.Clone(m.keys)}
+	next := decided{state: m.state, version: m.version + int64(len(events)), commits: m.commits + 1, keys: maps.Clone(m.keys)}
 	if next.keys == nil {
-		next.keys = map[string]engine.Outcome{}
+		next.keys = map[string]answered{}
 	}
 	names := make([]string, len(events))
 	for i, e := range events {
 		next.state = d.Evolve(e, next.state)
 		names[i], _, _, _ = d.EncodeEvent(e)
 	}
-	next.keys[op.Key] = op.Outcome
+	next.keys[op.Key] = answered{op.Outcome, m.commits}
 	return op.Outcome.Version == next.version && slices.Equal(op.Outcome.Events, names), next
 }
