@@ -153,7 +153,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
 	}
 	if h.Seq < cur.Next {
-		return nil
+		return e.overrun(ctx, f, h, cur.Next)
 	}
 	var parked *Parked
 	if cur.Parked || h.Parked {
@@ -205,6 +205,26 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	return nil
 }
 
+// overrun moves an extension's cursor back that is beyond the end of the
+// publisher's log, as after that was restored from a backup. A sweep's entry,
+// which is the latest, gives reason to ask.
+func (e *Engine) overrun(ctx context.Context, f *follower, h Hint, next int64) error {
+	if h.Entry == nil || !h.Entry.Swept || next <= h.Seq+1 {
+		return nil
+	}
+	end, err := retry(ctx, e, func() (int64, error) {
+		_, end, _, err := e.publications().Since(ctx, f.point, h.Stream, next)
+		return end, err
+	})
+	if err == nil && end < next {
+		err = e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, h.Stream, next, end) })
+	}
+	if err != nil {
+		return fmt.Errorf("%s: cursor on %s beyond the end of its log: %w", f.name, h.Stream, err)
+	}
+	return nil
+}
+
 // deliveries are what the follower has to see from next on, in order.
 func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
 	if f.point != "" {
@@ -247,7 +267,9 @@ func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64)
 			}
 			return yield(d, nil)
 		}
-		if h.Entry != nil && h.Entry.Events != nil && h.Entry.Prev < next && h.Entry.Seq >= next {
+		// What is further on than the next commit is asked for: nobody is believed that
+		// the publisher's log reaches so far.
+		if h.Entry != nil && h.Entry.Events != nil && h.Entry.Seq == next {
 			one(*h.Entry)
 			return
 		}

@@ -205,6 +205,9 @@ type Entry struct {
 	Time   time.Time
 	Meta   Meta
 	Events []PublishedEvent // nil: too large to carry; the follower fetches them
+	// Swept says that a sweep put it on the bus again, as the stream's latest. One
+	// without events stands for a stream that published nothing.
+	Swept bool
 }
 
 // PublishedEvent is an extension point's event.
@@ -220,7 +223,7 @@ type Bus interface {
 
 // Publications is how an extension asks the publishing plugin for what it
 // missed: entries of the stream from seq on, in order. more as in [Log].Read;
-// next is where to go on (entries are sparse).
+// next is where to go on (entries are sparse), and never beyond the stream's end.
 type Publications interface {
 	Since(ctx context.Context, point string, s Stream, from int64) (entries []Entry, next int64, more bool, err error)
 }

@@ -62,7 +62,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 			if err != nil {
 				err = e.failed(ctx, p.publisher(), c.Stream, err)
 			} else {
-				_, err = e.publish(ctx, a, p, c)
+				_, err = e.publish(ctx, a, p, c, false)
 			}
 			errs = append(errs, err)
 		}
@@ -85,14 +85,19 @@ func (e *Engine) content(ctx context.Context, c Commit) (Commit, error) {
 	return c, err
 }
 
-// publish puts what the commit publishes at the point on the bus. Without an
-// error, ok is false where it was parked instead.
-func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit) (ok bool, err error) {
+// publish puts what the commit publishes at the point on the bus; a sweep also
+// that it publishes nothing. Without an error, ok is false where it was parked
+// instead.
+func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, swept bool) (ok bool, err error) {
 	entry, err := p.entry(a, c)
-	if err == nil && entry == nil {
+	switch {
+	case err == nil && entry == nil && swept:
+		entry = &Entry{Point: p.Name, Stream: c.Stream, Seq: c.Seq, Time: c.Meta.Time, Meta: c.Meta}
+	case err == nil && entry == nil:
 		return true, nil
 	}
 	if err == nil {
+		entry.Swept = swept
 		entry.Prev, err = e.previous(ctx, a, p, c)
 	}
 	if err == nil {
@@ -178,6 +183,17 @@ func (e *Engine) Since(ctx context.Context, name string, s Stream, from int64) (
 	}
 	next = from
 	size, prev := 0, from-1
+	if from > 0 {
+		head, err := e.head(ctx, s)
+		switch {
+		case err != nil:
+			return nil, 0, false, err
+		case head == nil:
+			return nil, 0, false, nil
+		case from > head.Seq+1:
+			return nil, head.Seq + 1, false, nil
+		}
+	}
 	err = e.commits(ctx, s, from, func(c Commit) error {
 		if size >= maxPage {
 			more = true

@@ -122,6 +122,7 @@ func (e *Engine) passOver(ctx context.Context, s Stream, failures ...error) (pas
 // parked instead.
 func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, err error) {
 	a := e.aggregates[s.Aggregate]
+	var head *Commit
 	for before := int64(Latest); before > 0; {
 		page, err := e.before(ctx, s, before)
 		if err != nil {
@@ -130,18 +131,24 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 		if len(page) == 0 {
 			break
 		}
+		if head == nil {
+			head = &page[0]
+		}
 		for _, c := range page {
 			en, err := p.entry(a, c)
 			if err != nil {
 				return false, e.failed(ctx, p.publisher(), s, err)
 			}
 			if en != nil {
-				return e.publish(ctx, a, p, c)
+				return e.publish(ctx, a, p, c, true)
 			}
 			before = c.Seq
 		}
 	}
-	return true, nil
+	if head == nil {
+		return true, nil
+	}
+	return e.publish(ctx, a, p, *head, true)
 }
 
 // Sweep brings the consumers of a page of streams up to date, whatever was lost:
@@ -173,7 +180,8 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 }
 
 // reset moves a cursor back that is beyond its log's end, as after a table was
-// restored from a backup.
+// restored from a backup. An extension's is reset where its hint is followed: see
+// [Engine.Follow].
 func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
 	cur, err := retry(ctx, e, func() (Cursor, error) { return e.Cursors.Cursor(ctx, f.name, s) })
 	if err != nil || cur.Next == 0 {

@@ -71,7 +71,8 @@ type entryMessage struct {
 	Seq    int64        `json:"seq"`
 	Prev   int64        `json:"prev"`             // place of the stream's previous commit that published here; -1: none
 	Types  []string     `json:"types"`            // of its events, without repeats, to filter by
-	Events []cloudEvent `json:"events,omitempty"` // absent: too large to carry
+	Events []cloudEvent `json:"events,omitempty"` // absent: too large to carry, or none
+	Swept  bool         `json:"swept,omitempty"`  // put on the bus again by a sweep
 }
 
 // cloudEvent is a CloudEvents 1.0 event in JSON, with extension attributes of
@@ -93,7 +94,7 @@ type cloudEvent struct {
 }
 
 func newEntryMessage(e engine.Entry) entryMessage {
-	m := entryMessage{Stream: e.Stream.String(), Seq: e.Seq, Prev: e.Prev}
+	m := entryMessage{Stream: e.Stream.String(), Seq: e.Seq, Prev: e.Prev, Swept: e.Swept}
 	for n, ev := range e.Events {
 		c := cloudEvent{
 			SpecVersion: "1.0", ID: fmt.Sprintf("%s/%d/%d", e.Stream, e.Seq, n), Source: pluginOf(e.Point), Type: e.Point + "." + ev.Type,
@@ -124,7 +125,7 @@ func (m entryMessage) entry(point string) (engine.Entry, error) {
 	if err != nil {
 		return engine.Entry{}, err
 	}
-	e := engine.Entry{Point: point, Stream: st, Seq: m.Seq, Prev: m.Prev}
+	e := engine.Entry{Point: point, Stream: st, Seq: m.Seq, Prev: m.Prev, Swept: m.Swept}
 	for _, c := range m.Events {
 		typ, ok := strings.CutPrefix(c.Type, point+".")
 		if !ok {

@@ -300,6 +300,43 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		same(s.T, "article", s.events(articleName, "swept"), []string{"Mentioned sven"})
 		same(s.T, "congratulations", w.Congratulations("swept"), map[string]int{"swept at 2": 1})
 	})
+	run("a cursor beyond the end of its log is reset by a sweep", func(s scene) {
+		s.acquire(ada, "beyond", "Beyond")
+		s.lend("beyond", "bea")
+		s.settle()
+		// Given cursors as they are when the log was restored from an older backup
+		st := engine.Stream{Aggregate: bookName, ID: "beyond"}
+		for _, f := range []string{remind, mention} {
+			if err := s.Cursors.Advance(s.Context(), f, st, 2, 1000); err != nil {
+				s.Fatalf("move the cursor of %s: %v", f, err)
+			}
+		}
+		// When the shop is swept
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+		// Then what comes is followed again, and nothing happens twice
+		s.lend("beyond", "bert")
+		s.settle()
+		same(s.T, "bea", s.events(readerName, "bea"), []string{"Noted beyond"})
+		same(s.T, "bert", s.events(readerName, "bert"), []string{"Noted beyond"})
+		same(s.T, "article", s.events(articleName, "beyond"), []string{"Mentioned bea", "Mentioned bert"})
+	})
+	run("an entry beyond the end of the publisher's log is asked for, not believed", func(s scene) {
+		s.acquire(ada, "forged", "Forged")
+		s.lend("forged", "fay")
+		s.settle()
+		st := engine.Stream{Aggregate: bookName, ID: "forged"}
+		data := es.NewStoredEvent("BookLent", 1, []byte(`{"book":"forged","to":"mallory"}`))
+		for _, prev := range []int64{-1, 1} {
+			if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: mention, Stream: st, Seq: 1_000_000, Entry: &engine.Entry{
+				Point: "Lending.Books", Stream: st, Seq: 1_000_000, Prev: prev, Events: []engine.PublishedEvent{{StoredEvent: data, Key: "forged"}},
+			}}); err != nil {
+				s.Fatalf("follow: %v", err)
+			}
+		}
+		s.lend("forged", "finn")
+		s.settle()
+		same(s.T, "article", s.events(articleName, "forged"), []string{"Mentioned fay", "Mentioned finn"})
+	})
 }
 
 // damage writes a wrong view into a row.

@@ -165,6 +165,9 @@ func TestAKeyIsRememberedForTheLatest256Commits(t *testing.T) {
 	s.want("commits", len(s.Log(engine.Stream{Aggregate: "Catalog.Product", ID: "p1"})), 257)
 	// But after one more it is a command like any other
 	update(engine.Request{}, 256)
+	if err := s.Start(); err != nil { // no process is behind
+		t.Fatal(err)
+	}
 	s.want("version", update(keyed, 1000).Version, first.Version+257)
 }
 
