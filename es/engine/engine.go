@@ -397,3 +397,12 @@ func (e *Engine) Target(follower string) (aggregate string, ok bool) {
 	}
 	return f.target, true
 }
+
+// Delay is how long a follower waits before it acts on a commit; 0 for what does
+// not, or is no follower.
+func (e *Engine) Delay(follower string) time.Duration {
+	if f := e.followers[follower]; f != nil {
+		return f.delay
+	}
+	return 0
+}

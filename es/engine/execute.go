@@ -339,7 +339,7 @@ func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (c C
 	}
 	now := e.Clock.Now()
 	if v.last.Sub(now) > 5*time.Minute {
-		e.Count("ClockBehind", o.of.Name)
+		e.Count(ClockBehind, o.of.Name)
 		e.Logger.WarnContext(ctx, "the stream's latest commit is from the future: check the clocks", "stream", o.stream, "latest", v.last, "now", now)
 	}
 	for _, t := range []time.Time{v.last, o.since} {

@@ -171,18 +171,17 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		if d.meta.Time.Before(f.startAt) || !f.concerned(d) {
 			continue
 		}
-		now := e.Clock.Now()
-		if wait := f.delayLeft(d.meta.Time, now); wait > 0 {
+		if wait := e.delayLeft(ctx, f, d, h.Waited && d.seq <= h.Seq); wait > 0 {
 			until := d.seq
 			if parked != nil {
 				until = Latest // what failed comes after it, and has no hint left
 			}
 			failure = e.do(ctx, func() error {
-				return e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until})
+				return e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true})
 			})
 			break
 		}
-		if f.forgetful && now.Sub(d.meta.Time) > tooOld {
+		if f.forgetful && e.Clock.Now().Sub(d.meta.Time) > tooOld {
 			e.Logger.WarnContext(ctx, "side effect passed over: its commit is older than a day", "effect", f.name, "stream", d.stream, "seq", d.seq)
 		} else if failure = f.apply(ctx, d); failure != nil {
 			break

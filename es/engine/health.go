@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Metrics of failures that park nothing, as [Config].Count is told of them.
+// Metrics of what parks nothing, as [Config].Count is told of them.
 const (
 	SideEffectFailed = "SideEffectFailed"
 	TaskFailed       = "TaskFailed"
+	ClockBehind      = "ClockBehind" // a commit is from the future
 )
 
 // Health is what a platform knows about itself.

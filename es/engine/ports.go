@@ -188,6 +188,7 @@ type Hint struct {
 	Commit   *Commit // for convenience; may be nil
 	Entry    *Entry  // likewise, for an extension
 	Parked   bool    // a redrive's: the key is listed, whatever its cursor says
+	Waited   bool    // sent with a delay: it has been waited for the commits up to Seq
 }
 
 // Hints carries hints to the followers, at least once, in any order.

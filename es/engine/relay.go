@@ -50,8 +50,8 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 		if c.Meta.Time.Before(f.startAt) || !f.concerned(d) {
 			continue
 		}
-		wait := f.delayLeft(c.Meta.Time, e.Clock.Now())
-		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c}
+		wait := e.delayLeft(ctx, f, d, false)
+		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0}
 		if err := e.do(ctx, func() error { return e.Hints.Send(ctx, wait, h) }); err != nil {
 			errs = append(errs, fmt.Errorf("hint for %s at %s: %w", f.name, c.Stream, err))
 		}
@@ -220,10 +220,28 @@ func (e *Engine) Since(ctx context.Context, name string, s Stream, from int64) (
 // maxPage is about how many bytes of entries one answer holds.
 const maxPage = 1 << 20
 
-// delayLeft is how long a follower still has to wait for a commit.
-func (f *follower) delayLeft(committed, now time.Time) time.Duration {
+// delayLeft is how long a follower still has to wait for a commit: never longer
+// than its delay, whatever the clocks say. Once it has waited for a commit that
+// still is in the future, there is nothing left.
+func (e *Engine) delayLeft(ctx context.Context, f *follower, d delivery, waited bool) time.Duration {
 	if f.delay == 0 {
 		return 0
 	}
-	return max(0, committed.Add(f.delay).Sub(now))
+	now := e.Clock.Now()
+	wait := max(0, d.meta.Time.Add(f.delay).Sub(now))
+	if wait <= f.delay {
+		return wait
+	}
+	if ahead := wait - f.delay; ahead > clockSkew {
+		e.Count(ClockBehind, f.name)
+		e.Logger.WarnContext(ctx, "a commit is from the future: check the clocks; its follower waits no longer than its delay",
+			"follower", f.name, "stream", d.stream, "seq", d.seq, "committed", d.meta.Time, "now", now)
+	}
+	if waited {
+		return 0
+	}
+	return f.delay
 }
+
+// clockSkew is by how much clocks may differ before it is counted.
+const clockSkew = 5 * time.Second

@@ -22,6 +22,7 @@ type hintMessage struct {
 	Stream   string         `json:"stream"`
 	Seq      int64          `json:"seq"`
 	Parked   bool           `json:"parked,omitempty"`
+	Waited   bool           `json:"waited,omitempty"`
 	Commit   *commitMessage `json:"commit,omitempty"`
 }
 
@@ -42,7 +43,7 @@ func encode(v any) ([]byte, error) {
 }
 
 func encodeHint(h engine.Hint) ([]byte, error) {
-	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq, Parked: h.Parked}
+	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq, Parked: h.Parked, Waited: h.Waited}
 	if h.Commit != nil {
 		m.Commit = &commitMessage{h.Commit.Version, h.Commit.Events, h.Commit.Meta}
 	}
@@ -56,7 +57,7 @@ func encodeHint(h engine.Hint) ([]byte, error) {
 
 func (m hintMessage) hint() (engine.Hint, error) {
 	st, err := engine.ParseStream(m.Stream)
-	h := engine.Hint{Follower: m.Follower, Stream: st, Seq: m.Seq, Parked: m.Parked}
+	h := engine.Hint{Follower: m.Follower, Stream: st, Seq: m.Seq, Parked: m.Parked, Waited: m.Waited}
 	if m.Commit != nil {
 		h.Commit = &engine.Commit{Stream: st, Seq: m.Seq, Version: m.Commit.Version, Events: m.Commit.Events, Meta: m.Commit.Meta}
 	}

@@ -51,7 +51,7 @@ func (p *Platform) health(ctx context.Context, now time.Time) (engine.Health, er
 			return engine.Health{}, err
 		}
 	}
-	return p.Engine().Health(p.Version, now, p.problems.list(), heard, func(c *engine.ConsumerHealth) {
+	return p.Engine().Health(p.Version, now, append(p.problems.list(), p.counts.clock(now)...), heard, func(c *engine.ConsumerHealth) {
 		c.LagSeconds, c.Parked = lag(c.Name).Seconds(), p.store.parked.count(c.Name)
 		c.Failed = p.counts.recent(engine.SideEffectFailed, c.Name, now) + p.counts.recent(engine.TaskFailed, c.Name, now)
 	}), nil
@@ -99,6 +99,31 @@ func (c *counts) recent(metric, consumer string, now time.Time) (n int) {
 		}
 	}
 	return n
+}
+
+// clock is the problem that commits from the future show, of the latest hour.
+func (c *counts) clock(now time.Time) []engine.Problem {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var first time.Time
+	n := 0
+	for k, times := range c.when {
+		for _, at := range times {
+			if k.metric != engine.ClockBehind || now.Sub(at) >= time.Hour {
+				continue
+			}
+			if n++; first.IsZero() || at.Before(first) {
+				first = at
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []engine.Problem{{
+		Component: "clock", Since: first.UTC(),
+		Detail: fmt.Sprintf("the clock is wrong, or was: %d times in the latest hour something was from the future, by the clock; what waits is done after its delay; set the clock, and keep it by NTP", n),
+	}}
 }
 
 // tell logs them.

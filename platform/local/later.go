@@ -17,7 +17,12 @@ type later struct {
 	store *store
 	log   *slog.Logger
 	do    func(context.Context, job) error
+	// delay is how long a consumer's job waits by declaration; 0: it does not.
+	delay func(consumer string) time.Duration
+	count func(metric, consumer string)
+	now   func() time.Time
 	wake  chan struct{}
+	seen  time.Time // the clock's latest time; zero: not looked at yet
 
 	mu     sync.Mutex
 	inHand map[int64]bool // by number
@@ -42,13 +47,15 @@ const (
 const laterWorkers = 64
 
 func newLater(s *store, log *slog.Logger, do func(context.Context, job) error) *later {
-	return &later{store: s, log: log, do: do, wake: make(chan struct{}, 1), inHand: map[int64]bool{}}
+	return &later{
+		store: s, log: log, do: do, now: time.Now, wake: make(chan struct{}, 1), inHand: map[int64]bool{},
+		delay: func(string) time.Duration { return 0 }, count: func(string, string) {},
+	}
 }
 
 // add puts jobs off; they are durable when it returns.
 func (l *later) add(ctx context.Context, wait time.Duration, jobs ...job) error {
-	now := time.Now()
-	due := nanos(now.Add(wait))
+	due := nanos(l.now().Add(wait))
 	return l.store.writer.write(ctx, func(t *tx) error {
 		for _, j := range jobs {
 			if _, err := t.exec("INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -106,7 +113,10 @@ func (l *later) run(ctx context.Context, stop <-chan struct{}) {
 // due are jobs whose time has come and that nobody has in hand, and how long it
 // is to the next one.
 func (l *later) due(ctx context.Context) (jobs []job, next time.Duration, err error) {
-	now := time.Now()
+	now := l.now()
+	if err := l.hasten(ctx, now); err != nil {
+		return nil, time.Second, err
+	}
 	next = time.Second
 	err = l.store.query(ctx, "SELECT number, consumer, aggregate, id, seq, attempts, due FROM later ORDER BY due LIMIT ?", []any{4 * laterWorkers},
 		func(scan func(...any) error) (bool, error) {
@@ -125,6 +135,50 @@ func (l *later) due(ctx context.Context) (jobs []job, next time.Duration, err er
 			return true, nil
 		})
 	return jobs, next, err
+}
+
+// hasten brings jobs forward that are due later than they can be: the clock was
+// ahead when they were put off, or is set back since. It looks at the first call,
+// and whenever the clock has gone back.
+func (l *later) hasten(ctx context.Context, now time.Time) error {
+	if !l.seen.IsZero() && !now.Before(l.seen) {
+		l.seen = now
+		return nil
+	}
+	late := map[int64]time.Time{}
+	err := l.store.query(ctx, "SELECT number, consumer, attempts, due FROM later WHERE due > ?", []any{nanos(now.Add(firstRetry))},
+		func(scan func(...any) error) (bool, error) {
+			var number, due int64
+			var consumer string
+			var attempts int
+			if err := scan(&number, &consumer, &attempts, &due); err != nil {
+				return false, err
+			}
+			longest := l.delay(consumer)
+			if longest == 0 || attempts > 0 {
+				longest = max(longest, lastRetry)
+			}
+			if at := now.Add(longest); fromNanos(due).After(at) {
+				late[number] = at
+				l.count(engine.ClockBehind, consumer)
+			}
+			return true, nil
+		})
+	if err == nil && len(late) > 0 {
+		l.log.WarnContext(ctx, "the clock was ahead, or is set back: what waits is done after its delay", "jobs", len(late))
+		err = l.store.writer.write(ctx, func(t *tx) error {
+			for number, at := range late {
+				if _, err := t.exec("UPDATE later SET due = ?1, since = min(since, ?1) WHERE number = ?2", nanos(at), number); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil)
+	}
+	if err == nil {
+		l.seen = now
+	}
+	return err
 }
 
 func (l *later) claim(number int64) bool {
@@ -154,7 +208,7 @@ func (l *later) one(ctx context.Context, j job) {
 		}
 		wait := min(firstRetry<<min(j.attempts, 10), lastRetry)
 		l.log.WarnContext(ctx, "put off again", "consumer", j.consumer, "stream", j.Stream, "seq", j.seq, "wait", wait, "error", err)
-		query, args = "UPDATE later SET due = ?, attempts = attempts + 1 WHERE number = ?", []any{nanos(time.Now().Add(wait)), j.number}
+		query, args = "UPDATE later SET due = ?, attempts = attempts + 1 WHERE number = ?", []any{nanos(l.now().Add(wait)), j.number}
 	}
 	for l.store.writer.write(ctx, func(t *tx) error {
 		_, err := t.exec(query, args...)
@@ -255,5 +309,5 @@ func (p *Platform) doLater(ctx context.Context, j job) error {
 		}
 		return c.do(ctx, commits[0])
 	}
-	return p.follow(ctx, engine.Hint{Follower: j.consumer, Stream: j.Stream, Seq: j.seq})
+	return p.follow(ctx, engine.Hint{Follower: j.consumer, Stream: j.Stream, Seq: j.seq, Waited: true})
 }

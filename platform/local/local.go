@@ -108,6 +108,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 		return err
 	}
 	p.later = newLater(p.store, p.log, p.doLater)
+	p.later.delay, p.later.count = p.engine.Delay, p.counts.add
 	for _, x := range []struct {
 		name    string
 		sources map[string]bool

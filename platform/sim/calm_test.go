@@ -106,6 +106,27 @@ func TestAnOrderShipsNoEarlierThanItsDelay(t *testing.T) {
 	}
 }
 
+func TestAClockThatWasWrongHoldsAnOrderNoLongerThanItsDelay(t *testing.T) {
+	s := calm(t, 10*time.Minute)
+	s.furnish()
+	// Given an order that was placed while the clock was a year ahead
+	s.Deaf(true)
+	s.Pass(365 * 24 * time.Hour)
+	s.place("o1")
+	s.Pass(-365 * 24 * time.Hour)
+	s.Deaf(false)
+	// When the clock is right again
+	before := s.Elapsed()
+	if err := s.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	// Then it ships after its delay
+	s.want("events", s.events("Ordering.Order", "o1"), "Placed Shipped")
+	if took := s.Elapsed() - before; took < 10*time.Minute || took > 11*time.Minute {
+		t.Errorf("it shipped after %s", took)
+	}
+}
+
 func TestAnOrderThatIsCancelledInTimeStaysCancelled(t *testing.T) {
 	s := calm(t, 10*time.Minute)
 	s.furnish()

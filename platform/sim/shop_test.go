@@ -62,7 +62,7 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 	for guarantee, faults := range map[int][]sim.Fault{
 		1: {sim.StaleReads},
 		2: {sim.ForgetKeys, sim.ShortMemory},
-		3: {sim.CursorAhead, sim.CursorBack},
+		3: {sim.CursorAhead, sim.CursorBack, sim.LateHints},
 		4: {sim.ForgetPosition, sim.AheadRows},
 		5: {sim.SkipPoison, sim.SwallowParking},
 		7: {sim.LostAppends},
@@ -187,6 +187,9 @@ func run(seed uint64, fault sim.Fault) error {
 	}
 	if parked := w.Parked(); len(parked) > 0 {
 		return fmt.Errorf("still parked: %q", parked)
+	}
+	if took := w.Elapsed(); took > 20*time.Minute {
+		return fmt.Errorf("it took %s: something waited longer than its delay", took)
 	}
 	if err := w.CheckLogs(); err != nil {
 		return err

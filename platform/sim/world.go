@@ -39,6 +39,7 @@ const (
 	AheadRows      Fault = "a row's position runs ahead of what is folded"        // 4
 	SkipPoison     Fault = "parking a key moves its cursor on"                    // 5
 	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on" // 5
+	LateHints      Fault = "a delay lasts an hour longer"                         // 3
 	LostAppends    Fault = "some appends are acknowledged and never written"      // 7
 )
 
@@ -100,7 +101,7 @@ type worker struct {
 func NewWorld(seed uint64, plugins []es.Plugin, processes int) *World {
 	w := &World{
 		Seed: seed, Plugins: plugins, Chaos: true, Memory: 6,
-		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: beginning,
 		logs: map[engine.Stream][]engine.Commit{}, appended: map[engine.Stream][]int64{}, cursors: map[string]int64{},
 		rows: map[string]engine.Row{}, parked: map[string]engine.Parked{}, snapshots: map[engine.Stream][]byte{},
 		processes: make([]*Process, processes),
@@ -208,6 +209,9 @@ func (w *World) post(delay time.Duration, what string, do func(context.Context, 
 	if w.deaf || w.Chaos && w.rand.IntN(7) == 0 {
 		return
 	}
+	if w.Fault == LateHints && delay > 0 {
+		delay += time.Hour
+	}
 	w.bag = append(w.bag, message{what, w.now.Add(delay), do})
 }
 
@@ -236,6 +240,8 @@ func (p *Process) call(ctx context.Context, effect func() error) error {
 		return errCrashed
 	case 1:
 		return fmt.Errorf("%w: throttled", engine.ErrUnavailable)
+	case 4:
+		p.jump()
 	}
 	err := effect()
 	switch {
@@ -247,6 +253,20 @@ func (p *Process) call(ctx context.Context, effect func() error) error {
 	}
 	return err
 }
+
+// jump sets the process's clock wrong by up to an hour, or right again.
+func (p *Process) jump() {
+	off := 2 * time.Second
+	if p.skew.Abs() < off {
+		off = time.Hour
+	}
+	p.skew = time.Duration(p.world.rand.Int64N(2*int64(off))) - off
+}
+
+// Elapsed is how much time has passed since the beginning.
+func (w *World) Elapsed() time.Duration { return w.now.Sub(beginning) }
+
+var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // crash ends the process; another takes its place.
 func (p *Process) crash() {

@@ -1,0 +1,72 @@
+package local
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"onlineshop/es/engine"
+)
+
+func TestWhatWaitsIsDoneAfterItsDelayWhateverTheClockSays(t *testing.T) {
+	const delay = 2 * time.Minute
+	for name, c := range map[string]struct {
+		attempts int
+		longest  time.Duration
+	}{
+		"a hint with a delay":         {0, delay},
+		"one that failed, and waited": {3, delay},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Given a job that was put off while the clock was a year ahead
+			s := newStore(t)
+			counted := 0
+			now := time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
+			l := newLater(s, quiet, func(context.Context, job) error { return nil })
+			l.now = func() time.Time { return now }
+			l.delay = func(string) time.Duration { return delay }
+			l.count = func(metric, consumer string) {
+				if metric == engine.ClockBehind && consumer == "mapping:A.B" {
+					counted++
+				}
+			}
+			j := job{consumer: "mapping:A.B", Stream: engine.Stream{Aggregate: "A.C", ID: "1"}, attempts: c.attempts}
+			if err := l.add(t.Context(), delay, j); err != nil {
+				t.Fatal(err)
+			}
+			due := func() int {
+				t.Helper()
+				jobs, _, err := l.due(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(jobs)
+			}
+			expect(t, "due at once", due(), 0)
+			// When it is set right
+			now = now.AddDate(-1, 0, 0)
+			expect(t, "due then", due(), 0)
+			// Then the job is done after its delay, and it is counted
+			now = now.Add(c.longest - time.Second)
+			expect(t, "due before the delay", due(), 0)
+			overdue, err := l.overdue(t.Context(), now.Add(3*time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, "overdue after it", len(overdue), 1)
+			now = now.Add(2 * time.Second)
+			expect(t, "due after it", due(), 1)
+			expect(t, "counted", counted, 1)
+		})
+	}
+}
+
+func TestCommitsFromTheFutureAreAProblemOfTheClockForAnHour(t *testing.T) {
+	var c counts
+	expect(t, "problems", len(c.clock(time.Now())), 0)
+	c.add(engine.ClockBehind, "mapping:A.B")
+	got := c.clock(time.Now())
+	expect(t, "problems", len(got), 1)
+	expect(t, "component", got[0].Component, "clock")
+	expect(t, "problems an hour later", len(c.clock(time.Now().Add(time.Hour+time.Second))), 0)
+}
