@@ -252,8 +252,8 @@ func notFound(aggregate, id string) *es.Rejection {
 	return es.NotFound(short+"NotFound").Because("there is no %s %q", short, id)
 }
 
-// guard turns a panic of domain code into an error.
-func guard(what string, err *error) {
+// Guard, deferred, turns a panic of domain code into an error.
+func Guard(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
 	}
@@ -335,7 +335,7 @@ func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
 
 // decode reads an event. Upcasters are the author's code, and may panic.
 func decode(read func(typ string, version int, data []byte) (any, error), s es.StoredEvent) (ev any, err error) {
-	defer guard("read event "+s.Type, &err)
+	defer Guard("read event "+s.Type, &err)
 	return read(s.Type, s.Version, s.Data)
 }
 

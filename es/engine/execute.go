@@ -169,7 +169,7 @@ func (a *aggregate) keepsFrom(c es.Caller) bool {
 func (e *Engine) veil(ctx context.Context, o *order, rejection error) error {
 	state := o.of.Initial
 	err := e.commits(ctx, o.stream, 0, func(c Commit) (err error) {
-		defer guard("fold "+c.Stream.String(), &err)
+		defer Guard("fold "+c.Stream.String(), &err)
 		decoded, err := o.of.decode(c)
 		for _, d := range decoded {
 			state = o.of.Evolve(d.Event, state)
@@ -189,7 +189,7 @@ func (e *Engine) veil(ctx context.Context, o *order, rejection error) error {
 }
 
 func (o *order) decide(state any) (events []any, err error) {
-	defer guard("decide "+o.stream.String(), &err)
+	defer Guard("decide "+o.stream.String(), &err)
 	return o.of.Decide(o.payload, state)
 }
 
@@ -293,7 +293,7 @@ func (o *order) check(ctx context.Context, r reader) (err error) {
 	if o.of.Check == nil {
 		return nil
 	}
-	defer guard("check "+o.stream.String(), &err)
+	defer Guard("check "+o.stream.String(), &err)
 	return o.of.Check(ctx, r, o.payload)
 }
 
@@ -314,7 +314,7 @@ func (e *Engine) lookup(ctx context.Context, o *order) (found bool, err error) {
 }
 
 func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (c Commit, err error) {
-	defer guard("commit to "+o.stream.String(), &err)
+	defer Guard("commit to "+o.stream.String(), &err)
 	c = Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
 	size := 0
 	for _, ev := range v.events {

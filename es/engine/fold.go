@@ -87,7 +87,7 @@ func (f *folded) mayHaveForgotten(from fromHash, since time.Time) bool {
 
 // add folds the stream's next commit; events are its decoded events.
 func (f *folded) add(c Commit, events []any, memory int) (err error) {
-	defer guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
+	defer Guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
 	names := make([]string, len(events))
 	for i, e := range events {
 		f.state = f.of.Evolve(e, f.state)

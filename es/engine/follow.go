@@ -55,7 +55,7 @@ func (e *Engine) extension(plugin string, d es.ExtensionDefinition) *follower {
 // is its place: follower and stream, commit, number in the commit.
 func (e *Engine) sends(f *follower, commands func(id string, ev any) []es.Command) {
 	all := func(d delivery) (out []es.Command, err error) {
-		defer guard(f.name, &err)
+		defer Guard(f.name, &err)
 		for _, ev := range d.events {
 			out = append(out, commands(d.stream.ID, ev.Event)...)
 		}
@@ -122,7 +122,7 @@ func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) 
 				continue
 			}
 			err := func() (err error) {
-				defer guard(f.name, &err)
+				defer Guard(f.name, &err)
 				return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev)
 			}()
 			if ctx.Err() != nil {

@@ -178,7 +178,7 @@ func (e *Engine) beyond(ctx context.Context, m *model, id string, row Row) (bool
 }
 
 func (m *model) apply(source string, ev es.Recorded[any], row any) (out any, err error) {
-	defer guard(m.consumer, &err)
+	defer Guard(m.consumer, &err)
 	return m.Project(source, ev, row), nil
 }
 

@@ -112,7 +112,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 
 // entry is what the commit publishes at the point; nil: nothing.
 func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
-	defer guard(fmt.Sprintf("publish %s at %d on %s", c.Stream, c.Seq, p.Name), &err)
+	defer Guard(fmt.Sprintf("publish %s at %d on %s", c.Stream, c.Seq, p.Name), &err)
 	events, err := a.decode(c)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 			e.Count(TaskFailed, TaskConsumer(plugin, t))
 		}
 	}()
-	defer guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
+	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
 	return t.OnObject(ctx, o, shop{reader{Engine: e, caller: es.System()}, plugin + "." + t.Name, stopping})
 }
 

@@ -2,6 +2,9 @@ package local
 
 import (
 	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,4 +72,52 @@ func TestCommitsFromTheFutureAreAProblemOfTheClockForAnHour(t *testing.T) {
 	expect(t, "problems", len(got), 1)
 	expect(t, "component", got[0].Component, "clock")
 	expect(t, "problems an hour later", len(c.clock(time.Now().Add(time.Hour+time.Second))), 0)
+}
+
+func TestAPanicInTheBackgroundIsAProblemAndNotTheEnd(t *testing.T) {
+	// Given work in the background that panics the first time
+	p := open(t, Options{Dir: t.TempDir()})
+	var times atomic.Int32
+	panicked, mended := make(chan struct{}), make(chan struct{})
+	p.every(t.Context(), "test", time.Millisecond, func(context.Context) error {
+		switch times.Add(1) {
+		case 1:
+			panic("out of range")
+		case 2:
+			close(panicked) // the first one is dealt with
+			<-mended
+		}
+		return nil
+	})
+	// Then health says so, and nobody sees a stack
+	<-panicked
+	got := p.problems.list()
+	expect(t, "problems", len(got), 1)
+	expect(t, "detail", got[0].Detail, "test: panic: out of range")
+	// And it is over when it is done again
+	close(mended)
+	for len(p.problems.list()) > 0 {
+		runtime.Gosched()
+	}
+}
+
+func TestAParkedKeyWithoutAttemptsIsTriedAgain(t *testing.T) {
+	// Given a row of what is parked that no program of ours wrote
+	p := open(t, Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, 0)})
+	for attempts := range 70 {
+		if err := p.store.Park(t.Context(), engine.Parked{
+			Consumer: "mapping:Ordering.AutoShip", Stream: engine.Stream{Aggregate: "Ordering.Order", ID: fmt.Sprint(attempts)}, Attempts: attempts - 3,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// When it is looked at, then it is tried again
+	if err := p.redrive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, _, err := p.Engine().ListParked(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "parked", len(left), 0)
 }

@@ -184,19 +184,20 @@ func (p *Platform) start(ctx context.Context) {
 		p.working.Go(func() { c.run(following, p.stop) })
 	}
 	p.working.Go(func() { p.later.run(following, p.stop) })
-	p.every(following, time.Second/4, p.saveMarks)
-	p.every(following, time.Minute, p.meet)
-	p.every(following, 10*time.Second, p.redrive)
+	p.every(following, "marks", time.Second/4, p.saveMarks)
+	p.every(following, "what is new here", time.Minute, p.meet)
+	p.every(following, "parked keys", 10*time.Second, p.redrive)
 	for _, x := range p.Plugins {
-		p.every(ctx, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.beat(ctx, x.Name, time.Now()) })
+		p.every(ctx, "heartbeat of "+x.Name, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.beat(ctx, x.Name, time.Now()) })
 	}
 	for _, b := range p.buckets {
 		p.working.Go(func() { b.run(ctx, p.stop) })
 	}
 }
 
-// every does something now and then, until the platform stops.
-func (p *Platform) every(ctx context.Context, interval time.Duration, do func(context.Context) error) {
+// every does something now and then, until the platform stops. That it fails, or
+// panics, is a problem until it is done again.
+func (p *Platform) every(ctx context.Context, name string, interval time.Duration, do func(context.Context) error) {
 	if interval <= 0 {
 		return
 	}
@@ -204,8 +205,8 @@ func (p *Platform) every(ctx context.Context, interval time.Duration, do func(co
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
-			if err := do(ctx); err != nil && ctx.Err() == nil {
-				p.log.WarnContext(ctx, "work in the background failed; it is tried again", "error", err)
+			if err := guarded(name, func() error { return do(ctx) }); ctx.Err() == nil {
+				p.problems.set(name, err)
 			}
 			select {
 			case <-tick.C:
@@ -214,6 +215,12 @@ func (p *Platform) every(ctx context.Context, interval time.Duration, do func(co
 			}
 		}
 	})
+}
+
+// guarded does something whose panic is an error.
+func guarded(what string, do func() error) (err error) {
+	defer engine.Guard(what, &err)
+	return do()
 }
 
 // saveMarks stores the marks that have moved. Only one goroutine at a time does.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,12 +27,16 @@ func (p *problems) set(component string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	was, known := p.of[component]
+	detail := ""
+	if err != nil {
+		detail, _, _ = strings.Cut(err.Error(), "\n") // a panic's stack is for the log
+	}
 	switch {
 	case err == nil && known:
 		delete(p.of, component)
 		p.log.Warn("a problem is over", "component", component, "problem", was.Detail, "since", was.Since)
-	case err != nil && was.Detail != err.Error():
-		now := engine.Problem{Component: component, Detail: err.Error(), Since: time.Now().UTC()}
+	case err != nil && was.Detail != detail:
+		now := engine.Problem{Component: component, Detail: detail, Since: time.Now().UTC()}
 		if known {
 			now.Since = was.Since
 		}
@@ -39,7 +44,7 @@ func (p *problems) set(component string, err error) {
 			p.of = map[string]engine.Problem{}
 		}
 		p.of[component] = now
-		p.log.Error("a problem", "component", component, "problem", now.Detail)
+		p.log.Error("a problem", "component", component, "problem", err)
 	}
 }
 
