@@ -7,16 +7,25 @@ import (
 
 // Mapping is an event mapping: it turns one aggregate's events into commands
 // for another or the same. Stateless; a rejection of its command is final.
+//
+// A mapping that is new in a shop with history starts with what is committed
+// from then on, unless FromBeginning or Since says otherwise.
 type Mapping struct {
 	name, source, target string
 	delay                time.Duration
-	since                time.Time
+	start                Start
 	apply                func(id string, e any) []Command
+}
+
+// Start says with which commits a follower starts.
+type Start struct {
+	New   bool      // with those after it first existed in the shop
+	Since time.Time // with those from this time on; zero: with the first
 }
 
 // NewMapping declares an event mapping from source's events to target's commands.
 func NewMapping[C, E, S, C2, E2, S2 any](name string, source Aggregate[C, E, S], target Aggregate[C2, E2, S2], f func(id string, e E) Commands[C2]) Mapping {
-	return Mapping{name: name, source: source.rules.Name, target: target.rules.Name, apply: func(id string, e any) []Command {
+	return Mapping{name: name, source: source.rules.Name, target: target.rules.Name, start: Start{New: true}, apply: func(id string, e any) []Command {
 		return erase(target.rules.Name, f(id, e.(E)))
 	}}
 }
@@ -28,8 +37,11 @@ const MaxDelay = 15 * time.Minute
 // at most [MaxDelay].
 func (m Mapping) After(d time.Duration) Mapping { m.delay = d; return m }
 
-// Since lets a new mapping start at that time, not at the beginning.
-func (m Mapping) Since(t time.Time) Mapping { m.since = t; return m }
+// FromBeginning lets a new mapping act on a shop's whole history.
+func (m Mapping) FromBeginning() Mapping { m.start = Start{}; return m }
+
+// Since lets a new mapping act on what was committed from that time on.
+func (m Mapping) Since(t time.Time) Mapping { m.start = Start{Since: t}; return m }
 
 // Name is the plugin's own name, e.g. "AutoShip".
 func (m Mapping) Name() string { return m.name }
@@ -107,11 +119,13 @@ func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id st
 // Apply is the publication's function; for tests.
 func (p Publication) Apply(id string, e any) []any { return p.apply(id, e) }
 
-// Extension turns another plugin's published events into commands.
+// Extension turns another plugin's published events into commands. A new one
+// starts at the beginning, unless Since says otherwise: that is how a plugin
+// that is deployed later catches up.
 type Extension struct {
 	name, target string
 	point        PointDefinition
-	since        time.Time
+	start        Start
 	apply        func(e any) []Command
 }
 
@@ -122,8 +136,8 @@ func NewExtension[P, C, E, S any](name string, p Point[P], target Aggregate[C, E
 	}}
 }
 
-// Since lets a new extension start at that time, not at the beginning.
-func (x Extension) Since(t time.Time) Extension { x.since = t; return x }
+// Since lets a new extension act on what was committed from that time on.
+func (x Extension) Since(t time.Time) Extension { x.start = Start{Since: t}; return x }
 
 // Name is the plugin's own name, e.g. "Orders_Extension".
 func (x Extension) Name() string { return x.name }
@@ -135,13 +149,13 @@ func (x Extension) Apply(e any) []Command { return x.apply(e) }
 type MappingDefinition struct {
 	Name, Source, Target string
 	Delay                time.Duration
-	Since                time.Time
+	Start                Start
 	Apply                func(id string, e any) []Command
 }
 
 // Definition is for the engine.
 func (m Mapping) Definition() MappingDefinition {
-	return MappingDefinition{m.name, m.source, m.target, m.delay, m.since, m.apply}
+	return MappingDefinition{m.name, m.source, m.target, m.delay, m.start, m.apply}
 }
 
 // PublicationDefinition is the erased form that the engine runs.
@@ -160,13 +174,13 @@ func (p Publication) Definition() PublicationDefinition {
 type ExtensionDefinition struct {
 	Name, Target string
 	Point        PointDefinition
-	Since        time.Time
+	Start        Start
 	Apply        func(e any) []Command
 }
 
 // Definition is for the engine.
 func (x Extension) Definition() ExtensionDefinition {
-	return ExtensionDefinition{x.name, x.target, x.point, x.since, x.apply}
+	return ExtensionDefinition{x.name, x.target, x.point, x.start, x.apply}
 }
 
 // NewStoredEvent is an event's stored form, which leaves out version 1.

@@ -8,9 +8,12 @@ import (
 )
 
 // SideEffect is imperative work set off by an aggregate's events: an e-mail, a
-// call. Fire-and-forget: an error is logged and counted, never retried.
+// call. Fire-and-forget: an error is logged and counted, never retried. It passes
+// over commits older than 24 hours, and, where it is new in a shop with history,
+// over those before, unless FromBeginning or Since says otherwise.
 type SideEffect struct {
 	name, source string
+	start        Start
 	concerns     func(e any) bool
 	run          func(context.Context, Reader, Recorded[any]) error
 }
@@ -19,13 +22,21 @@ type SideEffect struct {
 // or the whole union.
 func NewSideEffect[C, E, S, T any](name string, source Aggregate[C, E, S], run func(ctx context.Context, r Reader, e Recorded[T]) error) SideEffect {
 	return SideEffect{
-		name: name, source: source.rules.Name,
+		name: name, source: source.rules.Name, start: Start{New: true},
 		concerns: func(e any) bool { _, ok := e.(T); return ok },
 		run: func(ctx context.Context, r Reader, e Recorded[any]) error {
 			return run(ctx, r, Recorded[T]{e.ID, e.Event.(T), e.Version, e.Time, e.Meta})
 		},
 	}
 }
+
+// FromBeginning lets a new side effect act on a shop's history, as far as that is
+// of the latest 24 hours.
+func (s SideEffect) FromBeginning() SideEffect { s.start = Start{}; return s }
+
+// Since lets a new side effect act on what was committed from that time on, as
+// far as that is of the latest 24 hours.
+func (s SideEffect) Since(t time.Time) SideEffect { s.start = Start{Since: t}; return s }
 
 // Name is the plugin's own name, e.g. "SendOrderConfirmation".
 func (s SideEffect) Name() string { return s.name }
@@ -38,13 +49,14 @@ func (s SideEffect) Run(ctx context.Context, r Reader, e Recorded[any]) error {
 // SideEffectDefinition is the erased form that the engine runs.
 type SideEffectDefinition struct {
 	Name, Source string
+	Start        Start
 	Concerns     func(e any) bool
 	Run          func(context.Context, Reader, Recorded[any]) error
 }
 
 // Definition is for the engine.
 func (s SideEffect) Definition() SideEffectDefinition {
-	return SideEffectDefinition{s.name, s.source, s.concerns, s.run}
+	return SideEffectDefinition{s.name, s.source, s.start, s.concerns, s.run}
 }
 
 // Task is work set off by objects in a bucket, and the host of side effects.

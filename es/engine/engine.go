@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"onlineshop/es"
@@ -19,6 +20,7 @@ type Config struct {
 	Plugins      []es.Plugin
 	Log          Log
 	Cursors      Cursors
+	Starts       Starts
 	Rows         Rows
 	Parking      Parking
 	Hints        Hints
@@ -50,7 +52,14 @@ type Engine struct {
 	models     map[string]*model
 	followers  map[string]*follower
 	points     map[string]*point
+	beginners  map[string]*beginners // by plugin
 	cache      *cache
+}
+
+// beginners are a plugin's followers that keep a start.
+type beginners struct {
+	names []string
+	begun atomic.Bool // their starts are kept
 }
 
 // aggregate is one aggregate with everything that consumes its events.
@@ -111,9 +120,10 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		Config: c, aggregates: map[string]*aggregate{}, models: map[string]*model{},
-		followers: map[string]*follower{}, points: map[string]*point{}, cache: newCache(c.CacheBytes),
+		followers: map[string]*follower{}, points: map[string]*point{}, beginners: map[string]*beginners{}, cache: newCache(c.CacheBytes),
 	}
 	for _, p := range c.Plugins {
+		e.beginners[p.Name] = &beginners{}
 		for _, a := range p.Aggregates {
 			d := a.Definition()
 			if e.aggregates[d.Name] != nil {
@@ -218,6 +228,8 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 	e.followers[f.name] = f
 	if a != nil {
 		a.followers = append(a.followers, f)
+		b := e.beginners[f.plugin]
+		b.names = append(b.names, f.name)
 	}
 	return nil
 }

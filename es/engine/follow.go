@@ -20,7 +20,7 @@ type follower struct {
 	contract  es.PointDefinition
 	target    string // aggregate that is sent to; empty for a side effect
 	delay     time.Duration
-	startAt   time.Time             // commits before it are passed over
+	start     es.Start
 	concerned func(d delivery) bool // false: nothing to do, and no cursor to move
 	apply     func(context.Context, delivery) error
 	forgetful bool // a side effect: passes over what is older than a day
@@ -39,13 +39,13 @@ type delivery struct {
 const tooOld = 24 * time.Hour
 
 func (e *Engine) mapping(plugin string, _ *aggregate, d es.MappingDefinition) *follower {
-	f := &follower{name: "mapping:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, startAt: d.Since}
+	f := &follower{name: "mapping:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, start: d.Start}
 	e.sends(f, func(id string, ev any) []es.Command { return d.Apply(id, ev) })
 	return f
 }
 
 func (e *Engine) extension(plugin string, d es.ExtensionDefinition) *follower {
-	f := &follower{name: "extension:" + plugin + "." + d.Name, plugin: plugin, point: d.Point.Name, target: d.Target, startAt: d.Since}
+	f := &follower{name: "extension:" + plugin + "." + d.Name, plugin: plugin, point: d.Point.Name, target: d.Target, start: d.Start}
 	f.contract = d.Point
 	e.sends(f, func(_ string, ev any) []es.Command { return d.Apply(ev) })
 	return f
@@ -107,7 +107,7 @@ func (e *Engine) reject(ctx context.Context, f *follower, d delivery, c es.Comma
 }
 
 func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) *follower {
-	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, forgetful: true}
+	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, start: d.Start, forgetful: true}
 	f.concerned = func(dl delivery) bool {
 		for _, ev := range dl.events {
 			if d.Concerns(ev.Event) {
@@ -168,7 +168,14 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			failure = err
 			break
 		}
-		if d.meta.Time.Before(f.startAt) || !f.concerned(d) {
+		if !f.concerned(d) {
+			continue
+		}
+		var past bool
+		if past, failure = e.past(ctx, f, d); failure != nil {
+			break
+		}
+		if past {
 			continue
 		}
 		if wait := e.delayLeft(ctx, f, d, h.Waited && d.seq <= h.Seq); wait > 0 {
@@ -202,6 +209,43 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		return e.unpark(ctx, *parked)
 	}
 	return nil
+}
+
+// Begin lets followers that are new here begin now: see [Starts]. A platform that
+// can't say later which commits were there before calls it first of all.
+func (e *Engine) Begin(ctx context.Context) error {
+	for _, p := range e.Plugins {
+		if err := e.begin(ctx, p.Name, time.Time{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin keeps the starts of a plugin's followers before any of them follows. It is
+// asked for before each commit, and done once.
+func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) error {
+	b := e.beginners[plugin]
+	if b.begun.Load() {
+		return nil
+	}
+	if err := e.do(ctx, func() error { return e.Starts.Begin(ctx, plugin, b.names, first) }); err != nil {
+		return fmt.Errorf("keep when followers of %s begin: %w", plugin, err)
+	}
+	b.begun.Store(true)
+	return nil
+}
+
+// past says whether a commit is not for the follower, since it was there before.
+func (e *Engine) past(ctx context.Context, f *follower, d delivery) (bool, error) {
+	if !f.start.New {
+		return d.meta.Time.Before(f.start.Since), nil
+	}
+	past, err := retry(ctx, e, func() (bool, error) { return e.Starts.Past(ctx, f.name, d.stream, d.seq, d.meta.Time) })
+	if err != nil {
+		return false, fmt.Errorf("when %s began: %w", f.name, err)
+	}
+	return past, nil
 }
 
 // overrun moves an extension's cursor back that is beyond the end of the

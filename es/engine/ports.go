@@ -114,6 +114,19 @@ type Cursors interface {
 	Advance(ctx context.Context, consumer string, s Stream, from, to int64) error
 }
 
+// Starts keeps since when followers that act on the world are here: mappings and
+// side effects. What was committed before is not for a new one.
+type Starts interface {
+	// Begin lets those of a plugin's followers begin now that are not known yet;
+	// durable when it returns. Those of a plugin that is new here begin with the
+	// first commit. first is when the commit was made that is the first to reach
+	// them, which is not before they began; zero: none did.
+	Begin(ctx context.Context, plugin string, followers []string, first time.Time) error
+	// Past says whether the commit was there before the follower began. One that
+	// never began, as of a program that kept no starts, is there from the beginning.
+	Past(ctx context.Context, follower string, s Stream, seq int64, committed time.Time) (bool, error)
+}
+
 // Row is a read model's row as it is stored.
 type Row struct {
 	Model string

@@ -32,6 +32,9 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	if a == nil || len(a.followers)+len(a.points) == 0 {
 		return nil
 	}
+	if err := e.begin(ctx, a.plugin, c.Meta.Time); err != nil {
+		return err
+	}
 	var events []es.Recorded[any]
 	c, failure := e.content(ctx, c)
 	if failure == nil {
@@ -47,7 +50,14 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 			errs = append(errs, e.failed(ctx, f.name, c.Stream, failure))
 			continue
 		}
-		if c.Meta.Time.Before(f.startAt) || !f.concerned(d) {
+		if !f.concerned(d) {
+			continue
+		}
+		past, err := e.past(ctx, f, d)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if err != nil || past {
 			continue
 		}
 		wait := e.delayLeft(ctx, f, d, false)

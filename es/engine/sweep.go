@@ -153,9 +153,12 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 
 // Sweep brings the consumers of a page of streams up to date, whatever was lost:
 // every follower gets a hint, every extension point its latest entry, every row
-// is folded to the end. It is how lost hints, a new follower and a plugin
-// deployed later catch up.
+// is folded to the end. It is how lost hints, a new view and a plugin deployed later
+// catch up; a new mapping or side effect passes over what was there before it.
 func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
+	if err := e.Begin(ctx); err != nil {
+		return Progress{}, err
+	}
 	return e.walk(ctx, cursor, e.names, func(a *aggregate, id string) []error {
 		s := Stream{a.Name, id}
 		var errs []error

@@ -100,11 +100,14 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	}
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
-		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
+		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Snapshots: p.store,
 		Hints: transport, Bus: transport, Gate: gate.New[engine.Stream](), Clock: clock.Clock{},
 		Logger: p.log, Count: p.counts.add, Parallel: parallel, CacheBytes: cacheBytes,
 	})
 	if err != nil {
+		return err
+	}
+	if err := p.engine.Begin(ctx); err != nil {
 		return err
 	}
 	p.later = newLater(p.store, p.log, p.doLater)

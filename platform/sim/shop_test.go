@@ -66,6 +66,7 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 		4: {sim.ForgetPosition, sim.AheadRows},
 		5: {sim.SkipPoison, sim.SwallowParking},
 		7: {sim.LostAppends},
+		9: {sim.ForgetStart, sim.StartAgain},
 	} {
 		for _, fault := range faults {
 			t.Run(fmt.Sprintf("guarantee %d/%s", guarantee, fault), func(t *testing.T) {
@@ -112,9 +113,19 @@ func run(seed uint64, fault sim.Fault) error {
 	if seed%3 == 0 {
 		deps.Ordering.ShipDelay = 5 * time.Second
 	}
-	w := sim.NewWorld(seed, plugins.All(deps), 2)
+	all := plugins.All(deps)
+	young := seed%4 == 1 // what acts on orders is deployed when there are some already
+	backfilled := seed%8 == 1
+	if backfilled {
+		all = fromBeginning(all)
+	}
+	w := sim.NewWorld(seed, all, 2)
 	w.Fault, w.Chaos = fault, !calm
 	r := w.Rand()
+	if young {
+		w.Plugins = withoutFollowers(all)
+		w.Deploy(50+r.IntN(600), all)
+	}
 	if !calm && r.IntN(3) == 0 {
 		w.PoisonSteps = int64(200 + r.IntN(600))
 		w.Poison = []string{"Catalog.Product#p1", "Ordering.Order#o1", "Ordering.CatalogProduct#p2", "Catalog.ProductDemand#p1"}[r.IntN(4)]
@@ -204,7 +215,7 @@ func run(seed uint64, fault sim.Fault) error {
 	if err := checkReplicas(w, defs); err != nil {
 		return err
 	}
-	if err := checkOrders(w, sent, calm); err != nil {
+	if err := checkOrders(w, sent, calm, backfilled); err != nil {
 		return err
 	}
 	if err := w.CheckViews(); err != nil {
@@ -360,20 +371,65 @@ func ordered(got, want []string) error {
 	return nil
 }
 
-// checkOrders wants every placed order shipped or cancelled, and its customer told.
-func checkOrders(w *sim.World, sent outbox, calm bool) error {
+// withoutFollowers are the plugins without Ordering's mappings and side effects.
+func withoutFollowers(all []es.Plugin) []es.Plugin {
+	return changed(all, func(p *es.Plugin) { p.Mappings, p.Tasks = nil, nil })
+}
+
+// fromBeginning are the plugins with Ordering's mappings and side effects acting
+// on what was there before them.
+func fromBeginning(all []es.Plugin) []es.Plugin {
+	return changed(all, func(p *es.Plugin) {
+		p.Mappings, p.Tasks = slices.Clone(p.Mappings), slices.Clone(p.Tasks)
+		for i, m := range p.Mappings {
+			p.Mappings[i] = m.FromBeginning()
+		}
+		for i := range p.Tasks {
+			t := &p.Tasks[i]
+			t.SideEffects = slices.Clone(t.SideEffects)
+			for j, e := range t.SideEffects {
+				t.SideEffects[j] = e.FromBeginning()
+			}
+		}
+	})
+}
+
+func changed(all []es.Plugin, change func(ordering *es.Plugin)) []es.Plugin {
+	all = slices.Clone(all)
+	for i := range all {
+		if all[i].Name == "Ordering" {
+			change(&all[i])
+		}
+	}
+	return all
+}
+
+// checkOrders wants every placed order shipped or cancelled, and its customer told,
+// but for those that were there before the mapping and the side effect.
+func checkOrders(w *sim.World, sent outbox, calm, backfilled bool) error {
+	const ship, confirm = "mapping:Ordering.AutoShip", "effect:Ordering.SendOrderConfirmation"
 	for _, id := range w.StreamsOf("Ordering.Order") {
 		log := w.Log(engine.Stream{Aggregate: "Ordering.Order", ID: id})
+		old := func(follower string) bool {
+			return !backfilled && log[0].Meta.Time.Before(w.Began("Ordering", follower))
+		}
 		var types []string
+		followed := false
 		for _, c := range log {
 			for _, e := range c.Events {
 				types = append(types, e.Type)
 			}
+			followed = followed || strings.HasPrefix(c.Meta.Command.From, ship)
 		}
-		if got := strings.Join(types, " "); got != "Placed Shipped" && got != "Placed Cancelled" {
+		got := strings.Join(types, " ")
+		switch {
+		case old(ship) && followed:
+			return fmt.Errorf("order %s: %s, and was placed before the mapping began", id, got)
+		case got != "Placed Shipped" && got != "Placed Cancelled" && !(got == "Placed" && old(ship)):
 			return fmt.Errorf("order %s: %s", id, got)
-		}
-		if sent[id] == 0 || calm && sent[id] != 1 {
+		case old(confirm) && sent[id] > 0:
+			return fmt.Errorf("order %s: %d confirmations, and was placed before the side effect began", id, sent[id])
+		case !old(confirm) && (sent[id] == 0 || calm && sent[id] != 1):
 			return fmt.Errorf("order %s: %d confirmations", id, sent[id])
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"onlineshop/es"
@@ -40,6 +41,8 @@ const (
 	SkipPoison     Fault = "parking a key moves its cursor on"                    // 5
 	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on" // 5
 	LateHints      Fault = "a delay lasts an hour longer"                         // 3
+	ForgetStart    Fault = "it is forgotten when a follower began"                // 9
+	StartAgain     Fault = "a follower begins anew with each process"             // 9
 	LostAppends    Fault = "some appends are acknowledged and never written"      // 7
 )
 
@@ -66,6 +69,7 @@ type World struct {
 	logs      map[engine.Stream][]engine.Commit
 	appended  map[engine.Stream][]int64 // the step of each commit
 	cursors   map[string]int64
+	starts    map[string]map[string]time.Time // by plugin and follower
 	rows      map[string]engine.Row
 	parked    map[string]engine.Parked
 	snapshots map[engine.Stream][]byte
@@ -102,7 +106,7 @@ func NewWorld(seed uint64, plugins []es.Plugin, processes int) *World {
 	w := &World{
 		Seed: seed, Plugins: plugins, Chaos: true, Memory: 6,
 		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: beginning,
-		logs: map[engine.Stream][]engine.Commit{}, appended: map[engine.Stream][]int64{}, cursors: map[string]int64{},
+		logs: map[engine.Stream][]engine.Commit{}, appended: map[engine.Stream][]int64{}, cursors: map[string]int64{}, starts: map[string]map[string]time.Time{},
 		rows: map[string]engine.Row{}, parked: map[string]engine.Parked{}, snapshots: map[engine.Stream][]byte{},
 		processes: make([]*Process, processes),
 	}
@@ -130,7 +134,7 @@ func (w *World) boot(i int) error {
 	}
 	var err error
 	p.Engine, err = engine.New(engine.Config{
-		Plugins: w.Plugins, Log: p, Cursors: p, Rows: p, Parking: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
+		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
 		Logger: slog.New(slog.DiscardHandler), Memory: memory, SnapshotEvery: 5, CacheBytes: 8 << 10,
 	})
 	w.processes[i] = p
@@ -396,6 +400,60 @@ func (p *Process) Advance(ctx context.Context, consumer string, s engine.Stream,
 			w.cursors[key(consumer, s)] = to
 		}
 		return nil
+	})
+}
+
+// Begin implements [engine.Starts].
+func (p *Process) Begin(ctx context.Context, plugin string, followers []string, first time.Time) error {
+	w := p.world
+	return p.call(ctx, func() error {
+		known := w.starts[plugin]
+		now := p.Now()
+		if !first.IsZero() && first.Before(now) {
+			now = first
+		}
+		if known == nil {
+			known, now = map[string]time.Time{}, time.Time{}
+			w.starts[plugin] = known
+		}
+		for _, f := range followers {
+			if _, ok := known[f]; !ok || w.Fault == StartAgain {
+				known[f] = now
+			}
+		}
+		return nil
+	})
+}
+
+// Past implements [engine.Starts].
+func (p *Process) Past(ctx context.Context, follower string, s engine.Stream, _ int64, committed time.Time) (past bool, err error) {
+	err = p.call(ctx, func() error {
+		plugin, _, _ := strings.Cut(s.Aggregate, ".") // a mapping's and a side effect's own
+		past = committed.Before(p.world.starts[plugin][follower]) && p.world.Fault != ForgetStart
+		return nil
+	})
+	return past, err
+}
+
+// Began is when the follower began; zero: with the first commit.
+func (w *World) Began(plugin, follower string) time.Time { return w.starts[plugin][follower] }
+
+// Deploy replaces the plugins after so many steps of its own; one process after
+// the other runs them.
+func (w *World) Deploy(after int, plugins []es.Plugin) {
+	w.Spawn("deploy", func(ctx context.Context) {
+		for range after {
+			w.step(ctx)
+		}
+		w.Plugins = plugins
+		for i := range w.processes {
+			if err := w.boot(i); err != nil {
+				panic(err)
+			}
+			for range 20 {
+				w.step(ctx)
+			}
+		}
 	})
 }
 
