@@ -48,6 +48,7 @@ func (s *shop) readers(p *plugin) {
 	f.projects(p) // a sweep and a rebuild fold rows too
 	f.may(listStreams, p.events.TableArn())
 	f.may(moveCursor, p.cursors.TableArn())
+	f.may("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
 	f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
 	f.may(listParked+" "+unpark, p.parked.TableArn())
 	f.mayIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin

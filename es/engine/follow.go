@@ -222,6 +222,13 @@ func (e *Engine) Begin(ctx context.Context) error {
 	return nil
 }
 
+// Backfills says whether the consumer, where it is new, is to be given what was
+// committed before.
+func (e *Engine) Backfills(consumer string) bool {
+	f := e.followers[consumer]
+	return f == nil || !f.start.New
+}
+
 // begin keeps the starts of a plugin's followers before any of them follows. It is
 // asked for before each commit, and done once.
 func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) error {

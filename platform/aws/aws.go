@@ -134,7 +134,7 @@ func New(o Options) (*Platform, error) {
 		}
 	}
 	c := engine.Config{
-		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
+		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Snapshots: p.store,
 		Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), Gate: gate.New[engine.Stream](), Clock: p.clock,
 		Logger: p.log, Parallel: parallel,
 	}

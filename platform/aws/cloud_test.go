@@ -77,6 +77,12 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 	c := newServices(t, plugins)
 	c.dynamodb = dynamoDBLocal(endpoint)
 	c.makeTables()
+	c.deploy(plugins)
+	return c
+}
+
+// deploy makes the functions of the plugins, on the tables that are there.
+func (c *cloud) deploy(plugins []es.Plugin) {
 	for _, x := range plugins {
 		p := c.platform(x)
 		c.platforms[x.Name] = p
@@ -88,7 +94,6 @@ func newCloud(t testing.TB, plugins []es.Plugin) *cloud {
 			}
 		}
 	}
-	return c
 }
 
 // newServices is the cloud without DynamoDB.

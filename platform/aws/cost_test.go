@@ -35,6 +35,11 @@ func newShop(t *testing.T) shop {
 	p := &post{}
 	all := plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: p}})
 	c := newCloud(t, all)
+	for _, p := range c.platforms { // as the schedule has let them, once
+		if err := p.engine.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return shop{t, c, c.platform(all...), p}
 }
 

@@ -76,10 +76,10 @@ func (p *Platform) published(ctx context.Context, o wiring.Operation) (a wiring.
 	return a, err
 }
 
-// tick is what the schedule asks for: it tries again what is parked and due,
+// tick is what the schedule asks for: it lets new followers begin, tries again what is parked and due,
 // tells how much is parked, and reports the plugin.
 func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error) {
-	var errs []error
+	errs := []error{p.engine.Begin(ctx)}
 	for cursor := ""; ; {
 		progress, err := p.engine.RedriveDue(ctx, cursor)
 		done += progress.Done

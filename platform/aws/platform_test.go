@@ -10,12 +10,18 @@ import (
 // The suite that every platform passes, with the functions as they are deployed:
 // one platform per plugin, which knows the other's publications by invocation.
 func TestPlatform(t *testing.T) {
-	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
-		c := newCloud(t, plugins)
+	var c *cloud
+	var ports func(t *testing.T, plugins []es.Plugin) platformtest.Ports
+	ports = func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+		c.deploy(plugins)
 		p := c.platform(plugins...)
 		return platformtest.Ports{
 			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
-			Engine: p.engine, Settle: c.deliver,
+			Engine: p.engine, Settle: c.deliver, Reopen: ports,
 		}
+	}
+	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+		c = newCloud(t, plugins)
+		return ports(t, plugins)
 	})
 }

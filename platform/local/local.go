@@ -244,8 +244,8 @@ func (p *Platform) saveMarks(ctx context.Context) error {
 	return nil
 }
 
-// meet lets consumers that are new here have the log from its beginning: the
-// marks have passed it without them.
+// meet lets consumers that are new here have the log from its beginning, which the
+// marks have passed without them; but for those that begin with what comes.
 func (p *Platform) meet(ctx context.Context) error {
 	known, err := p.store.known(ctx)
 	if err != nil {
@@ -255,7 +255,7 @@ func (p *Platform) meet(ctx context.Context) error {
 	if len(names) == 0 || p.met {
 		return nil
 	}
-	if p.store.feed.last() > 0 {
+	if p.store.feed.last() > 0 && slices.ContainsFunc(names, p.engine.Backfills) {
 		p.log.InfoContext(ctx, "the whole log is swept for what is new here", "consumers", names)
 		whole, err := p.sweep(ctx)
 		if err != nil {

@@ -167,13 +167,22 @@ func expect(t *testing.T, what string, got, want any) {
 }
 
 func TestConformance(t *testing.T) {
-	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
-		p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
+	dir := t.TempDir()
+	var p *Platform
+	var ports func(t *testing.T, plugins []es.Plugin) platformtest.Ports
+	ports = func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+		if p != nil {
+			if err := p.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p = open(t, Options{Dir: dir, Plugins: plugins})
 		return platformtest.Ports{
 			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
-			SeesGaps: true, Engine: p.Engine(), Settle: p.CaughtUp,
+			SeesGaps: true, Engine: p.Engine(), Settle: p.CaughtUp, Reopen: ports,
 		}
-	})
+	}
+	platformtest.Test(t, platformtest.NewWorld(), ports)
 }
 
 func TestAFolderIsOneShops(t *testing.T) {

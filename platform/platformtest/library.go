@@ -20,7 +20,20 @@ import (
 //	         side effect Congratulate on Book.Lent
 //	Press:   Article
 //	         extension Books_Extension: BookLent → Article.Mention
-type Library struct{ World }
+//
+// Its later version has more that acts on the same events:
+//
+//	Lending: mapping Recall: Book.Lent → Reader.Note
+//	         mapping Recount: the same, from the beginning
+//	         side effect Applaud on Book.Lent
+type Library struct {
+	World
+	Later bool
+}
+
+// LaterVariable is the environment variable that makes the library's deployed
+// functions those of the later version.
+const LaterVariable = "LIBRARY_LATER"
 
 // Cursed is who must not borrow a book while there is a curse.
 const Cursed = "cursed"
@@ -168,8 +181,35 @@ func (l Library) congratulate(_ context.Context, _ es.Reader, e es.Recorded[note
 	return nil
 }
 
+func (l Library) applaud(_ context.Context, _ es.Reader, e es.Recorded[note]) error {
+	if e.Event.Kind == "Lent" {
+		l.Congratulate("applause for "+e.ID, e.Version)
+	}
+	return nil
+}
+
+// tell is a mapping that notes each loan with a reader of its own.
+func tell(name, prefix string) es.Mapping {
+	return es.NewMapping(name, book, reader, func(id string, e note) es.Commands[note] {
+		if e.Kind != "Lent" {
+			return nil
+		}
+		return reader.Send(prefix+e.Text, note{"Note", id})
+	})
+}
+
 // Plugins are the library's.
 func (l Library) Plugins() []es.Plugin {
+	all := l.plugins()
+	if l.Later {
+		lending := &all[0]
+		lending.Mappings = append(lending.Mappings, tell("Recall", "recalled-"), tell("Recount", "recounted-").FromBeginning())
+		lending.Tasks[0].SideEffects = append(lending.Tasks[0].SideEffects, es.NewSideEffect("Applaud", book, l.applaud))
+	}
+	return all
+}
+
+func (l Library) plugins() []es.Plugin {
 	return []es.Plugin{{
 		Name:       "Lending",
 		Aggregates: []es.AnyAggregate{book, rating, reader, probe, blank},

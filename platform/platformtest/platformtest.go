@@ -23,6 +23,9 @@ type Ports struct {
 	SeesGaps bool
 	// Engine runs the plugins that the ports were opened with.
 	Engine *engine.Engine
+	// Reopen opens what is there with other plugins, as a later version of them does.
+	// The ports before are not used any more.
+	Reopen func(t *testing.T, plugins []es.Plugin) Ports
 	// Settle waits until every commit has reached all that it concerns, but for
 	// what is parked.
 	Settle func(ctx context.Context) error
@@ -31,7 +34,7 @@ type Ports struct {
 // Test runs the suite on a platform that open opens for the plugins of the world's
 // library, and closes with t.Cleanup.
 func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Ports) {
-	p := open(t, Library{w}.Plugins())
+	p := open(t, Library{World: w}.Plugins())
 	t.Run("Log", func(t *testing.T) { testLog(t, p) })
 	t.Run("Cursors", func(t *testing.T) { testCursors(t, p) })
 	t.Run("Rows", func(t *testing.T) { testRows(t, p) })
@@ -40,4 +43,5 @@ func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Po
 		t.Run("Snapshots", func(t *testing.T) { testSnapshots(t, p) })
 	}
 	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, w) })
+	t.Run("what is new in a shop with history leaves that alone, but for what says otherwise", func(t *testing.T) { testStarts(t, p, w) })
 }

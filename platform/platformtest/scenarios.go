@@ -339,6 +339,48 @@ func testScenarios(t *testing.T, p Ports, w World) {
 	})
 }
 
+// testStarts deploys a later version of the library on what is there.
+func testStarts(t *testing.T, p Ports, w World) {
+	s := scene{t, p}
+	sweep := func() {
+		t.Helper()
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+	}
+	notes := func(who string) map[string][]string {
+		t.Helper()
+		return map[string][]string{"recalled": s.events(readerName, "recalled-"+who), "recounted": s.events(readerName, "recounted-"+who)}
+	}
+	// Given a loan, in a library that was swept
+	s.acquire(ada, "old", "Old")
+	s.lend("old", "otto")
+	s.settle()
+	sweep()
+	// When a later version comes, and a book that was there is lent again, and a new one
+	s.Ports = s.Reopen(t, Library{World: w, Later: true}.Plugins())
+	s.lend("old", "odile")
+	s.acquire(ada, "new", "New")
+	s.lend("new", "nina")
+	s.settle()
+	sweep()
+	sweep() // what the first one set off
+	// Then what is new acts on the new loans, and only what says so on the old one
+	same(t, "the old loan", notes("otto"), map[string][]string{"recalled": nil, "recounted": {"Noted old"}})
+	same(t, "a new loan of it", notes("odile"), map[string][]string{"recalled": {"Noted old"}, "recounted": {"Noted old"}})
+	same(t, "a loan of a new one", notes("nina"), map[string][]string{"recalled": {"Noted new"}, "recounted": {"Noted new"}})
+	same(t, "applause for the old one", w.Congratulations("applause for old"), map[string]int{"applause for old at 3": 1})
+	same(t, "applause for the new one", w.Congratulations("applause for new"), map[string]int{"applause for new at 2": 1})
+	// And what was there before goes on, once
+	same(t, "reminders", s.events(readerName, "otto"), []string{"Noted old"})
+	same(t, "congratulations", w.Congratulations("old"), map[string]int{"old at 2": 1, "old at 3": 1})
+	// When it is started again, then it goes on with what comes
+	s.Ports = s.Reopen(t, Library{World: w, Later: true}.Plugins())
+	s.lend("old", "oona")
+	s.settle()
+	sweep()
+	same(t, "a loan after that", notes("oona"), map[string][]string{"recalled": {"Noted old"}, "recounted": {"Noted old"}})
+	same(t, "the old loan", notes("otto"), map[string][]string{"recalled": nil, "recounted": {"Noted old"}})
+}
+
 // damage writes a wrong view into a row.
 func damage(s scene, model, id, view string) {
 	s.Helper()

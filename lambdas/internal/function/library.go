@@ -21,5 +21,5 @@ func deployed(awssdk.Config, wiring.Wiring) ([]es.Plugin, error) {
 	if err != nil || world.Host == "" {
 		return nil, fmt.Errorf("%s is %q, no address", platformtest.WorldVariable, os.Getenv(platformtest.WorldVariable))
 	}
-	return platformtest.Library{World: platformtest.Dial(world)}.Plugins(), nil
+	return platformtest.Library{World: platformtest.Dial(world), Later: os.Getenv(platformtest.LaterVariable) != ""}.Plugins(), nil
 }

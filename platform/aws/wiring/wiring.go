@@ -63,7 +63,7 @@ const (
 	// version, meta. Stream NEW_IMAGE.
 	Stream = "stream"
 	Seq    = "seq"
-	// Cursors: partition key Key, "<follower>\n<stream>", or "heartbeat".
+	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat" or "starts".
 	// Rows: partition key Key, the row's id. Snapshots: partition key Key, the stream.
 	Key = "key"
 	// Parked: partition key Consumer, sort key Stream (the full stream name).
@@ -134,10 +134,12 @@ const (
 	DoTick         = "tick"
 )
 
-// HeartbeatKey is the key of a plugin's heartbeat in its Cursors table;
-// HeartbeatType the detail-type of its event on the bus.
+// HeartbeatKey and StartsKey are the keys of a plugin's heartbeat and of its
+// followers' starts in its Cursors table; HeartbeatType is the detail-type of the
+// heartbeat's event on the bus.
 const (
 	HeartbeatKey  = "heartbeat"
+	StartsKey     = "starts"
 	HeartbeatType = "Heartbeat"
 )
 

@@ -1,0 +1,104 @@
+package aws
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"onlineshop/es/engine"
+	"onlineshop/platform/platformtest"
+)
+
+// start is when a follower of Lending began, as another process reads it.
+func start(t *testing.T, c *cloud, follower string) time.Time {
+	t.Helper()
+	s := &starts{store: c.platform(c.plugins...).store}
+	if there, err := s.load(t.Context(), "Lending"); err != nil || !there {
+		t.Fatalf("the starts of Lending: there %t, %v", there, err)
+	}
+	at, known := s.known.Load(follower)
+	if !known {
+		t.Fatalf("it is not known when %s began", follower)
+	}
+	return at.(time.Time)
+}
+
+func begin(t *testing.T, c *cloud) {
+	t.Helper()
+	if err := c.platform(c.plugins...).engine.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const remind, recall = "mapping:Lending.Remind", "mapping:Lending.Recall"
+
+func TestFollowersOfAnEarlierVersionWereThereFromTheBeginning(t *testing.T) {
+	// Given a shop of a version that kept no starts, in which one mapping has a cursor
+	c := newCloud(t, platformtest.Library{World: platformtest.NewWorld(), Later: true}.Plugins())
+	p := c.platform(c.plugins...)
+	if err := p.store.Advance(t.Context(), remind, engine.Stream{Aggregate: "Lending.Book", ID: "b"}, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	// When a version comes that keeps them, and has one more
+	before := time.Now().Truncate(time.Millisecond)
+	begin(t, c)
+	// Then the one goes on, and the other begins
+	if at := start(t, c, remind); !at.IsZero() {
+		t.Errorf("%s began at %s", remind, at)
+	}
+	if at := start(t, c, recall); at.Before(before) {
+		t.Errorf("%s began at %s, before it was there, %s", recall, at, before)
+	}
+}
+
+func TestAStartIsKept(t *testing.T) {
+	// Given a shop whose followers have begun
+	c := newCloud(t, platformtest.Library{World: platformtest.NewWorld()}.Plugins())
+	begin(t, c)
+	first := start(t, c, remind)
+	if now := time.Now(); first.After(now.Add(-margin)) {
+		t.Errorf("in a new shop it began at %s, now is %s: what is on its way would be lost", first, now)
+	}
+	// When a later version comes, and the processes start once more
+	c.plugins = platformtest.Library{World: platformtest.NewWorld(), Later: true}.Plugins()
+	begin(t, c)
+	second := start(t, c, recall)
+	begin(t, c)
+	// Then each has the start that it had
+	for follower, want := range map[string]time.Time{remind: first, recall: second} {
+		if at := start(t, c, follower); !at.Equal(want) {
+			t.Errorf("%s began at %s, and at %s", follower, want, at)
+		}
+	}
+	if !second.After(first) {
+		t.Errorf("the later one began at %s, the first at %s", second, first)
+	}
+}
+
+func TestANewFollowerBeginsWithTheCommitThatReachesItFirst(t *testing.T) {
+	// Given a shop to which a later version comes
+	c := newCloud(t, platformtest.Library{World: platformtest.NewWorld()}.Plugins())
+	begin(t, c)
+	c.plugins = platformtest.Library{World: platformtest.NewWorld(), Later: true}.Plugins()
+	// When a commit reaches it that was a while on its way
+	committed := time.Now().Add(-10 * time.Second).Truncate(time.Millisecond)
+	p := c.platform(c.plugins...)
+	s := &starts{store: p.store, clock: p.clock}
+	if err := s.Begin(t.Context(), "Lending", []string{remind, recall}, committed); err != nil {
+		t.Fatal(err)
+	}
+	// Then it is not past, and one before it is
+	for before, want := range map[time.Duration]bool{0: false, time.Millisecond: true} {
+		past, err := s.Past(t.Context(), recall, engine.Stream{}, 0, committed.Add(-before))
+		if err != nil || past != want {
+			t.Errorf("a commit %s before it is past: %t, %v", before, past, err)
+		}
+	}
+	// And nobody's cursors are in the way
+	if out, err := p.store.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: ptr(c.wiring.Plugins["Lending"].Cursors)}); err != nil || len(out.Items) != 1 {
+		t.Errorf("the table of cursors has %d items, %v", len(out.Items), err)
+	}
+}
+
+func ptr(s string) *string { return &s }
