@@ -101,7 +101,8 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 }
 
 // List implements [engine.Rows]: a page is what DynamoDB finds by the query's
-// index, or its owner's, or in the whole table, up to the limit and 1 MB.
+// index, or in the whole table, up to the limit and 1 MB. A query with an owner
+// looks at that owner's rows alone, of which it leaves out those without the value.
 func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
 	table, err := s.rows(q.Model)
 	if err != nil {
@@ -114,28 +115,30 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 	}
 	e := newExpression()
 	var index, key string
-	filters := []string{"attribute_exists(" + e.name(attrView) + ")"}
+	filter := "attribute_exists(" + e.name(attrView) + ")"
 	switch {
+	case q.Owner != "" && !s.models[q.Model].owned:
+		return nil, "", fmt.Errorf("list %s by owner: it is not listed by owner", q.Model)
+	case q.Owner != "":
+		index = wiring.Owner
+		key = e.name(wiring.Owner) + " = " + e.value(str(q.Owner))
+		if q.Field != "" {
+			filter += " AND " + e.name(wiring.Index(q.Field)) + " = " + e.value(str(q.Value))
+			return s.sift(ctx, q, belongs, &dynamodb.QueryInput{
+				TableName: table, IndexName: &index, ExclusiveStartKey: start, KeyConditionExpression: &key, FilterExpression: &filter,
+				ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
+			})
+		}
 	case q.Field != "":
 		index = wiring.Index(q.Field)
 		key = e.name(index) + " = " + e.value(str(q.Value))
-	case q.Owner != "" && s.models[q.Model].owned:
-		index = wiring.Owner
-		key = e.name(wiring.Owner) + " = " + e.value(str(q.Owner))
 	}
-	if q.Owner != "" && index != wiring.Owner {
-		filters = append(filters, e.name(wiring.Owner)+" = "+e.value(str(q.Owner)))
-	}
-	filter := strings.Join(filters, " AND ")
 	var found []item
 	var last item
 	if index == "" {
 		in := &dynamodb.ScanInput{
 			TableName: table, ExclusiveStartKey: start, Limit: awssdk.Int32(int32(q.Limit)),
 			FilterExpression: &filter, ExpressionAttributeNames: e.names,
-		}
-		if len(e.values) > 0 {
-			in.ExpressionAttributeValues = e.values
 		}
 		out, err := s.db.Scan(ctx, in)
 		if err != nil {
@@ -153,12 +156,45 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		}
 		found, last = out.Items, out.LastEvaluatedKey
 	}
+	rows, err = s.decodeRows(q.Model, found)
+	return rows, sealKey(belongs, last), err
+}
+
+func (s *store) decodeRows(model string, found []item) (rows []engine.Row, err error) {
 	for _, i := range found {
-		row, err := s.decodeRow(q.Model, i)
+		row, err := s.decodeRow(model, i)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		rows = append(rows, row)
 	}
-	return rows, sealKey(belongs, last), nil
+	return rows, nil
+}
+
+// siftPages is how many pages of up to 1 MB a list by owner and field reads at most
+// to fill its own.
+const siftPages = 4
+
+// sift lists an owner's rows that pass the filter. It reads on until the page is
+// full and another row is found, so that there is no cursor where nothing follows.
+func (s *store) sift(ctx context.Context, q engine.Query, belongs string, in *dynamodb.QueryInput) (rows []engine.Row, next string, err error) {
+	for range siftPages {
+		out, err := s.db.Query(ctx, in)
+		if err != nil {
+			return nil, "", failure(err)
+		}
+		page, err := s.decodeRows(q.Model, out.Items)
+		if err != nil {
+			return nil, "", err
+		}
+		if rows = append(rows, page...); len(rows) > q.Limit {
+			rows = rows[:q.Limit]
+			last := item{wiring.Key: str(rows[q.Limit-1].ID), wiring.Owner: str(q.Owner)}
+			return rows, sealKey(belongs, last), nil
+		}
+		if in.ExclusiveStartKey = out.LastEvaluatedKey; in.ExclusiveStartKey == nil {
+			break
+		}
+	}
+	return rows, sealKey(belongs, in.ExclusiveStartKey), nil
 }

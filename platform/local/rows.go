@@ -118,34 +118,49 @@ func reindex(t *tx, row engine.Row, had, fields map[string]string) error {
 		if was, ok := had[field]; ok && was == value {
 			continue
 		}
-		if _, err := t.exec("INSERT INTO rows_by_field (model, field, value, id) VALUES (?, ?, ?, ?)", row.Model, field, value, row.ID); err != nil {
+		// An entry may be left over, of a row that was thrown away.
+		if _, err := t.exec("INSERT OR IGNORE INTO rows_by_field (model, field, value, id) VALUES (?, ?, ?, ?)", row.Model, field, value, row.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// scanned is how many rows a page looks at, of which those without a view and
-// those of other owners are left out.
+// scanned is how many rows a page looks at, of which those without a view are left
+// out.
 const scanned = 1000
 
-// List implements [engine.Rows].
+// List implements [engine.Rows]. A query with an owner looks at that owner's rows
+// alone: others' are neither in the answer nor in its cursor nor in its time.
 func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
-	field, value := q.Field, q.Value
-	if field == "" && q.Owner != "" && s.owned[q.Model] {
-		field, value = ownerField, q.Owner
-	}
-	byField := q.Field != "" || value != ""
 	from, err := after(q)
 	if err != nil {
 		return nil, "", err
 	}
-	columns := "SELECT r.id, r.rev, r.view, r.owner, r.at, r.indexed "
-	query, args := columns+"FROM rows r WHERE r.model = ? AND r.id > ? ORDER BY r.id LIMIT ?", []any{q.Model, from, scanned + 1}
-	if byField {
-		query = columns + `FROM rows_by_field f JOIN rows r ON r.model = f.model AND r.id = f.id
+	const columns = "SELECT r.id, r.rev, r.view, r.owner, r.at, r.indexed "
+	var query string
+	var args []any
+	indexed := func(field, value string) {
+		// A cross join keeps its order: from the index to the rows.
+		query = columns + `FROM rows_by_field f CROSS JOIN rows r ON r.model = f.model AND r.id = f.id
 			WHERE f.model = ? AND f.field = ? AND f.value = ? AND f.id > ? ORDER BY f.id LIMIT ?`
 		args = []any{q.Model, field, value, from, scanned + 1}
+	}
+	switch {
+	case q.Owner != "" && !s.owned[q.Model]:
+		return nil, "", fmt.Errorf("list %s by owner: it is not listed by owner", q.Model)
+	case q.Owner != "" && q.Field != "":
+		query = columns + `FROM rows_by_field o CROSS JOIN rows_by_field f ON f.model = o.model AND f.field = ? AND f.value = ? AND f.id = o.id
+			CROSS JOIN rows r ON r.model = o.model AND r.id = o.id
+			WHERE o.model = ? AND o.field = '' AND o.value = ? AND o.id > ? ORDER BY o.id LIMIT ?`
+		args = []any{q.Field, q.Value, q.Model, q.Owner, from, scanned + 1}
+	case q.Owner != "":
+		indexed(ownerField, q.Owner)
+	case q.Field != "":
+		indexed(q.Field, q.Value)
+	default:
+		query = columns + "FROM rows r WHERE r.model = ? AND r.id > ? ORDER BY r.id LIMIT ?"
+		args = []any{q.Model, from, scanned + 1}
 	}
 	seen, size := 0, 0
 	last := from

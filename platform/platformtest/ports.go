@@ -353,6 +353,41 @@ func testRows(t *testing.T, p Ports) {
 			}
 		}
 	})
+	t.Run("an owner's list has nothing of others', nor has its cursor", func(t *testing.T) {
+		// Given a thousand rows of ada's with a value, and three of bob's between them
+		var wg sync.WaitGroup
+		room := make(chan struct{}, 32)
+		for i := range 1_003 {
+			owner := "owner-ada"
+			if i%500 == 1 {
+				owner = "owner-bob"
+			}
+			wg.Go(func() {
+				room <- struct{}{}
+				defer func() { <-room }()
+				if _, err := p.Rows.Put(t.Context(), row(fmt.Sprintf("owned-%04d", i), 1, `{"color":"owned"}`, owner, "owned")); err != nil {
+					t.Errorf("put: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		put(t, row("owned-other", 1, `{"color":"else"}`, "owner-bob", "else"), false)
+		// When somebody lists by the value who has none, or by one that nobody has
+		for _, q := range []engine.Query{{Owner: "owner-eve", Value: "owned"}, {Owner: "owner-bob", Value: "nobody's"}} {
+			// Then there is nothing, and nothing to go on with
+			q.Model, q.Field, q.Limit = probesView, "color", 1
+			rows, next, err := p.Rows.List(t.Context(), q)
+			if len(rows) > 0 || next != "" || err != nil {
+				t.Errorf("list %+v: %d rows, next %q, %v", q, len(rows), next, err)
+			}
+		}
+		// And bob pages through his own
+		for _, limit := range []int{1, 2, 3, 100} {
+			q := engine.Query{Field: "color", Value: "owned", Owner: "owner-bob", Limit: limit}
+			same(t, fmt.Sprintf("bob's by %d", limit), list(t, q), []string{"owned-0001", "owned-0501", "owned-1001"})
+		}
+		same(t, "ada's", len(list(t, engine.Query{Field: "color", Value: "owned", Owner: "owner-ada", Limit: 100})), 1_000)
+	})
 	t.Run("a row that changes moves in its index, and leaves it", func(t *testing.T) {
 		put(t, row("moving", 1, `{"color":"pink"}`, "", "pink"), false)
 		put(t, row("moving", 2, `{"color":"grey"}`, "", "grey"), false)
