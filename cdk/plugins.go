@@ -300,9 +300,12 @@ func (s *shop) queryFunction(identity map[string]string) *function {
 		kind: "query", about: "Answers queries, and passes operations on",
 		timeout: queryTimeout, memory: 512, env: env, wiring: w,
 	})
-	for _, p := range s.plugins {
+	for i, p := range s.plugins {
 		f.may(readLog, p.events.TableArn())
 		f.may("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats
+		if i == 0 {
+			f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.CursorKey}, "dynamodb:UpdateItem", p.cursors.TableArn())
+		}
 		f.may(listParked, p.parked.TableArn())
 		f.may(invoke, p.eventMapping.FunctionArn())
 		for _, r := range p.rows {

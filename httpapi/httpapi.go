@@ -36,6 +36,9 @@ type Config struct {
 	Reports    engine.Reports                               // nil: tasks' reports are not served
 	Logger     *slog.Logger                                 // nil: slog.Default
 	LogAll     bool                                         // requests that are answered well, too
+	// CursorKey is what cursors are encrypted with: 32 bytes, the same in every
+	// process. It is asked for with the first cursor. nil: each process has its own.
+	CursorKey func(context.Context) ([]byte, error)
 }
 
 // Operations are what operators do, step by step; an [engine.Engine] is one.
@@ -55,6 +58,7 @@ type api struct {
 	routes    map[route]map[string]*endpoint // by method
 	endpoints []*endpoint                    // in the order of the plugins' definitions
 	origins   *http.CrossOriginProtection
+	cursors   *sealer
 }
 
 // New returns the handler. It refuses plugins whose names collide once they
@@ -69,7 +73,10 @@ func New(c Config) (http.Handler, error) {
 	if c.Operations == nil {
 		c.Operations = c.Engine
 	}
-	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection()}
+	if c.CursorKey == nil {
+		c.CursorKey = newKey()
+	}
+	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection(), cursors: &sealer{key: c.CursorKey}}
 	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addDescriptions} {
 		if err := add(); err != nil {
 			return nil, fmt.Errorf("http api: %w", err)
@@ -82,6 +89,7 @@ func New(c Config) (http.Handler, error) {
 type call struct {
 	*http.Request
 	endpoint    *endpoint
+	cursors     *sealer
 	header      http.Header // of the answer
 	correlation string
 	caller      es.Caller
@@ -107,7 +115,7 @@ type answer struct {
 // ServeHTTP implements [http.Handler].
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := a.Engine.Clock.Now()
-	c := &call{Request: r, header: w.Header()}
+	c := &call{Request: r, header: w.Header(), cursors: a.cursors}
 	given := c.readCorrelation(a.Engine.Clock.NewID)
 	c.header.Set("X-Correlation-Id", c.correlation)
 	c.header.Set("X-Content-Type-Options", "nosniff")

@@ -149,6 +149,12 @@ func (m *memory) ListParked(_ context.Context, cursor string) ([]engine.Parked, 
 	return m.parked[i : i+1], next, err
 }
 
+func (m *memory) Begin(context.Context, string, []string, time.Time) error { return nil }
+
+func (m *memory) Past(context.Context, string, engine.Stream, int64, time.Time) (bool, error) {
+	return false, nil
+}
+
 func (m *memory) NewID() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,7 +178,7 @@ func newAPI(t testing.TB, with func(*httpapi.Config)) *api {
 	all := plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: noMail{}}})
 	logger := slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e, err := engine.New(engine.Config{
-		Plugins: all, Log: m, Cursors: m, Rows: m, Parking: m, Hints: m, Bus: m, Clock: m, Logger: logger,
+		Plugins: all, Log: m, Cursors: m, Starts: m, Rows: m, Parking: m, Hints: m, Bus: m, Clock: m, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)

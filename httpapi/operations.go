@@ -53,7 +53,9 @@ func (a *api) addStep(name, summary string, model bool, do func(context.Context,
 			case err != nil:
 				return nil, err
 			}
-			p.Next = c.seal(p.Next)
+			if p.Next, err = c.seal(p.Next); err != nil {
+				return nil, err
+			}
 			return &answer{body: marshal(p)}, nil
 		},
 	}
@@ -93,7 +95,10 @@ func (a *api) parked(c *call) (*answer, error) {
 		Last     string `json:"last"`
 		Attempts int    `json:"attempts"`
 	}
-	p := page{Items: []json.RawMessage{}, Next: c.seal(next)}
+	p := page{Items: []json.RawMessage{}}
+	if p.Next, err = c.seal(next); err != nil {
+		return nil, err
+	}
 	for _, k := range parked {
 		reason, _, _ := strings.Cut(k.Error, "\n") // a panic's stack trace is for the log
 		p.Items = append(p.Items, marshal(key{

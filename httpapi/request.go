@@ -1,11 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -201,37 +197,4 @@ func (c *call) readQuery() error {
 		c.cursor, err = c.open(c.cursor)
 	}
 	return err
-}
-
-// A cursor is valid for one endpoint, id, filter and, where a page shows the
-// caller's own rows only, caller. It begins with a checksum over these, so that
-// a foreign or damaged one is told apart; it keeps nothing secret.
-const checksum = 9 // bytes; a multiple of 3 leaves no padding bits inside
-
-func (c *call) sum(inner string) []byte {
-	owner := ""
-	if c.endpoint.owner != nil {
-		owner = c.endpoint.owner(c.caller)
-	}
-	s := sha256.Sum256(fmt.Appendf(nil, "%q", []string{c.endpoint.path, c.id, c.field, c.value, owner, inner}))
-	return s[:checksum]
-}
-
-// seal makes a cursor for the caller of what the engine or the store made; ""
-// stays "".
-func (c *call) seal(inner string) string {
-	if inner == "" {
-		return ""
-	}
-	return base64.RawURLEncoding.EncodeToString(append(c.sum(inner), inner...))
-}
-
-func (c *call) open(cursor string) (inner string, err error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err == nil && len(b) > checksum {
-		if inner = string(b[checksum:]); bytes.Equal(c.sum(inner), b[:checksum]) {
-			return inner, nil
-		}
-	}
-	return "", errMalformed.Because("this cursor is not one of these pages; start again without one")
 }

@@ -147,8 +147,8 @@ func (a *api) history(c *call, aggregate string) (*answer, error) {
 			e.Meta.MessageID, e.Meta.CorrelationID, e.Meta.CausationID,
 		}))
 	}
-	if next != "" {
-		p.Next = c.seal(next)
+	if p.Next, err = c.seal(next); err != nil {
+		return nil, err
 	}
 	return &answer{body: marshal(p)}, nil
 }
@@ -213,7 +213,10 @@ func (a *api) list(c *call, model string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := page{Items: []json.RawMessage{}, Next: c.seal(next)}
+	p := page{Items: []json.RawMessage{}}
+	if p.Next, err = c.seal(next); err != nil {
+		return nil, err
+	}
 	for _, row := range rows {
 		p.Items = append(p.Items, item(row))
 	}

@@ -106,6 +106,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	handler, err := httpapi.New(httpapi.Config{
 		Engine: platform.Engine(), Plugins: all, Version: programVersion(), Identity: identity,
 		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Logger: logger,
+		CursorKey: platform.CursorKey,
 	})
 	if err != nil {
 		return err

@@ -146,6 +146,11 @@ func New(c Config) (*Engine, error) {
 			errs = append(errs, e.listen(p, x.Definition()))
 		}
 	}
+	for _, b := range e.beginners {
+		if e.Starts == nil && len(b.names) > 0 {
+			errs = append(errs, errors.New("engine: without Starts, a new mapping or side effect would act on what was there before it"))
+		}
+	}
 	return e, errors.Join(errs...)
 }
 

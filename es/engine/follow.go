@@ -233,7 +233,7 @@ func (e *Engine) Backfills(consumer string) bool {
 // asked for before each commit, and done once.
 func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) error {
 	b := e.beginners[plugin]
-	if b.begun.Load() {
+	if b.begun.Load() || e.Starts == nil {
 		return nil
 	}
 	if err := e.do(ctx, func() error { return e.Starts.Begin(ctx, plugin, b.names, first) }); err != nil {

@@ -21,6 +21,7 @@ type ports struct {
 	engine.Hints
 	engine.Bus
 	engine.Clock
+	engine.Starts
 	platformtest.World
 	kind string // of the events
 	done []string
@@ -35,6 +36,10 @@ func (p *ports) Now() time.Time { return monday.Add(time.Minute) }
 
 func (p *ports) Cursor(context.Context, string, engine.Stream) (engine.Cursor, error) {
 	return engine.Cursor{Next: 1, Parked: true}, nil
+}
+
+func (p *ports) Past(context.Context, string, engine.Stream, int64, time.Time) (bool, error) {
+	return false, nil
 }
 
 func (p *ports) Advance(context.Context, string, engine.Stream, int64, int64) error {
@@ -76,7 +81,7 @@ func (p *ports) Send(_ context.Context, _ time.Duration, hints ...engine.Hint) e
 // follow has a follower follow the stream.
 func (p *ports) follow(t *testing.T, plugins []es.Plugin, follower string) {
 	t.Helper()
-	e, err := engine.New(engine.Config{Plugins: plugins, Log: p, Cursors: p, Rows: p, Parking: p, Hints: p, Bus: p, Clock: p})
+	e, err := engine.New(engine.Config{Plugins: plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Hints: p, Bus: p, Clock: p})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ func Run(t *testing.T, c Client) {
 		{"routes", routes},
 		{"identity", identity},
 		{"ownership", ownership},
+		{"secrecy", secrecy},
 		{"idempotency keys", idempotencyKeys},
 		{"versions", versions},
 		{"correlation", correlation},
@@ -428,6 +430,72 @@ func ownership(s *suite, t *testing.T) {
 		if holds(x.as, x.path, x.id) != x.want {
 			t.Errorf("GET %s as %s holds %s: want %v", x.path, x.as.user, x.id, x.want)
 		}
+	}
+}
+
+// A list tells nothing of others' rows, not even that there are some; nor does what
+// a command is refused with tell of their aggregates.
+func secrecy(s *suite, t *testing.T) {
+	ann, bob := s.ann(t), s.bob(t)
+	product := s.product(t)
+	s.admin(t).becomes("/ordering/available-products/"+product, `{"id":"`+product+`","name":"Tea","price":9.99}`)
+	c, nowhere := s.customer(ann), s.id("nowhere")
+	place := `{"customerId":"` + c + `","productIds":["` + product + `"]}`
+	var orders []string
+	for range 3 {
+		o := s.id("order")
+		orders = append(orders, o)
+		ann.post("/ordering/order/"+o+"/place", place).is(200)
+		ann.eventually("/ordering/orders/"+o, func(r *reply) bool { return r.Status == 200 })
+	}
+	if got := ann.items("/ordering/orders?limit=1&customerId=" + c); len(got) != 3 {
+		t.Errorf("ann pages through %d of her 3 orders", len(got))
+	}
+	for _, limit := range []string{"1", "2", "200"} {
+		hers := bob.get("/ordering/orders?limit=" + limit + "&customerId=" + c)
+		none := bob.get("/ordering/orders?limit=" + limit + "&customerId=" + nowhere)
+		if hers.Status != 200 || !bytes.Equal(hers.Body, none.Body) {
+			t.Errorf("by %s bob can tell ann's customer from none: %s, %s", limit, hers.Body, none.Body)
+		}
+	}
+	page := ann.get("/ordering/orders?limit=1&customerId=" + c)
+	next := page.text("next")
+	for b := []byte(next); len(b) > 0; {
+		for _, o := range orders {
+			if bytes.Contains(b, []byte(o)) {
+				t.Errorf("the cursor %s tells of the order %s", next, o)
+			}
+		}
+		var err error
+		if b, err = base64.RawURLEncoding.DecodeString(string(b)); err != nil {
+			break
+		}
+	}
+
+	// Ann's customer has a second version, one of her orders is shipped or cancelled.
+	ann.post("/ordering/customer/"+c+"/update-address", `{"address":"2 Main Street"}`).is(200)
+	ann.post("/ordering/order/"+orders[0]+"/cancel", "")
+	again := s.customer(ann)
+	ann.post("/ordering/customer/"+again+"/deactivate", "").is(200)
+	for _, match := range [][]string{nil, {"If-Match", `"0"`}, {"If-Match", `"1"`}, {"If-Match", `"2"`}} {
+		for _, o := range orders[:2] {
+			r := bob.post("/ordering/order/"+o+"/place", place, match...)
+			r.refuses(409, "OrderAlreadyPlaced")
+			s.untold(t, r)
+		}
+		for _, id := range []string{c, again} {
+			r := bob.post("/ordering/customer/"+id+"/register", `{"email":"b@example.com","address":"1"}`, match...)
+			r.refuses(409, "CustomerAlreadyRegistered")
+			s.untold(t, r)
+		}
+	}
+}
+
+// untold fails where an answer tells a version.
+func (*suite) untold(t *testing.T, r *reply) {
+	t.Helper()
+	if r.Header.Get("ETag") != "" || strings.Contains(r.text("detail"), "version") {
+		t.Errorf("it tells the version: %s %s", r.Header.Get("ETag"), r.Body)
 	}
 }
 

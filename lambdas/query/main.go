@@ -1,5 +1,5 @@
 // The query function answers what commands don't: views, histories, operations
-// and descriptions of all plugins. It writes nothing.
+// and descriptions of all plugins. It writes nothing but the key of its cursors, once.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 
 func main() {
 	function.Start(func(f function.Function) (lambda.Handler, error) {
-		api, err := f.API(httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform})
+		api, err := f.API(httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform, CursorKey: f.CursorKey})
 		if err != nil {
 			return nil, err
 		}

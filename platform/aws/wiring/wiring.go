@@ -63,7 +63,7 @@ const (
 	// version, meta. Stream NEW_IMAGE.
 	Stream = "stream"
 	Seq    = "seq"
-	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat" or "starts".
+	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat", "starts" or "cursor-key".
 	// Rows: partition key Key, the row's id. Snapshots: partition key Key, the stream.
 	Key = "key"
 	// Parked: partition key Consumer, sort key Stream (the full stream name).
@@ -135,9 +135,11 @@ const (
 )
 
 // HeartbeatKey and StartsKey are the keys of a plugin's heartbeat and of its
-// followers' starts in its Cursors table; HeartbeatType is the detail-type of the
-// heartbeat's event on the bus.
+// followers' starts in its Cursors table; CursorKey, in the first plugin's, that of
+// what the API's cursors are encrypted with. HeartbeatType is the detail-type of
+// the heartbeat's event on the bus.
 const (
+	CursorKey     = "cursor-key"
 	HeartbeatKey  = "heartbeat"
 	StartsKey     = "starts"
 	HeartbeatType = "Heartbeat"
