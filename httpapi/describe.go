@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -63,6 +64,10 @@ func (a *api) health(c *call) (*answer, error) {
 		Problems []problem `json:"problems,omitempty"`
 		Plugins  []plugin  `json:"plugins"`
 	}{h.Status, h.Version, nil, []plugin{}}
+	if p := a.Identity.problem(); p != nil {
+		h.Status, h.Problems = "degraded", append(slices.Clone(h.Problems), *p)
+	}
+	out.Status = h.Status
 	for _, p := range h.Problems {
 		out.Problems = append(out.Problems, problem{p.Component, p.Detail, es.FormatTime(p.Since)})
 	}

@@ -1,11 +1,13 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -24,9 +26,11 @@ import (
 // provider is an OpenID Connect provider on this machine.
 type provider struct {
 	*httptest.Server
-	key  *rsa.PrivateKey
-	mu   sync.Mutex
-	down bool // its keys can't be fetched
+	key   *rsa.PrivateKey
+	mu    sync.Mutex
+	down  bool // its keys can't be fetched
+	huge  bool // they have no end
+	asked int  // how often they were fetched
 }
 
 type claims map[string]any
@@ -56,6 +60,12 @@ func newProvider(t *testing.T) *provider {
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.asked++
+		if p.huge {
+			for range 64 {
+				_, _ = w.Write(bytes.Repeat([]byte(" "), 64<<10))
+			}
+		}
 		if p.down {
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -126,6 +136,21 @@ func TestJWT(t *testing.T) {
 		"groups":                                 {"Bearer " + p.token(t, claims{"groups": []string{"Admin", "Staff"}}), "ann", []string{"Admin", "Staff"}},
 		"Cognito's groups":                       {"Bearer " + p.token(t, claims{"cognito:groups": []string{"Admin"}}), "ann", []string{"Admin"}},
 		"one group, bare":                        {"Bearer " + p.token(t, claims{"groups": "Admin"}), "ann", []string{"Admin"}},
+		"GROUPS, which are no groups":            {"Bearer " + p.token(t, claims{"GROUPS": []string{"Admin"}, "Groups": "Admin", "Cognito:Groups": "Admin"}), "ann", nil},
+		"CLIENT_ID, which is no client_id":       {"Bearer " + p.token(t, claims{"aud": nil, "CLIENT_ID": audience}), "", nil},
+		"AUD, which is no aud":                   {"Bearer " + p.token(t, claims{"aud": "other", "AUD": audience}), "", nil},
+		"SUB, which is no sub":                   {"Bearer " + p.token(t, claims{"sub": nil, "SUB": "ann"}), "", nil},
+		"SUB beside sub":                         {"Bearer " + p.token(t, claims{"SUB": "eve", "Sub": "eve"}), "ann", nil},
+		"EXP in place of exp":                    {"Bearer " + p.token(t, claims{"exp": nil, "EXP": time.Now().Add(time.Hour).Unix()}), "", nil},
+		"expired, with a later EXP":              {"Bearer " + p.token(t, claims{"exp": time.Now().Add(-time.Hour).Unix(), "zexp": 1, "EXP": time.Now().Add(time.Hour).Unix()}), "", nil},
+		"exp as a string":                        {"Bearer " + p.token(t, claims{"exp": fmt.Sprint(time.Now().Add(time.Hour).Unix())}), "", nil},
+		"exp null":                               {"Bearer " + p.token(t, claims{"exp": json.RawMessage("null")}), "", nil},
+		"nbf as a string":                        {"Bearer " + p.token(t, claims{"nbf": "1"}), "", nil},
+		"the shop's own name":                    {"Bearer " + p.token(t, claims{"sub": "system"}), "", nil},
+		"the name of a shop without identities":  {"Bearer " + p.token(t, claims{"sub": "local"}), "", nil},
+		"a user of two lines":                    {"Bearer " + p.token(t, claims{"sub": "ann\nbob"}), "", nil},
+		"a user with a NUL":                      {"Bearer " + p.token(t, claims{"sub": "ann\x00"}), "", nil},
+		"a user's name that is too long":         {"Bearer " + p.token(t, claims{"sub": strings.Repeat("a", 257)}), "", nil},
 		"groups of another shape":                {"Bearer " + p.token(t, claims{"groups": map[string]bool{"Admin": true}}), "ann", nil},
 		"one audience of several":                {"Bearer " + p.token(t, claims{"aud": []string{"other", audience}}), "ann", nil},
 		"client_id in place of aud":              {"Bearer " + p.token(t, claims{"aud": nil, "client_id": audience}), "ann", nil},
@@ -213,6 +238,70 @@ func TestJWTProviderDown(t *testing.T) {
 	}
 }
 
+func TestBadTokensDontMakeTheShopAskTheProviderEachTime(t *testing.T) {
+	p := newProvider(t)
+	identity := p.identity(t)
+	send := func(token string) error {
+		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+token)
+		_, err := identity.Caller(r)
+		return err
+	}
+	// When a caller shows 300 tokens that the provider did not sign
+	for i := range 300 {
+		key := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: otherKey(), KeyID: []string{"k1", fmt.Sprint("k", i)}[i%2]}}
+		if send(p.signed(t, key, nil)) == nil {
+			t.Fatal("a token of another key is accepted")
+		}
+	}
+	// Then it is asked for its keys a few times, and valid ones are accepted
+	if p.asked > 20 {
+		t.Errorf("the provider was asked %d times", p.asked)
+	}
+	if err := send(p.token(t, nil)); err != nil {
+		t.Errorf("a valid token: %v", err)
+	}
+}
+
+var otherKey = sync.OnceValue(newKey)
+
+func TestAProvidersAnswerHasAnEnd(t *testing.T) {
+	p := newProvider(t)
+	p.huge = true
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+p.token(t, nil))
+	var no *es.Rejection
+	if _, err := p.identity(t).Caller(r); !errors.As(err, &no) || no.Status != http.StatusServiceUnavailable {
+		t.Errorf("keys of 4 MB: %v, want 503", err)
+	}
+}
+
+func TestAProviderThatDoesNotAnswerIsAProblem(t *testing.T) {
+	p := newProvider(t)
+	identity := p.identity(t)
+	p.Close()
+	a := newAPI(t, func(c *httpapi.Config) { c.Identity = identity })
+	a.is(a.send("GET", "/health", ""), 200, "")
+	if err := identity.Discover(t.Context()); err == nil {
+		t.Fatal("it is discovered")
+	}
+	body := a.send("GET", "/health", "").Body.String()
+	if !strings.Contains(body, `"status":"degraded"`) || !strings.Contains(body, `"component":"identity provider"`) {
+		t.Errorf("health: %s", body)
+	}
+}
+
+func TestAnIssuerOnAnotherMachineIsAnHTTPSAddress(t *testing.T) {
+	for issuer, want := range map[string]bool{
+		"https://login.example.com": true, "http://127.0.0.1:9000": true, "http://localhost/x": true, "http://[::1]:9000": true,
+		"http://login.example.com": false, "login.example.com": false, "ftp://login.example.com": false, "http://127.0.0.1.example.com": false,
+	} {
+		if _, err := httpapi.JWT(issuer, audience); (err == nil) != want {
+			t.Errorf("the issuer %s: %v", issuer, err)
+		}
+	}
+}
+
 func TestLocal(t *testing.T) {
 	for name, x := range map[string]struct {
 		header http.Header
@@ -228,6 +317,8 @@ func TestLocal(t *testing.T) {
 		"an empty user":           {http.Header{"X-Local-User": {" "}}, "", nil},
 		"two users":               {http.Header{"X-Local-User": {"ann", "bob"}}, "", nil},
 		"invalid UTF-8":           {http.Header{"X-Local-User": {"ann\xff"}}, "", nil},
+		"the shop's own name":     {http.Header{"X-Local-User": {"system"}}, "", nil},
+		"a control character":     {http.Header{"X-Local-User": {"an\u0085n"}}, "", nil},
 		"too long":                {http.Header{"X-Local-User": {strings.Repeat("a", 257)}}, "", nil},
 		"a token that is ignored": {http.Header{"Authorization": {"Bearer x"}}, "local", []string{"Admin"}},
 	} {

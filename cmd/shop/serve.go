@@ -41,7 +41,7 @@ type serveCommand struct {
 func (serveCommand) Help() string {
 	return examples("Serves the HTTP API, imports CSV files dropped into product-imports/ of the data folder, and writes e-mails to its emails/. Ctrl-C or SIGTERM lets work in hand finish; whatever was acknowledged survives any crash.",
 		"shop serve", "shop serve --addr 127.0.0.1:9000 --data ./other --ship-delay 10m",
-		"shop serve --addr 0.0.0.0:8080 --auth jwt --jwt-issuer https://login.example.com --jwt-audience shop")
+		"shop serve --addr 127.0.0.1:8080 --auth jwt --jwt-issuer https://login.example.com --jwt-audience shop # behind a proxy that does TLS")
 }
 
 // check refuses settings that make no sense together.
@@ -85,7 +85,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 		return fmt.Errorf("listen on %s: %w; stop what is there, or choose another address with --addr or SHOP_ADDR", s.Addr, err)
 	}
 	defer listener.Close()
-	identity, err := c.identity(ctx)
+	identity, err := c.identity(ctx, logger)
 	if err != nil {
 		return err
 	}
@@ -129,6 +129,9 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	if err := c.welcome(s, url); err != nil {
 		return err
 	}
+	if host, _, _ := net.SplitHostPort(s.Addr); c.Auth == "jwt" && !loopback(host) {
+		logger.Warn("tokens and data come over HTTP in clear: let a proxy that does TLS stand before the shop, and listen for that alone", "addr", s.Addr)
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -161,7 +164,7 @@ func drain(ctx context.Context, closer func(context.Context) error) error {
 	return closer(ctx)
 }
 
-func (c serveCommand) identity(ctx context.Context) (httpapi.Identity, error) {
+func (c serveCommand) identity(ctx context.Context, logger *slog.Logger) (httpapi.Identity, error) {
 	if c.Auth == "none" {
 		return httpapi.Local(), nil
 	}
@@ -169,10 +172,25 @@ func (c serveCommand) identity(ctx context.Context) (httpapi.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := id.Discover(ctx); err != nil {
-		return nil, fmt.Errorf("ask the identity provider %s for its keys: %w", c.JWTIssuer, err)
-	}
+	go discover(ctx, id, logger)
 	return id, nil
+}
+
+// discover asks the identity provider until it answers. Whatever needs nobody to
+// sign in goes on meanwhile: imports, shipping, e-mails.
+func discover(ctx context.Context, id *httpapi.OpenID, logger *slog.Logger) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := id.Discover(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		logger.WarnContext(ctx, "nobody can sign in: the identity provider is asked again", "error", err, "wait", wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // hosts are the Host values answered on loopback, where a page of another
