@@ -17,6 +17,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -59,6 +62,7 @@ type api struct {
 	endpoints []*endpoint                    // in the order of the plugins' definitions
 	origins   *http.CrossOriginProtection
 	cursors   *sealer
+	bodies    *semaphore.Weighted // bytes of large bodies in hand
 }
 
 // New returns the handler. It refuses plugins whose names collide once they
@@ -76,7 +80,7 @@ func New(c Config) (http.Handler, error) {
 	if c.CursorKey == nil {
 		c.CursorKey = newKey()
 	}
-	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection(), cursors: &sealer{key: c.CursorKey}}
+	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection(), cursors: &sealer{key: c.CursorKey}, bodies: semaphore.NewWeighted(allBodies)}
 	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addDescriptions} {
 		if err := add(); err != nil {
 			return nil, fmt.Errorf("http api: %w", err)
@@ -90,6 +94,7 @@ type call struct {
 	*http.Request
 	endpoint    *endpoint
 	cursors     *sealer
+	done        func() // to be called with the answer
 	header      http.Header // of the answer
 	correlation string
 	caller      es.Caller
@@ -115,7 +120,11 @@ type answer struct {
 // ServeHTTP implements [http.Handler].
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := a.Engine.Clock.Now()
-	c := &call{Request: r, header: w.Header(), cursors: a.cursors}
+	ctx, cancel := lasting(r.Context())
+	defer cancel()
+	r = r.WithContext(ctx)
+	c := &call{Request: r, header: w.Header(), cursors: a.cursors, done: func() {}}
+	defer func() { c.done() }()
 	given := c.readCorrelation(a.Engine.Clock.NewID)
 	c.header.Set("X-Correlation-Id", c.correlation)
 	c.header.Set("X-Content-Type-Options", "nosniff")
@@ -137,6 +146,20 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Logger.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.EscapedPath(), "status", status,
 		"duration", a.Engine.Clock.Now().Sub(start), "correlationId", c.correlation)
 }
+
+// lasting is the request's context without its end by the client, who may only have
+// shut down the sending side, and is to be told what happened; the work has
+// longest, or until the context's own deadline.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(longest)
+	if own, ok := ctx.Deadline(); ok && own.Before(end) {
+		end = own
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}
+
+// longest is how long a request may take: a step of a sweep takes a while.
+const longest = 4 * time.Minute
 
 // answer makes the checks in the order that the contract gives them: the first
 // that fails answers. given is what is wrong with the correlation id.
@@ -160,7 +183,7 @@ func (a *api) answer(w http.ResponseWriter, c *call, given error) (out *answer, 
 		return nil, err
 	}
 	if c.endpoint.body {
-		if err := c.readBody(w); err != nil {
+		if err := c.readBody(w, a.bodies); err != nil {
 			return nil, err
 		}
 	}

@@ -1,13 +1,17 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -487,14 +491,69 @@ func TestManifest(t *testing.T) {
 }
 
 // The caller who went away is nobody's fault: the log must not cry wolf.
-func TestCallerGone(t *testing.T) {
+func TestWhoShutsDownTheSendingSideIsToldWhatHappened(t *testing.T) {
 	a := newAPI(t, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	a.fail = func(string) error { cancel(); return engine.ErrUnavailable }
-	w := httptest.NewRecorder()
-	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/catalog/products", nil).WithContext(ctx))
-	a.is(w, 503, "Unavailable")
-	if strings.Contains(a.log.String(), "level=ERROR") {
-		t.Errorf("a caller who went away is logged as an error: %s", a.log)
+	server := httptest.NewServer(a)
+	defer server.Close()
+	body := `{"name":"h","description":"","price":1}`
+	for n := range 20 {
+		// When a client shuts down its sending side after the request, as nc -N does
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST /catalog/product/half%d/add HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n, len(body), body)
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		// Then it is answered
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Errorf("%d: %v, %v; want 200", n, res, err)
+		}
+		_ = c.Close()
 	}
 }
+
+func TestACallerWhoIsGoneDoesNotEndTheWork(t *testing.T) {
+	a := newAPI(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/catalog/product/p/add", strings.NewReader(`{"name":"h","description":"","price":1}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	a.is(w, 200, "")
+}
+
+func TestLargeBodiesAreBoundedAndSmallOnesGetIn(t *testing.T) {
+	// Given many large bodies that have begun to arrive, and don't end
+	a := newAPI(t, nil)
+	var slow sync.WaitGroup
+	ends := make(chan struct{})
+	answers := make(chan int, 200)
+	for range cap(answers) {
+		slow.Go(func() {
+			r := httptest.NewRequest(http.MethodPost, "/catalog/product/p/add", io.MultiReader(strings.NewReader(strings.Repeat(" ", 9<<10)), unended(ends)))
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, r)
+			answers <- w.Code
+		})
+	}
+	// Then those beyond the bound are told to come again
+	for range cap(answers) - 128 {
+		if code := <-answers; code != http.StatusServiceUnavailable {
+			t.Errorf("a body beyond the bound: %d, want 503", code)
+		}
+	}
+	// And a small one is taken meanwhile
+	a.is(a.send("POST", "/catalog/product/small/add", `{"name":"h","description":"","price":1}`), 200, "")
+	close(ends)
+	slow.Wait()
+}
+
+// unended is a body that does not arrive before the channel is closed.
+type unended chan struct{}
+
+func (u unended) Read([]byte) (int, error) { <-u; return 0, io.EOF }

@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"errors"
+	"context"
 	"io"
 	"mime"
 	"net/http"
@@ -9,7 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // readCorrelation takes the caller's correlation id, or makes one where it is
@@ -74,19 +77,46 @@ func validTrace(s string) bool {
 	return version != "ff" && strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != "" && (version != "00" || more == "")
 }
 
-func (c *call) readBody(w http.ResponseWriter) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch large := errors.As(err, &tooLarge); {
-	case (len(body) > 0 || large) && !c.sendsJSON():
+// A small body is read at once; of larger ones no more are read at a time than
+// take that many bytes, so that what is in hand bounds the memory, and not how many
+// connections there are. bodyWait is how long a large one waits for its turn,
+// bodyTime how long it may take to arrive.
+const (
+	smallBody = 8 << 10
+	allBodies = 32 << 20
+	bodyWait  = 2 * time.Second
+	bodyTime  = 20 * time.Second
+)
+
+func (c *call) readBody(w http.ResponseWriter, room *semaphore.Weighted) error {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where it is a connection
+	body, err := readUpTo(nil, c.Body, smallBody)
+	if len(body) > smallBody {
+		wait, cancel := context.WithTimeout(c.Context(), bodyWait)
+		defer cancel()
+		if room.Acquire(wait, MaxBody) != nil {
+			return errUnavailable.Because("too many large bodies are arriving; try again in a moment")
+		}
+		c.done = func() { room.Release(MaxBody) }
+		body, err = readUpTo(body, c.Body, MaxBody)
+	}
+	switch large := len(body) > MaxBody; {
+	case len(body) > 0 && !c.sendsJSON():
 		return errMediaType.Because("a body must be sent with Content-Type: application/json, in UTF-8 and not encoded otherwise")
 	case large:
+		c.header.Set("Connection", "close") // the rest is not read
 		return errTooLarge.Because("a body may have at most %d bytes", MaxBody)
 	case err != nil:
 		return errMalformed.Because("the body did not arrive whole")
 	}
 	c.body = body
 	return nil
+}
+
+// readUpTo reads on until there are more bytes than most, or no more.
+func readUpTo(body []byte, r io.Reader, most int) ([]byte, error) {
+	rest, err := io.ReadAll(io.LimitReader(r, int64(most+1-len(body))))
+	return append(body, rest...), err
 }
 
 func (c *call) sendsJSON() bool {
@@ -96,7 +126,7 @@ func (c *call) sendsJSON() bool {
 	}
 	typ, params, err := mime.ParseMediaType(given[0])
 	charset, named := params["charset"]
-	return err == nil && typ == "application/json" && (!named || strings.EqualFold(charset, "utf-8"))
+	return err == nil && typ == "application/json" && (!named || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8"))
 }
 
 // parameter is a query parameter.
