@@ -94,7 +94,7 @@ type call struct {
 	*http.Request
 	endpoint    *endpoint
 	cursors     *sealer
-	done        func() // to be called with the answer
+	done        func()      // to be called with the answer
 	header      http.Header // of the answer
 	correlation string
 	caller      es.Caller

@@ -114,7 +114,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	server := &http.Server{
 		Handler:                      handler,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a path like any other
-		ReadHeaderTimeout:            10 * time.Second,
+		ReadHeaderTimeout:            5 * time.Second,
 		ReadTimeout:                  time.Minute,
 		WriteTimeout:                 5 * time.Minute, // a step of a sweep may take a while
 		IdleTimeout:                  2 * time.Minute,
@@ -133,7 +133,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 		logger.Warn("tokens and data come over HTTP in clear: let a proxy that does TLS stand before the shop, and listen for that alone", "addr", s.Addr)
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- httpapi.Serve(server, listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", url, err)
@@ -141,8 +141,24 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 		if !s.JSON {
 			s.printf("Closing: work in hand is being finished. Again Ctrl-C stops at once; nothing acknowledged is lost.\n")
 		}
-		return drain(ctx, server.Shutdown)
+		return shut(ctx, server, logger)
 	}
+}
+
+// requestTime is how long requests in hand may take after SIGTERM.
+const requestTime = 5 * time.Second
+
+// shut lets requests in hand be answered. One that does not come to its end, such as
+// a body that does not arrive, is cut off.
+func shut(ctx context.Context, server *http.Server, logger *slog.Logger) error {
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
+	defer cancel()
+	err := server.Shutdown(late)
+	if errors.Is(err, context.DeadlineExceeded) {
+		logger.WarnContext(ctx, "requests that did not come to their end are cut off")
+		return server.Close()
+	}
+	return err
 }
 
 // tuneMemory collects garbage seldom, since nearly all of it is short-lived, but
