@@ -46,6 +46,8 @@ func refusal(err error) *es.Rejection {
 		return errMalformed.Because("%s", malformed.Reason)
 	case errors.As(err, &problems):
 		return errInvalidPayload.Because("the payload is not valid: %s", problems).With("errors", problems.List)
+	case errors.Is(err, engine.ErrDamaged):
+		return errUnavailable.Because("the shop's store is damaged, and it takes nothing until its operators have mended that")
 	case errors.Is(err, engine.ErrUnavailable), errors.Is(err, es.ErrUnknownType),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable

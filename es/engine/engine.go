@@ -279,7 +279,7 @@ func Guard(what string, err *error) {
 // passing says that an error is no verdict on the work: it is worth trying
 // again, and parks nothing.
 func passing(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, es.ErrUnknownType) || errors.Is(err, ErrContention) ||
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDamaged) || errors.Is(err, es.ErrUnknownType) || errors.Is(err, ErrContention) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 

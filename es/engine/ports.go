@@ -86,6 +86,10 @@ func (c *Conflict) Unwrap() error { return ErrConflict }
 // append that ends with it may or may not have happened.
 var ErrUnavailable = errors.New("the store is not available now")
 
+// ErrDamaged marks a store that is known not to hold what was written: no retry
+// helps, and nothing more is accepted.
+var ErrDamaged = errors.New("the store is damaged")
+
 // Log is the event log.
 type Log interface {
 	// Read returns commits of the stream from seq on, in order, strongly

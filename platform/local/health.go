@@ -33,7 +33,11 @@ func (s *store) lastBeat(ctx context.Context, plugin string) (time.Time, error) 
 
 // Health is what the platform knows about itself and its plugins.
 func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
-	h, err := p.health(ctx, time.Now())
+	now := time.Now()
+	h, err := p.health(ctx, now)
+	if problems := p.problems.list(); err != nil && len(problems) > 0 { // which is why
+		return p.Engine().Health(p.Version, now, problems, nil, func(*engine.ConsumerHealth) {}), nil
+	}
 	if err != nil {
 		return h, fmt.Errorf("look after the shop's health: %w", err)
 	}

@@ -98,6 +98,8 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	if p.store, err = openStore(ctx, filepath.Join(p.Dir, "shop.db"), listedByOwner(p.Plugins)); err != nil {
 		return err
 	}
+	tell := func(err error) { p.problems.set("database", err) }
+	p.store.trouble.tell.Store(&tell)
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Snapshots: p.store,
@@ -189,6 +191,8 @@ func (p *Platform) start(ctx context.Context) {
 	p.working.Go(func() { p.later.run(following, p.stop) })
 	p.every(following, "marks", time.Second/4, p.saveMarks)
 	p.every(following, "what is new here", time.Minute, p.meet)
+	p.every(following, "database's log", 10*time.Second, func(ctx context.Context) error { return p.store.truncate(ctx, truncateFrom) })
+	p.every(ctx, "look at the database", time.Second, p.store.probe)
 	p.every(following, "parked keys", 10*time.Second, p.redrive)
 	for _, x := range p.Plugins {
 		p.every(ctx, "heartbeat of "+x.Name, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.beat(ctx, x.Name, time.Now()) })

@@ -13,8 +13,6 @@ import (
 	"sync"
 
 	"modernc.org/sqlite"
-
-	"onlineshop/es/engine"
 )
 
 // store keeps everything in one SQLite file: written by one goroutine, read over
@@ -28,6 +26,8 @@ type store struct {
 	tail     *tail
 	parked   *parkedKeys
 	owned    map[string]bool // read models that are listed by owner
+	file     string
+	trouble  trouble
 }
 
 //go:embed schema.sql
@@ -36,11 +36,15 @@ var schema string
 // schemaVersion counts changes of schema.sql.
 const schemaVersion = 1
 
+// applicationID says that a database is a shop's. Folders of earlier versions have
+// none.
+const applicationID = 0x53686f70 // "Shop"
+
 // openStore opens the database in the file, made where there is none.
 func openStore(ctx context.Context, file string, owned map[string]bool) (*store, error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if err := f.Close(); err != nil {
 		return nil, err
@@ -56,9 +60,9 @@ func openStore(ctx context.Context, file string, owned map[string]bool) (*store,
 	if err != nil {
 		return nil, err
 	}
-	s := &store{write: write, owned: owned, feed: newFeed(), tail: newTail()}
+	s := &store{write: write, owned: owned, file: file, feed: newFeed(), tail: newTail()}
 	if err := s.open(ctx, file); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, err), s.close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", file, explained(err)), s.close())
 	}
 	return s, nil
 }
@@ -68,15 +72,22 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	var version int
-	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
+	var version, application, tables, ours int
+	for query, dest := range map[string]*int{
+		"PRAGMA user_version": &version, "PRAGMA application_id": &application, "SELECT count(*) FROM sqlite_schema": &tables,
+		"SELECT count(*) FROM sqlite_schema WHERE name IN ('commits', 'rows_by_field', 'known')": &ours,
+	} {
+		if err := conn.QueryRowContext(ctx, query).Scan(dest); err != nil {
+			return err
+		}
 	}
 	switch {
+	case application != 0 && application != applicationID, version == 0 && tables > 0, version > 0 && version <= schemaVersion && ours < 3:
+		return errors.New("it is the database of another program: choose another data folder, or put it elsewhere")
 	case version > schemaVersion:
 		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d): use that one", version, schemaVersion)
 	case version == 0:
-		if _, err := conn.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; COMMIT", schema, schemaVersion)); err != nil {
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT", schema, schemaVersion, applicationID)); err != nil {
 			return err
 		}
 		if err := syncDir(filepath.Dir(file)); err != nil {
@@ -95,15 +106,17 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 	if err := s.loadTail(ctx); err != nil {
 		return err
 	}
-	s.writer = startWriter(conn, s.feed.head+1, s.tail)
+	s.writer = startWriter(conn, func() (*sql.Conn, error) { return s.write.Conn(context.Background()) }, s.feed.head+1, s.tail, &s.trouble)
 	return nil
 }
 
 // readers is how many connections read at a time.
 const readers = 4
 
+// openDB waits shortly where another program has the database: whoever asks tries
+// again, and has no more than seconds.
 func openDB(file string, connections int, pragmas ...string) (*sql.DB, error) {
-	u := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": append(pragmas, "busy_timeout(5000)")}.Encode()}
+	u := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": append(pragmas, "busy_timeout(100)")}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, err
@@ -136,13 +149,13 @@ func (s *store) query(ctx context.Context, query string, args []any, each func(s
 	}
 	st, err := s.prepare(query)
 	if err != nil {
-		return unavailable(err)
+		return s.trouble.unavailable(err)
 	}
 	// Not ctx: the driver watches one that can end with a goroutine per query,
 	// which costs more than these queries do.
 	rows, err := st.QueryContext(context.WithoutCancel(ctx), args...)
 	if err != nil {
-		return unavailable(err)
+		return s.trouble.unavailable(err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -151,7 +164,7 @@ func (s *store) query(ctx context.Context, query string, args []any, each func(s
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return unavailable(err)
+		return s.trouble.unavailable(err)
 	}
 	return nil
 }
@@ -179,4 +192,39 @@ func (s *store) prepare(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-func unavailable(err error) error { return fmt.Errorf("%w: %w", engine.ErrUnavailable, err) }
+// truncateFrom is how large the write-ahead log may be before it is cut: a reader
+// that lasts lets it grow, and it does not shrink by itself.
+const truncateFrom = 64 << 20
+
+// truncate cuts the write-ahead log where it has grown and nobody reads what is in
+// it. What is in it goes into the database beside the writer's work, so that the
+// writer is kept waiting for the cut alone.
+func (s *store) truncate(ctx context.Context, from int64) error {
+	info, err := os.Stat(s.file + "-wal")
+	if err != nil || info.Size() < from {
+		return nil // there is none, or it is small
+	}
+	db, err := openDB(s.file, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	for _, mode := range []string{"PASSIVE", "TRUNCATE"} {
+		var busy, pages, done int
+		if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &done); err != nil {
+			return s.trouble.unavailable(err)
+		}
+		if busy != 0 || done < pages {
+			return nil // somebody still reads it
+		}
+	}
+	return nil
+}
+
+// probe writes nothing, to see whether what was wrong with the database still is.
+func (s *store) probe(ctx context.Context) error {
+	if s.trouble.is() && s.trouble.final() == nil {
+		_ = s.writer.write(ctx, func(*tx) error { return nil }, nil) // it is noted how it ends
+	}
+	return nil
+}

@@ -1,12 +1,16 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"onlineshop/es/engine"
 )
@@ -24,6 +28,8 @@ type writer struct {
 	closed bool
 	busy   atomic.Bool // one of the latest batches had many urgent operations
 	calm   int         // how many had not, in a row
+
+	trouble *trouble
 }
 
 // op is one thing to write.
@@ -67,8 +73,8 @@ func priority(ctx context.Context) int {
 }
 
 // startWriter starts to write; the next commit has that position.
-func startWriter(conn *sql.Conn, next int64, tail *tail) *writer {
-	w := &writer{tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, calm: calmAfter, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+func startWriter(conn *sql.Conn, reopen func() (*sql.Conn, error), next int64, tail *tail, trouble *trouble) *writer {
+	w := &writer{tx: &tx{conn: conn, reopen: reopen, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, trouble: trouble, calm: calmAfter, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -76,7 +82,7 @@ func startWriter(conn *sql.Conn, next int64, tail *tail) *writer {
 // write waits until the operation is durable. An error of do other than those
 // of the store is a verdict, and leaves the transaction's other operations alone.
 func (w *writer) write(ctx context.Context, do func(*tx) error, committed func()) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), w.trouble.final()); err != nil {
 		return err
 	}
 	o := &op{do: do, committed: committed, done: make(chan struct{})}
@@ -170,6 +176,7 @@ func (w *writer) transact(batch []*op) error {
 		return w.tail.spill(w.tx, 64+2*len(batch), w.tail.spillFrom) // faster than it grows
 	})
 	w.tail.settled(err == nil)
+	w.trouble.note(err)
 	if err != nil {
 		w.tx.next = first
 		return err
@@ -183,14 +190,17 @@ func (w *writer) transact(batch []*op) error {
 }
 
 // eachAlone executes the operations of a batch that failed one by one, so that
-// one that the store refuses does not take others with it.
+// one that the store refuses does not take others with it. Where nothing can be
+// written now, each would wait in vain, one after the other.
 func (w *writer) eachAlone(batch []*op, failure error) {
+	_, primary := result(failure)
+	alone := len(batch) > 1 && !damaged(failure) && primary != sqlite3.SQLITE_BUSY && primary != sqlite3.SQLITE_FULL && primary != sqlite3.SQLITE_READONLY
 	for _, o := range batch {
-		if len(batch) > 1 {
+		if alone {
 			failure = w.transact([]*op{o})
 		}
 		if failure != nil {
-			o.err = fmt.Errorf("%w: %w", engine.ErrUnavailable, failure)
+			o.err = w.trouble.unavailable(failure)
 		}
 	}
 }
@@ -201,6 +211,7 @@ var errStore = errors.New("the database failed")
 // tx is the transaction being written.
 type tx struct {
 	conn       *sql.Conn
+	reopen     func() (*sql.Conn, error)
 	statements map[string]*sql.Stmt
 	next       int64                    // the next commit's position
 	appended   map[engine.Stream][]spot // by this transaction
@@ -216,7 +227,27 @@ func (t *tx) do(f func() error) error {
 		_, err = t.exec("COMMIT")
 	}
 	if err != nil {
-		_, _ = t.exec("ROLLBACK") // also after a failed commit, which may leave the transaction open
+		// Also after a failed commit, which may leave the transaction open. After some
+		// errors SQLite has ended it by itself, and says that there is none.
+		_, rollback := t.exec("ROLLBACK")
+		if _, primary := result(rollback); rollback != nil && primary != sqlite3.SQLITE_ERROR {
+			err = errors.Join(err, t.replace())
+		}
+	}
+	return err
+}
+
+// replace takes a new connection for one that can't be used any more.
+func (t *tx) replace() error {
+	for _, s := range t.statements {
+		_ = s.Close()
+	}
+	clear(t.statements)
+	_ = t.conn.Raw(func(any) error { return driver.ErrBadConn }) // or it would be used again
+	_ = t.conn.Close()
+	conn, err := t.reopen()
+	if err == nil {
+		t.conn = conn
 	}
 	return err
 }

@@ -1,0 +1,102 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"onlineshop/es/engine"
+)
+
+// trouble is what is wrong with the database. Safe for concurrent use.
+type trouble struct {
+	tell   atomic.Pointer[func(error)] // with each change; nil: nobody listens yet
+	now    atomic.Pointer[error]       // nil: nothing is wrong
+	damage atomic.Pointer[error]       // which does not pass; nil: none is known
+}
+
+// unavailable is the error of a store that failed, for the engine: damage is final,
+// anything else may pass.
+func (t *trouble) unavailable(err error) error {
+	t.note(err)
+	if damaged(err) {
+		return fmt.Errorf("%w: %w", engine.ErrDamaged, err)
+	}
+	return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+}
+
+// note keeps how a use of the database ended.
+func (t *trouble) note(err error) {
+	if d := t.damage.Load(); d != nil {
+		return // until the next start, at which it is seen again
+	}
+	var what error
+	if err != nil {
+		what = explained(err)
+		if damaged(err) {
+			t.damage.Store(&what)
+		}
+	}
+	was := t.now.Swap(&what)
+	if was == nil && what == nil || was != nil && *was == what { // nothing was wrong, and nothing is
+		return
+	}
+	if tell := t.tell.Load(); tell != nil {
+		(*tell)(what)
+	}
+}
+
+// is says whether something is wrong.
+func (t *trouble) is() bool {
+	now := t.now.Load()
+	return now != nil && *now != nil
+}
+
+// final is the error of a database that is known to be damaged; nil: it is not.
+func (t *trouble) final() error {
+	if d := t.damage.Load(); d != nil {
+		return fmt.Errorf("%w: %w", engine.ErrDamaged, *d)
+	}
+	return nil
+}
+
+// result is SQLite's result code, and its primary one; 0: the error is none of its.
+func result(err error) (code, primary int) {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return 0, 0
+	}
+	return e.Code(), e.Code() & 0xff
+}
+
+// damaged says whether the error shows that the database's file is not what was
+// written: no retry helps, and what else it holds can't be trusted.
+func damaged(err error) bool {
+	switch code, primary := result(err); {
+	case primary == sqlite3.SQLITE_CORRUPT, primary == sqlite3.SQLITE_NOTADB,
+		code == sqlite3.SQLITE_IOERR_SHORT_READ, code == sqlite3.SQLITE_IOERR_DATA, code == sqlite3.SQLITE_IOERR_CORRUPTFS:
+		return true
+	}
+	return false
+}
+
+// explained says what an error of SQLite's means, and what to do about it.
+func explained(err error) error {
+	_, primary := result(err)
+	switch {
+	case damaged(err):
+		return fmt.Errorf("it is damaged, and nothing is written to it any more: stop the shop, keep a copy of shop.db, shop.db-wal and shop.db-shm, and restore the data folder from a backup: %w", err)
+	case primary == sqlite3.SQLITE_BUSY, primary == sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("another program has it locked: close what has shop.db open, such as a database browser with unsaved changes: %w", err)
+	case primary == sqlite3.SQLITE_FULL:
+		return fmt.Errorf("the disk is full: make room: %w", err)
+	case primary == sqlite3.SQLITE_READONLY, primary == sqlite3.SQLITE_CANTOPEN, primary == sqlite3.SQLITE_PERM:
+		return fmt.Errorf("it can't be written: see who may write to the data folder, and whether its disk is read-only: %w", err)
+	case primary == sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("its disk can't be read or written: look at the disk: %w", err)
+	}
+	return err
+}
