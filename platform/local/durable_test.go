@@ -1,0 +1,278 @@
+package local
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"onlineshop/es/engine"
+)
+
+func TestAnAcknowledgedCommitIsSynced(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shop.db")
+	log := watched(t, file+"-wal")
+	s, err := openStore(t.Context(), file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for seq := range int64(20) {
+		// When a commit is acknowledged
+		before := log.syncs.Load()
+		if err := s.Append(t.Context(), commit("a", seq)); err != nil {
+			t.Fatal(err)
+		}
+		// Then the log was synced since
+		if log.syncs.Load() == before {
+			t.Fatalf("commit %d is acknowledged, and was not synced", seq)
+		}
+	}
+}
+
+func TestADamagedDatabaseTakesNothingMore(t *testing.T) {
+	for name, code := range map[string]int32{"malformed": sqlite3.SQLITE_CORRUPT, "of wrong checksums": sqlite3.SQLITE_IOERR_DATA} {
+		t.Run(name, func(t *testing.T) {
+			// Given a shop with a product
+			dir := t.TempDir()
+			db := watched(t, filepath.Join(dir, "shop.db"))
+			p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+			send(t, p, "Catalog.Product", "p1", "Add", `{"name":"A","description":"","price":1}`)
+			caughtUp(t, p)
+			// When the database says that it is damaged
+			p.store.trouble.note(sqliteError(t, db, code))
+			defer p.store.trouble.damage.Store(nil) // so that it can be closed
+			// Then commands are refused at once, and health says why and what to do
+			err := order(t.Context(), p, "Catalog.Product", "p2", "Add", `{"name":"A","description":"","price":1}`)
+			if !errors.Is(err, engine.ErrDamaged) {
+				t.Errorf("a command: %v", err)
+			}
+			h, err := p.Health(t.Context())
+			if err != nil || h.Status != "degraded" || len(h.Problems) == 0 || h.Problems[0].Component != "database" {
+				t.Errorf("health: %+v, %v", h, err)
+			}
+			// Even when the next use of it goes well
+			p.store.trouble.note(nil)
+			if err := order(t.Context(), p, "Catalog.Product", "p2", "Add", `{"name":"A","description":"","price":1}`); !errors.Is(err, engine.ErrDamaged) {
+				t.Errorf("a command after a use that went well: %v", err)
+			}
+		})
+	}
+}
+
+// sqliteError is the error that the driver makes of a read that fails with the code.
+func sqliteError(t *testing.T, f *diskFile, code int32) error {
+	t.Helper()
+	db, err := openDB(f.name, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	f.read.Store(code)
+	defer f.read.Store(0)
+	var n int
+	err = db.QueryRowContext(t.Context(), "SELECT count(*) FROM commits").Scan(&n)
+	if err == nil {
+		t.Fatal("a read that fails is no error")
+	}
+	return err
+}
+
+func TestAReadThatFailsIsNoEnd(t *testing.T) {
+	// Given a table that is larger than what is kept of it in memory
+	file := filepath.Join(t.TempDir(), "shop.db")
+	db := watched(t, file)
+	s, err := openStore(t.Context(), file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3000 {
+		if _, err := s.Put(t.Context(), engine.Row{Model: "A.Things", ID: string(rune('a'+i%26)) + string(rune('0'+i/26)), Rev: 1, View: []byte(`{"n":"` + string(make([]byte, 0)) + `"}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openStore(t.Context(), file, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	// When reading fails in the middle of a page
+	n := 0
+	err = s.query(t.Context(), "SELECT id FROM rows WHERE model = ? ORDER BY id", []any{"A.Things"}, func(scan func(...any) error) (bool, error) {
+		if n++; n == 5 {
+			db.read.Store(sqlite3.SQLITE_IOERR_READ)
+		}
+		var id string
+		return true, scan(&id)
+	})
+	db.read.Store(0)
+	// Then it is an error, not the end
+	if !errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("after %d rows: %v", n, err)
+	}
+}
+
+func TestADatabaseThatIsNotOursIsLeftAlone(t *testing.T) {
+	for name, change := range map[string]string{
+		"another program's":         "CREATE TABLE theirs (a)",
+		"another program's version": "CREATE TABLE theirs (a); PRAGMA user_version = 1",
+		"another application's":     "PRAGMA application_id = 1",
+		"a newer version of ours":   schema + "; PRAGMA user_version = 99",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "shop.db")
+			db, err := sql.Open("sqlite", file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.ExecContext(t.Context(), change); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s, err := openStore(t.Context(), file, nil); err == nil {
+				_ = s.close()
+				t.Fatal("it is opened")
+			} else {
+				t.Log(err)
+			}
+			db, _ = sql.Open("sqlite", file)
+			var tables int
+			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema WHERE name = 'heartbeats'").Scan(&tables); err != nil {
+				t.Fatal(err)
+			}
+			_ = db.Close()
+			if want := map[bool]int{true: 1}[name == "a newer version of ours"]; tables != want {
+				t.Errorf("it has %d tables of ours after it was refused; it had %d bytes", tables, len(before))
+			}
+		})
+	}
+}
+
+func TestALockedDatabaseIsAProblemAndPasses(t *testing.T) {
+	// Given another program that has the database open with unsaved changes
+	dir := t.TempDir()
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	other, err := openDB(filepath.Join(dir, "shop.db"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	// When eight commands come at once
+	errs := make(chan error, 8)
+	for i := range cap(errs) {
+		go func() {
+			errs <- order(t.Context(), p, "Catalog.Product", string(rune('a'+i)), "Add", `{"name":"A","description":"","price":1}`)
+		}()
+	}
+	// Then each is told to come again, and health says why
+	for range cap(errs) {
+		if err := <-errs; !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("a command: %v", err)
+		}
+	}
+	h, err := p.Health(t.Context())
+	if err != nil || h.Status != "degraded" {
+		t.Errorf("health: %+v, %v", h, err)
+	}
+	// And when the other program is done, so is the problem
+	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, "Catalog.Product", "p1", "Add", `{"name":"A","description":"","price":1}`)
+	for _, x := range p.problems.list() {
+		if x.Component == "database" {
+			t.Errorf("still a problem: %+v", x)
+		}
+	}
+}
+
+func TestALogThatAReaderLetGrowIsCutWhenTheReaderIsGone(t *testing.T) {
+	// Given a reader that lasts, and a log that grew meanwhile
+	s := newStore(t)
+	db, err := openDB(s.file, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	reader, err := db.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reader.QueryRowContext(t.Context(), "SELECT count(*) FROM commits").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	for seq := range int64(50) {
+		if err := s.Append(t.Context(), commit("a", seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := func() int64 {
+		t.Helper()
+		info, err := os.Stat(s.file + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	// Then it stays while the reader is there
+	if err := s.truncate(t.Context(), 1); err != nil || size() == 0 {
+		t.Errorf("with a reader: %d bytes, %v", size(), err)
+	}
+	// And is cut when the reader is gone
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.truncate(t.Context(), 1); err != nil || size() != 0 {
+		t.Errorf("without: %d bytes, %v", size(), err)
+	}
+	checkStream(t, s, "a", 50)
+}
+
+func TestAMissingCommitIsNoticed(t *testing.T) {
+	// Given a shop whose log has lost a commit in the middle
+	dir := t.TempDir()
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	send(t, p, "Catalog.Product", "p1", "Add", `{"name":"A","description":"","price":1}`)
+	send(t, p, "Catalog.Product", "p1", "UpdatePrice", `{"price":2}`)
+	send(t, p, "Catalog.Product", "p1", "UpdateName", `{"name":"B"}`)
+	caughtUp(t, p)
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := openDB(filepath.Join(dir, "shop.db"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "DELETE FROM streams WHERE seq = 1 AND id = 'p1' AND aggregate = 'Catalog.Product'; DELETE FROM snapshots"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// When it is read, then that is an error, not a shorter history
+	p = open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	events, _, err := p.Engine().History(t.Context(), "Catalog.Product", "p1", "", 10)
+	if err == nil {
+		t.Errorf("its history has %d events", len(events))
+	}
+}
