@@ -17,8 +17,8 @@ var disk struct {
 	install sync.Once
 	open    func(*libc.TLS, uintptr, uintptr, uintptr, int32, uintptr) int32
 	mu      sync.Mutex
-	files   map[uintptr]handle // by SQLite's own
-	methods map[uintptr]uintptr   // ours, by SQLite's own
+	files   map[uintptr]handle  // by SQLite's own
+	methods map[uintptr]uintptr // ours, by SQLite's own
 	names   map[string]*diskFile
 }
 

@@ -34,7 +34,7 @@ func TestAnAcknowledgedCommitIsSynced(t *testing.T) {
 }
 
 func TestADamagedDatabaseTakesNothingMore(t *testing.T) {
-	for name, code := range map[string]int32{"malformed": sqlite3.SQLITE_CORRUPT, "of wrong checksums": sqlite3.SQLITE_IOERR_DATA} {
+	for name, code := range map[string]int32{"malformed": sqlite3.SQLITE_CORRUPT, "no database": sqlite3.SQLITE_NOTADB} {
 		t.Run(name, func(t *testing.T) {
 			// Given a shop with a product
 			dir := t.TempDir()
