@@ -84,6 +84,10 @@ var ErrUnfinished = errors.New("unfinished: to be called again")
 // there, or no longer the one that was announced.
 var ErrObjectGone = errors.New("the object is no longer there")
 
+// ErrUnreadable is the answer of [Object].Open where the object is there and can't
+// be read, and could not for a while. What it wraps says why.
+var ErrUnreadable = errors.New("the object can't be read")
+
 // Object is something put into a bucket.
 type Object struct {
 	Key    string

@@ -284,7 +284,7 @@ func passing(err error) bool {
 }
 
 // attempts of a port call while the store throttles: 10 ms doubled each time,
-// about 5 s in all.
+// about 3 s in all, and less than 5 with any jitter.
 const attempts = 10
 
 // retry repeats a port call while its store is unavailable.
@@ -294,7 +294,7 @@ func retry[T any](ctx context.Context, e *Engine, f func() (T, error)) (T, error
 		if err == nil || !errors.Is(err, ErrUnavailable) || i == attempts-1 {
 			return t, err
 		}
-		if err := e.Clock.Sleep(ctx, min(10*time.Millisecond<<i, time.Second)); err != nil {
+		if err := e.Clock.Sleep(ctx, min(10*time.Millisecond<<i, 900*time.Millisecond)); err != nil {
 			return t, err
 		}
 	}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,23 +23,28 @@ import (
 
 // bucket is a watched folder, whose files are a task's objects.
 //
-// A file that has stopped growing is claimed by a rename to
-// .claimed/<marker>/<name>, so that a later file of that name is another upload.
-// When the task is done with it, it ends in done. What is claimed is found there
-// again by the next start.
+// A file that has stopped growing, and that nobody has open for writing, is claimed
+// by a rename to .claimed/<marker>/<name>, so that a later file of that name is
+// another upload. When the task is done with it, it ends in done; where it was
+// changed meanwhile, it is another upload, whole again. What is claimed is found
+// there again by the next start.
 type bucket struct {
-	dir    string
-	plugin string
-	task   es.Task
-	store  *store
-	handle func(ctx context.Context, o es.Object) error // the task
-	report func(key string) string                      // the report's file
-	log    *slog.Logger
+	dir      string
+	plugin   string
+	task     es.Task
+	store    *store
+	handle   func(ctx context.Context, o es.Object) error // the task
+	report   func(key string) string                      // the report's file
+	log      *slog.Logger
+	problems *problems
 
 	growing map[string]growth
-	last    int64 // time of the latest claim, Unix nanoseconds; stored, since clocks are set back
+	odd     map[string]bool // entries that are no files, as they were logged
+	paused  time.Time       // nothing is claimed before, since it failed
+	last    int64           // time of the latest claim, Unix nanoseconds; stored, since clocks are set back
 	mu      sync.Mutex
-	claims  []*claim // by marker
+	claims  []*claim        // by marker
+	running map[string]bool // their keys that are being worked on
 	room    chan struct{}
 	freed   chan struct{} // a claim has ended, or failed
 	workers sync.WaitGroup
@@ -54,19 +61,33 @@ type growth struct {
 type claim struct {
 	marker    string
 	key       string
-	size      int64 // bytes
+	info      fs.FileInfo // as it was claimed
 	running   bool
 	attempts  int
+	failing   time.Time // since when it can't be read; zero: it can
 	notBefore time.Time
 }
 
 const (
-	pollInterval = 250 * time.Millisecond
-	stillFor     = time.Second // how long a file's size and time must not change
-	filesAtOnce  = 2
-	claimedDir   = ".claimed"
-	doneDir      = "done"
+	pollInterval  = 250 * time.Millisecond
+	stillFor      = time.Second      // how long a file's size and time must not change
+	openEndFor    = 10 * time.Second // the same, where it does not end with a line break
+	unreadableFor = time.Minute      // how long a claimed file may be unreadable before its import ends
+	claimsAtOnce  = 100              // before they are looked at
+	pauseFor      = 2 * time.Second  // after a claim that failed
+	filesAtOnce   = 2
+	claimedDir    = ".claimed"
+	asideDir      = ".aside"
+	doneDir       = "done"
 )
+
+// unfinished are the ends of names that programs give to what is still arriving.
+var unfinished = []string{".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp", "~"}
+
+func isUnfinished(name string) bool {
+	return strings.HasPrefix(name, ".") ||
+		slices.ContainsFunc(unfinished, func(end string) bool { return strings.HasSuffix(strings.ToLower(name), end) })
+}
 
 // openBuckets makes the folder of each task that has a bucket, and finds what
 // was claimed before.
@@ -85,7 +106,8 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 				continue
 			}
 			b := &bucket{
-				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log,
+				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log, problems: &p.problems,
+				odd: map[string]bool{}, running: map[string]bool{},
 				handle:  func(ctx context.Context, o es.Object) error { return p.engine.OnObject(ctx, x.Name, t, o, stopping) },
 				report:  func(key string) string { return p.reportFile(x.Name+"."+t.Name, key) },
 				growing: map[string]growth{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
@@ -102,12 +124,16 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 // name is the task's, as its mark is called.
 func (b *bucket) name() string { return engine.TaskConsumer(b.plugin, b.task) }
 
+// component is the folder among the problems.
+func (b *bucket) component() string { return "folder " + b.task.Bucket }
+
 func (b *bucket) open(ctx context.Context) (err error) {
 	for _, d := range []string{claimedDir, doneDir} {
-		if err := os.MkdirAll(filepath.Join(b.dir, d), 0o700); err != nil {
+		if err := makeDir(filepath.Join(b.dir, d)); err != nil {
 			return err
 		}
 	}
+	b.sweepLeftovers()
 	if b.last, err = b.store.mark(ctx, b.name()); err != nil {
 		return err
 	}
@@ -116,26 +142,68 @@ func (b *bucket) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, m := range markers {
-		dir := filepath.Join(b.dir, claimedDir, m.Name())
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		if len(files) == 0 { // stopped between two steps of a claim, or of its end
-			b.log.Warn("a claimed file is not there; if somebody has removed it, its import stays as it is until another file of its name comes", "folder", dir)
-			if err := os.Remove(dir); err != nil {
-				return err
-			}
-		}
-		for _, f := range files {
-			info, err := f.Info()
-			if err != nil {
-				return err
-			}
-			b.claims = append(b.claims, &claim{marker: m.Name(), key: f.Name(), size: info.Size()})
+		if err := b.find(m.Name()); err != nil {
+			b.aside(m.Name(), err)
 		}
 	}
 	return nil
+}
+
+// sweepLeftovers removes copies that "shop import" was killed in the middle of.
+func (b *bucket) sweepLeftovers() {
+	left, _ := filepath.Glob(filepath.Join(b.dir, ".import-*")) // the pattern is well-formed
+	for _, file := range left {
+		info, err := os.Lstat(file)
+		if writing, _ := beingWritten(file); err == nil && !writing && time.Since(info.ModTime()) > time.Hour {
+			_ = os.Remove(file)
+		}
+	}
+}
+
+var markerName = regexp.MustCompile(`^[0-9]{20}-[0-9]+$`)
+
+// find takes up a claim of an earlier run. An error says what is no claim.
+func (b *bucket) find(marker string) error {
+	dir := filepath.Join(b.dir, claimedDir, marker)
+	if !markerName.MatchString(marker) {
+		return errors.New("it is not one of the shop's")
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 { // stopped between two steps of a claim, or of its end
+		b.log.Warn("a claimed file is not there; if somebody has removed it, its import stays as it is until another file of its name comes", "folder", dir)
+		return os.Remove(dir)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		switch {
+		case err != nil:
+			return err
+		case !info.Mode().IsRegular() || strings.HasPrefix(f.Name(), "."):
+			b.aside(filepath.Join(marker, f.Name()), errors.New("it is no file that was put into the folder"))
+			continue
+		}
+		b.claims = append(b.claims, &claim{marker: marker, key: f.Name(), info: info})
+	}
+	return nil
+}
+
+// aside moves what is odd among the claimed files, such as a power cut leaves or
+// another program makes, to a folder of its own.
+func (b *bucket) aside(name string, why error) {
+	from := filepath.Join(b.dir, claimedDir, name)
+	to := filepath.Join(b.dir, asideDir, fmt.Sprintf("%d-%s", time.Now().UnixNano(), strings.ReplaceAll(name, string(filepath.Separator), "-")))
+	err := makeDir(filepath.Dir(to))
+	if err == nil {
+		err = os.Rename(from, to)
+	}
+	if err != nil {
+		b.log.Error("an odd entry among the claimed files is left where it is", "entry", from, "because", why, "error", err)
+		return
+	}
+	b.log.Warn("an odd entry among the claimed files was set aside: look whether it is to be imported", "entry", from, "because", why, "now", to)
 }
 
 // run watches the folder until it is stopped, and returns when no work is in hand.
@@ -144,10 +212,26 @@ func (b *bucket) run(ctx context.Context, stop <-chan struct{}) {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {
-		if err := b.look(ctx, time.Now()); err != nil {
-			b.log.WarnContext(ctx, "the folder can't be read; trying again", "folder", b.dir, "error", err)
+		more := false
+		err := guarded(b.component(), func() (err error) {
+			more, err = b.look(ctx, time.Now())
+			return err
+		})
+		if err != nil {
+			b.paused = time.Now().Add(pauseFor)
+		}
+		if now := time.Now(); err != nil || !now.Before(b.paused) {
+			b.problems.set(b.component(), err)
 		}
 		b.start(ctx, time.Now())
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if more {
+			continue
+		}
 		select {
 		case <-poll.C:
 		case <-b.freed:
@@ -157,15 +241,28 @@ func (b *bucket) run(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// look claims what has stopped growing.
-func (b *bucket) look(ctx context.Context, now time.Time) error {
+// look claims what has stopped growing, up to a number; more says that there is
+// more to claim now. Its error is why one could not be claimed.
+func (b *bucket) look(ctx context.Context, now time.Time) (more bool, err error) {
 	entries, err := os.ReadDir(b.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("it is gone: make %s again, or mount what it is on", b.dir)
+	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	growing := make(map[string]growth, len(b.growing))
+	odd := map[string]bool{}
+	var errs []error
+	taken := 0
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || !e.Type().IsRegular() {
+		if isUnfinished(e.Name()) || e.Name() == doneDir {
+			continue
+		}
+		if !e.Type().IsRegular() {
+			if odd[e.Name()] = true; !b.odd[e.Name()] {
+				b.log.WarnContext(ctx, "not imported: it is no file; put the file itself into the folder", "entry", filepath.Join(b.dir, e.Name()))
+			}
 			continue
 		}
 		info, err := e.Info()
@@ -176,17 +273,53 @@ func (b *bucket) look(ctx context.Context, now time.Time) error {
 		if !known || g.size != info.Size() || !g.mtime.Equal(info.ModTime()) {
 			g = growth{info.Size(), info.ModTime(), now}
 		}
-		if now.Sub(g.since) < stillFor {
-			growing[e.Name()] = g
+		if growing[e.Name()] = g; !b.still(info, now.Sub(g.since)) || now.Before(b.paused) {
+			continue
+		}
+		if taken == claimsAtOnce {
+			more = true
 			continue
 		}
 		if err := b.take(ctx, info, now); err != nil {
-			growing[e.Name()] = g
-			b.log.ErrorContext(ctx, "a file can't be taken; trying again", "file", filepath.Join(b.dir, e.Name()), "error", err)
+			errs = append(errs, fmt.Errorf("%s can't be taken: %w", e.Name(), err))
+			break // the others, neither
 		}
+		taken++
+		delete(growing, e.Name())
 	}
-	b.growing = growing
-	return nil
+	b.growing, b.odd = growing, odd
+	return more, errors.Join(errs...)
+}
+
+// still says whether a file that has not changed for so long is whole, as far as
+// can be told: nobody has it open for writing or, where that is not known, it ends
+// with a line break or is not young any more.
+func (b *bucket) still(info fs.FileInfo, unchanged time.Duration) bool {
+	if unchanged < stillFor {
+		return false
+	}
+	file := filepath.Join(b.dir, info.Name())
+	writing, known := beingWritten(file)
+	return !writing && (known || unchanged >= openEndFor || endsLine(file, info.Size()) || old(info))
+}
+
+// old says whether a file was written long before it was put here, by a move.
+func old(info fs.FileInfo) bool { return time.Since(info.ModTime()) > time.Minute }
+
+// endsLine says whether the file's last character is a line break, or can't be read,
+// which is found out later.
+func endsLine(file string, size int64) bool {
+	f, err := os.Open(file)
+	if err != nil || size == 0 {
+		return true
+	}
+	defer f.Close()
+	last := make([]byte, 2)
+	n, err := f.ReadAt(last, max(0, size-2))
+	if err != nil && !errors.Is(err, io.EOF) || n == 0 {
+		return true
+	}
+	return bytes.ContainsAny(last[:n], "\r\n") // of UTF-16, either half
 }
 
 // take claims a file, or puts away one whose name can be no object's key.
@@ -196,23 +329,47 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 		b.log.ErrorContext(ctx, "not imported: a file's name must be valid UTF-8 of at most 1,024 bytes; rename it, and put it into the folder again", "file", file)
 		return b.putAway(file, info.Name())
 	}
-	last := max(now.UnixNano(), b.last+1)
-	if err := b.store.setMarks(ctx, map[string]int64{b.name(): last}); err != nil {
+	if err := syncContent(file); err != nil {
 		return err
 	}
-	b.last = last
-	marker := fmt.Sprintf("%020d-%d", b.last, inode(info))
-	dir := filepath.Join(b.dir, claimedDir, marker)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	c := &claim{key: info.Name(), info: info}
+	if err := b.claim(ctx, c, file, now); err != nil {
 		return err
-	}
-	if err := os.Rename(file, filepath.Join(dir, info.Name())); err != nil {
-		return errors.Join(err, os.Remove(dir))
 	}
 	b.mu.Lock()
-	b.claims = append(b.claims, &claim{marker: marker, key: info.Name(), size: info.Size()})
+	b.claims = append(b.claims, c)
 	b.mu.Unlock()
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)), syncDir(b.dir))
+	return syncDir(b.dir)
+}
+
+// claim moves a file to a folder of the claim's own, which is later than all others.
+func (b *bucket) claim(ctx context.Context, c *claim, file string, now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last := max(now.UnixNano(), b.last+1)
+	marker := fmt.Sprintf("%020d-%d", last, inode(c.info))
+	dir := filepath.Join(b.dir, claimedDir, marker)
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	if err := b.store.setMarks(ctx, map[string]int64{b.name(): last}); err != nil {
+		return errors.Join(err, os.Remove(dir))
+	}
+	b.last = last
+	if err := os.Rename(file, filepath.Join(dir, c.key)); err != nil {
+		return errors.Join(err, os.Remove(dir))
+	}
+	c.marker = marker
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(file)))
+}
+
+// syncContent makes a file's content durable, where it can be read.
+func syncContent(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil // who works on it finds out
+	}
+	return errors.Join(syncFile(f), f.Close())
 }
 
 // start gives claims to the task, the oldest first and those of one name one
@@ -220,12 +377,8 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 func (b *bucket) start(ctx context.Context, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	running := map[string]bool{}
 	for _, c := range b.claims {
-		running[c.key] = running[c.key] || c.running
-	}
-	for _, c := range b.claims {
-		if running[c.key] || now.Before(c.notBefore) {
+		if b.running[c.key] || now.Before(c.notBefore) {
 			continue
 		}
 		select {
@@ -233,24 +386,31 @@ func (b *bucket) start(ctx context.Context, now time.Time) {
 		default:
 			return
 		}
-		c.running, running[c.key] = true, true
+		c.running, b.running[c.key] = true, true
 		b.workers.Go(func() {
-			err := b.one(ctx, c)
+			err := guarded("claimed file "+c.key, func() error { return b.one(ctx, c) })
 			b.ended(ctx, c, err)
 		})
 	}
 }
 
+// errChanging says that somebody writes a claimed file.
+var errChanging = errors.New("somebody writes the file")
+
 // one has the task work on a claim. When it is done, so is the claim. A file that
-// somebody has removed is the task's to answer for, too: it finds it gone.
+// was changed since it was claimed is another upload, whole again: what lies in
+// done is what was imported. One that somebody has removed is the task's to answer
+// for, too: it finds it gone.
 func (b *bucket) one(ctx context.Context, c *claim) error {
 	file := filepath.Join(b.dir, claimedDir, c.marker, c.key)
-	info, err := os.Lstat(file)
-	gone := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !gone {
+	gone, err := b.unchanged(ctx, c, file)
+	if err != nil {
 		return err
 	}
-	if err := b.handle(ctx, b.object(c, file, info)); err != nil {
+	if err := b.handle(ctx, b.object(c, file)); err != nil {
+		return err
+	}
+	if gone, err = b.unchanged(ctx, c, file); err != nil {
 		return err
 	}
 	if gone {
@@ -264,18 +424,48 @@ func (b *bucket) one(ctx context.Context, c *claim) error {
 	return nil
 }
 
+// unchanged says whether a claimed file is gone. Where it has changed it becomes
+// another claim, and errChanging says that it is to be worked on again, when it is
+// still.
+func (b *bucket) unchanged(ctx context.Context, c *claim, file string) (gone bool, err error) {
+	info, err := os.Lstat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	if writing, _ := beingWritten(file); writing {
+		return false, errChanging
+	}
+	if sameContent(info, c.info) {
+		return false, nil
+	}
+	b.log.WarnContext(ctx, "a claimed file has changed: it is imported again, whole", "file", c.key)
+	old := filepath.Dir(file)
+	c.info = info
+	if err := b.claim(ctx, c, file, time.Now()); err != nil {
+		return false, err
+	}
+	return false, errors.Join(os.Remove(old), errChanging)
+}
+
 func (b *bucket) ended(ctx context.Context, c *claim, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c.running = false
+	delete(b.running, c.key)
 	switch {
+	case errors.Is(err, errChanging):
+		c.notBefore = time.Now().Add(stillFor)
 	case err == nil:
+		b.problems.set(b.component()+"/"+c.key, nil)
 		b.claims = slices.DeleteFunc(b.claims, func(x *claim) bool { return x == c })
 	case !errors.Is(err, es.ErrUnfinished) && ctx.Err() == nil:
 		wait := min(firstRetry<<min(c.attempts, 10), lastRetry)
 		c.attempts++
 		c.notBefore = time.Now().Add(wait)
-		b.log.WarnContext(ctx, "a task failed; it is called again", "task", b.plugin+"."+b.task.Name, "file", c.key, "wait", wait, "error", err)
+		b.problems.set(b.component()+"/"+c.key, fmt.Errorf("the task %s.%s failed, and is called again: %w", b.plugin, b.task.Name, err))
 	}
 	<-b.room
 	select {
@@ -284,20 +474,21 @@ func (b *bucket) ended(ctx context.Context, c *claim, err error) {
 	}
 }
 
-// object is a claimed file as a task sees it; info is nil where it is gone.
-func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
+// object is a claimed file as a task sees it: as many bytes as it had when it was
+// claimed.
+func (b *bucket) object(c *claim, file string) es.Object {
 	return es.Object{
-		Key: c.key, ETag: fmt.Sprintf("%x-%s", c.size, c.marker), Upload: c.marker, Size: c.size,
+		Key: c.key, ETag: fmt.Sprintf("%x-%s", c.info.Size(), c.marker), Upload: c.marker, Size: c.info.Size(),
 		Open: func(_ context.Context, offset int64) (io.ReadCloser, error) {
 			f, err := os.Open(file)
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("open %s: %w", c.key, es.ErrObjectGone)
 			}
 			if err != nil {
-				return nil, err
+				return nil, c.unreadable(err)
 			}
 			now, err := f.Stat()
-			if err == nil && (info == nil || !sameContent(now, info)) {
+			if err == nil && !sameContent(now, c.info) {
 				err = fmt.Errorf("open %s: it has changed: %w", c.key, es.ErrObjectGone)
 			}
 			if err == nil {
@@ -306,7 +497,7 @@ func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
 			if err != nil {
 				return nil, errors.Join(err, f.Close())
 			}
-			return f, nil
+			return limited{io.LimitReader(f, c.info.Size()-offset), f}, nil
 		},
 		WriteReport: func(_ context.Context, write func(io.Writer) error) error {
 			return writeFile(b.report(c.key), write)
@@ -314,9 +505,34 @@ func (b *bucket) object(c *claim, file string, info fs.FileInfo) es.Object {
 	}
 }
 
+// limited is the beginning of a file.
+type limited struct {
+	io.Reader
+	io.Closer
+}
+
+// unreadable is the error of a file that can't be opened: worth another try, for a
+// while.
+func (c *claim) unreadable(err error) error {
+	if c.failing.IsZero() {
+		c.failing = time.Now()
+	}
+	if time.Since(c.failing) < unreadableFor {
+		return err
+	}
+	var why *fs.PathError
+	if errors.As(err, &why) {
+		err = why.Err
+	}
+	return fmt.Errorf("%w: %w; see who may read it, and put it into the folder again", es.ErrUnreadable, err)
+}
+
 // putAway moves a file to the folder done, beside earlier ones of its name.
 func (b *bucket) putAway(file, name string) error {
 	to := filepath.Join(b.dir, doneDir, name)
+	if err := makeDir(filepath.Dir(to)); err != nil {
+		return err
+	}
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 			break

@@ -8,8 +8,10 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -266,5 +268,244 @@ func TestOutbox(t *testing.T) {
 	// And nobody can smuggle a header in
 	if err := o.Send("2", "eve@example.com\r\nBcc: all@example.com", "s", "b"); err == nil {
 		t.Error("a recipient with a line break was taken")
+	}
+}
+
+func TestAFileThatIsStillWrittenIsNotTaken(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells who writes a file")
+	}
+	p := open(t, Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, 0)})
+	// Given an upload that pauses inside a row
+	f, err := os.Create(filepath.Join(p.Dir, imports, "stall.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("id,name,description,price\nst1,One,,10\nst2,Two,,3")
+	// When a file that came later is imported
+	for n := range 2 { // the first one as soon as it is still, so that the second is later than that
+		put(t, p.Dir, fmt.Sprintf("whole-%d.csv", n), "id,name,description,price\nw,Whole,,1\n")
+		until(t, p, "it is imported", finished(t, p, fmt.Sprintf("whole-%d.csv", n), 1))
+	}
+	// Then that one waits
+	expect(t, "the stalled one", types(t, p, "Catalog.ProductImport", "stall.csv"), "[]")
+	// And is imported whole once it is
+	write("9\nst3,Three,,30\n")
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, p, "it is imported", finished(t, p, "stall.csv", 1))
+	caughtUp(t, p)
+	expect(t, "the row of the pause", view(t, p, "Catalog.Products", "st2"), `{"name":"Two","description":"","price":39}`)
+	expect(t, "the row after it", view(t, p, "Catalog.Products", "st3"), `{"name":"Three","description":"","price":30}`)
+}
+
+// folder is a bucket of its own whose task is handle.
+func folder(t *testing.T, handle func(b *bucket, o es.Object) error) *bucket {
+	t.Helper()
+	b := &bucket{
+		dir: filepath.Join(t.TempDir(), imports), plugin: "Catalog", task: es.Task{Name: "ImportProducts", Bucket: imports}, store: newStore(t), log: quiet,
+		problems: &problems{log: quiet}, report: func(string) string { return filepath.Join(t.TempDir(), "report") },
+		growing: map[string]growth{}, odd: map[string]bool{}, running: map[string]bool{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
+	}
+	b.handle = func(_ context.Context, o es.Object) error { return handle(b, o) }
+	if err := b.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// later lets so much time pass for the bucket, and its work come to an end.
+func (b *bucket) later(t *testing.T, now *time.Time, by time.Duration) error {
+	t.Helper()
+	*now = now.Add(by)
+	_, err := b.look(t.Context(), *now)
+	b.start(t.Context(), *now)
+	b.workers.Wait()
+	return err
+}
+
+func content(t *testing.T, o es.Object) string {
+	t.Helper()
+	r, err := o.Open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestAFileThatChangesWhileItIsImportedIsImportedAgain(t *testing.T) {
+	// Given a file that grows while the task works on it
+	var seen, uploads []string
+	b := folder(t, func(b *bucket, o es.Object) error {
+		seen, uploads = append(seen, content(t, o)), append(uploads, o.Upload)
+		if len(seen) == 1 {
+			claimed, err := filepath.Glob(filepath.Join(b.dir, claimedDir, "*", "grows.csv"))
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("claimed: %v, %v", claimed, err)
+			}
+			f, err := os.OpenFile(claimed[0], os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := f.WriteString("second\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return nil
+	})
+	if err := os.WriteFile(filepath.Join(b.dir, "grows.csv"), []byte("first\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// When it has been still, and still again
+	now := time.Now()
+	for range 6 {
+		if err := b.later(t, &now, 2*stillFor); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Then it was a second upload, whole, and what lies in done is what was imported
+	expect(t, "imported", fmt.Sprintf("%q", seen), `["first\n" "first\nsecond\n"]`)
+	if len(uploads) != 2 || uploads[1] <= uploads[0] {
+		t.Errorf("uploads: %v", uploads)
+	}
+	last, err := os.ReadFile(filepath.Join(b.dir, doneDir, "grows.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "in done", string(last), seen[1])
+	expect(t, "claimed", files(t, b.dir, claimedDir), "[]")
+}
+
+func TestNamesOfUnfinishedDownloadsWaitForTheirRename(t *testing.T) {
+	var seen []string
+	b := folder(t, func(_ *bucket, o es.Object) error { seen = append(seen, o.Key); return nil })
+	for _, name := range []string{"a.csv.part", "b.csv.crdownload", "c.csv.tmp", "d.csv~", "E.CSV.PART", ".f.csv", "g.csv"} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte("x\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	for range 3 {
+		if err := b.later(t, &now, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, "imported", seen, "[g.csv]")
+}
+
+func TestAFolderThatIsGoneIsAProblemUntilItIsBack(t *testing.T) {
+	var seen []string
+	b := folder(t, func(_ *bucket, o es.Object) error { seen = append(seen, o.Key); return nil })
+	now := time.Now()
+	if err := os.RemoveAll(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	// When it is gone, then that is said
+	if err := b.later(t, &now, stillFor); err == nil || !strings.Contains(err.Error(), "make "+b.dir+" again") {
+		t.Errorf("without the folder: %v", err)
+	}
+	// And when it is made again, with nothing in it, files are imported as before
+	if err := os.Mkdir(b.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "a.csv"), []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := b.later(t, &now, stillFor); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, "imported", seen, "[a.csv]")
+	expect(t, "done", files(t, b.dir, doneDir), "[a.csv]")
+}
+
+func TestOddEntriesAmongTheClaimedFilesAreSetAside(t *testing.T) {
+	// Given what power cuts and other programs leave there
+	dir := t.TempDir()
+	claimed := filepath.Join(dir, imports, claimedDir)
+	whole := filepath.Join(claimed, "00000000000000000001-7")
+	for _, d := range []string{filepath.Join(claimed, "odd", "deep"), filepath.Join(whole, "folder", "in it"), filepath.Join(claimed, "00000000000000000002-8")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{filepath.Join(claimed, ".DS_Store"), filepath.Join(claimed, "stray.csv"), filepath.Join(whole, ".DS_Store"), filepath.Join(whole, "good.csv")} {
+		if err := os.WriteFile(f, []byte("id,name,description,price\ng,Good,,1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// When the shop starts, then it imports what was claimed
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	until(t, p, "it is imported", finished(t, p, "good.csv", 1))
+	// And has put the rest where it can be looked at
+	if aside := files(t, dir, imports, asideDir); len(aside) != 5 {
+		t.Errorf("set aside: %v", aside)
+	}
+	until(t, p, "the claims are gone", func() bool { return len(files(t, dir, imports, claimedDir)) == 0 })
+}
+
+func TestAClaimedFileThatCantBeReadForLongIsToBeRejected(t *testing.T) {
+	c := &claim{key: "a.csv"}
+	denied := &os.PathError{Op: "open", Path: "/somewhere/a.csv", Err: os.ErrPermission}
+	if err := c.unreadable(denied); errors.Is(err, es.ErrUnreadable) {
+		t.Errorf("at first: %v", err)
+	}
+	c.failing = c.failing.Add(-unreadableFor)
+	err := c.unreadable(denied)
+	if !errors.Is(err, es.ErrUnreadable) || strings.Contains(err.Error(), "/somewhere") || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("later: %v", err)
+	}
+}
+
+func TestFilesAndTheirFoldersAreSynced(t *testing.T) {
+	// Given a folder whose parents are not there, and a count of what is synced
+	synced := map[string]int{}
+	var mu sync.Mutex
+	was := syncFile
+	syncFile = func(f *os.File) error {
+		mu.Lock()
+		defer mu.Unlock()
+		name := f.Name()
+		if strings.Contains(name, ".writing-") {
+			name = filepath.Join(filepath.Dir(name), strings.TrimPrefix(filepath.Base(name), ".writing-"))
+		}
+		synced[name]++
+		return was(f)
+	}
+	top := t.TempDir()
+	dir := filepath.Join(top, "a", "data")
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	t.Cleanup(func() { _ = p.Close(context.Background()); syncFile = was })
+	// When a file is imported, with a report, and an e-mail is written
+	put(t, dir, "june.csv", "id,name,description,price\np1,Book,,x\n")
+	until(t, p, "it is imported", finished(t, p, "june.csv", 1))
+	until(t, p, "it is put away", func() bool { return len(files(t, dir, imports, doneDir)) == 1 })
+	if err := NewOutbox(filepath.Join(dir, "emails"), "shop@example.com").Send("m1", "ann@example.com", "s", "b"); err != nil {
+		t.Fatal(err)
+	}
+	// Then each file and each folder that has a new entry was synced
+	mu.Lock()
+	defer mu.Unlock()
+	for _, name := range []string{
+		top, filepath.Join(top, "a"), dir, filepath.Join(dir, imports), filepath.Join(dir, imports, claimedDir), filepath.Join(dir, imports, doneDir), filepath.Join(dir, imports, "june.csv"),
+		filepath.Join(dir, "reports"), filepath.Join(dir, "reports", "Catalog.ImportProducts"), filepath.Join(dir, "emails"), filepath.Join(dir, "emails", "m1.eml"),
+	} {
+		if synced[name] == 0 {
+			t.Errorf("%s was not synced: %v", name, synced)
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // durable when it returns. Its folder is made where there is none.
 func writeFile(file string, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	// One name for each file: a repeat after a crash replaces what that left.
@@ -34,7 +34,7 @@ func writeFile(file string, write func(io.Writer) error) (err error) {
 	if err := write(f); err != nil {
 		return err
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(syncFile(f), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), file); err != nil {
@@ -43,13 +43,33 @@ func writeFile(file string, write func(io.Writer) error) (err error) {
 	return syncDir(dir)
 }
 
+// syncFile makes a file's content, or a folder's entries, durable. Tests count it.
+var syncFile = (*os.File).Sync
+
 // syncDir makes a folder's entries durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(syncFile(d), d.Close())
+}
+
+// makeDir makes a folder, and those above it, where there is none. It is durable
+// when it returns.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if above := filepath.Dir(dir); above != dir {
+		if err := makeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 func (p *Platform) reportFile(task, key string) string {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -81,7 +80,7 @@ func Open(ctx context.Context, o Options) (_ *Platform, err error) {
 	if p.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+	if err := makeDir(p.Dir); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	if p.lock, err = lockFolder(p.Dir); err != nil {

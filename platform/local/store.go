@@ -116,7 +116,7 @@ const readers = 4
 // openDB waits shortly where another program has the database: whoever asks tries
 // again, and has no more than seconds.
 func openDB(file string, connections int, pragmas ...string) (*sql.DB, error) {
-	u := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": append(pragmas, "busy_timeout(100)")}.Encode()}
+	u := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": append(pragmas, "busy_timeout(20)")}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, err

@@ -56,6 +56,8 @@ func onObject(ctx context.Context, o es.Object, s es.Shop) error {
 		return nil // another runner goes on
 	case errors.Is(err, es.ErrObjectGone):
 		return r.send(ctx, productimport.Reject{Upload: o.Upload, Reason: "the file was removed or replaced before it was read to its end"})
+	case errors.Is(err, es.ErrUnreadable):
+		return r.send(ctx, productimport.Reject{Upload: o.Upload, Reason: cut(err.Error(), 300)})
 	case errors.As(err, &unusable):
 		return r.send(ctx, productimport.Reject{Upload: o.Upload, Reason: unusable.Error()})
 	}
