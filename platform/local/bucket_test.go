@@ -455,7 +455,10 @@ func TestOddEntriesAmongTheClaimedFilesAreSetAside(t *testing.T) {
 	if aside := files(t, dir, imports, asideDir); len(aside) != 5 {
 		t.Errorf("set aside: %v", aside)
 	}
-	until(t, p, "the claims are gone", func() bool { return len(files(t, dir, imports, claimedDir)) == 0 })
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "claimed", files(t, dir, imports, claimedDir), "[]")
 }
 
 func TestAClaimedFileThatCantBeReadForLongIsToBeRejected(t *testing.T) {
@@ -489,11 +492,13 @@ func TestFilesAndTheirFoldersAreSynced(t *testing.T) {
 	top := t.TempDir()
 	dir := filepath.Join(top, "a", "data")
 	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
-	t.Cleanup(func() { _ = p.Close(context.Background()); syncFile = was })
+	t.Cleanup(func() { syncFile = was })
 	// When a file is imported, with a report, and an e-mail is written
 	put(t, dir, "june.csv", "id,name,description,price\np1,Book,,x\n")
 	until(t, p, "it is imported", finished(t, p, "june.csv", 1))
-	until(t, p, "it is put away", func() bool { return len(files(t, dir, imports, doneDir)) == 1 })
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := NewOutbox(filepath.Join(dir, "emails"), "shop@example.com").Send("m1", "ann@example.com", "s", "b"); err != nil {
 		t.Fatal(err)
 	}
