@@ -12,7 +12,7 @@ const Admin = "Admin"
 
 // Caller is who a command or query comes from.
 type Caller struct {
-	User   string
+	User   string // "": who did not sign in
 	Groups []string
 	System bool // a follower or task of the shop itself: may do everything
 }
@@ -26,15 +26,25 @@ func (c Caller) In(group string) bool { return c.System || slices.Contains(c.Gro
 // Access says who may send a command or read a view. The zero value is any
 // signed-in user.
 type Access struct {
-	Groups []string // members of one of these may
-	Owner  bool     // so may the owner; without groups and owner: any signed-in user
+	Groups    []string // members of one of these may
+	Owner     bool     // so may the owner; without groups and owner: any signed-in user
+	Anonymous bool     // so may anybody who does not sign in
+	Denied    bool     // nobody may but the shop itself
 }
 
 // AllowSignedIn lets any signed-in user in.
 func AllowSignedIn() Access { return Access{} }
 
-// AllowGroups lets members of any of the groups in.
-func AllowGroups(groups ...string) Access { return Access{Groups: groups} }
+// AllowAnonymous lets anybody in, signed in or not.
+func AllowAnonymous() Access { return Access{Anonymous: true} }
+
+// DenyAll lets nobody in but the shop's own followers and tasks.
+func DenyAll() Access { return Access{Denied: true} }
+
+// AllowGroups lets members of any of the groups in, and nobody else.
+func AllowGroups(group string, more ...string) Access {
+	return Access{Groups: append([]string{group}, more...)}
+}
 
 // AllowOwner lets the owner of the aggregate or row in, and members of the
 // groups. To others it does not exist.
@@ -42,12 +52,20 @@ func AllowOwner(groups ...string) Access { return Access{Groups: groups, Owner: 
 
 // Admits reports whether the caller may come in whoever owns the thing.
 func (a Access) Admits(c Caller) bool {
-	return c.System || len(a.Groups) == 0 && !a.Owner || slices.ContainsFunc(a.Groups, c.In)
+	switch {
+	case c.System:
+		return true
+	case a.Denied:
+		return false
+	case c.User == "": // who did not sign in
+		return a.Anonymous
+	}
+	return len(a.Groups) == 0 && !a.Owner || slices.ContainsFunc(a.Groups, c.In)
 }
 
 // AdmitsOwner reports whether the caller may come in to a thing of that owner.
 func (a Access) AdmitsOwner(c Caller, owner string) bool {
-	return a.Admits(c) || a.Owner && owner != "" && owner == c.User
+	return a.Admits(c) || !a.Denied && a.Owner && owner != "" && owner == c.User
 }
 
 // Reader reads aggregates of the same plugin, strongly consistent. Checks, side

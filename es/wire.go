@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/mail"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,11 +61,6 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-// Length notes a text that is shorter or longer in code points; max < 0: no bound.
-func (p *Problems) Length(pointer, s string, min, max int) {
-	p.bounds(pointer, utf8.RuneCountInString(s), min, max, "characters")
-}
-
 // Count notes a list that has fewer or more items; max < 0: no bound.
 func (p *Problems) Count(pointer string, n, min, max int) { p.bounds(pointer, n, min, max, "items") }
 
@@ -78,17 +72,6 @@ func (p *Problems) bounds(pointer string, n, min, max int, what string) {
 		p.Add(pointer, "must have at least %d %s, has %d", min, what, n)
 	case max >= 0 && n > max:
 		p.Add(pointer, "must have at most %d %s, has %d", max, what, n)
-	}
-}
-
-// Email notes what is no plausible e-mail address: one @, a name before it, a
-// domain behind it, at most 254 characters (RFC 5321, 4.5.3.1).
-func (p *Problems) Email(pointer, s string) {
-	a, err := mail.ParseAddress(s)
-	name, domain, _ := strings.Cut(s, "@")
-	if err != nil || a.Address != s || strings.Count(s, "@") != 1 || utf8.RuneCountInString(s) > 254 ||
-		name == "" || !strings.Contains(strings.Trim(domain, "."), ".") || strings.Trim(domain, ".") != domain {
-		p.Add(pointer, "must be an e-mail address such as name@example.com, of at most 254 characters")
 	}
 }
 
@@ -107,9 +90,6 @@ func Each[T any](list []T, at string, valid func(item T, at string) T) []T {
 	}
 	return list
 }
-
-// Trim is s without surrounding white space.
-func Trim(s string) string { return strings.TrimSpace(s) }
 
 // Distinct is list without repeats; the first of each is kept.
 func Distinct[T comparable](list []T) []T {

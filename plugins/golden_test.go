@@ -45,14 +45,10 @@ func TestStoredEventsAreReadForEver(t *testing.T) {
 			samples = append(samples, codecs[name].sample(t, e))
 		}
 	}
-	if *update {
-		for _, line := range lines(t, file) {
-			if c, stored := parse(t, codecs, line); !c.current(stored) {
-				samples = append(samples, line)
-			}
-		}
-		slices.Sort(samples)
-		write(t, file, strings.Join(samples, "\n")+"\n")
+	if *update { // which adds samples, and never drops or changes one
+		kept := append(lines(t, file), samples...)
+		slices.Sort(kept)
+		write(t, file, strings.Join(slices.Compact(kept), "\n")+"\n")
 	}
 	golden := lines(t, file)
 	for _, line := range golden {
@@ -63,8 +59,9 @@ func TestStoredEventsAreReadForEver(t *testing.T) {
 			continue
 		}
 		if now := c.line(t, event); c.current(stored) && now != line {
-			t.Errorf("an event is stored in another form:\n-%s\n+%s\n%s", line, now,
-				"Its form is a storage contract: keep it, or give the event a new //es:version and an es.Upcast for the earlier one.")
+			t.Errorf("%s of %s is stored in another form, and what is stored already is not read as it was:\n%s\n%s", stored.Type, c.name, fields(line, now),
+				"Its form is a storage contract: keep it, or give the event a new //es:version and an es.Upcast for the earlier one.\n"+
+					"(A line of a form that was never stored may be deleted from "+file+" by hand.)")
 		}
 	}
 	for _, s := range samples {
@@ -72,6 +69,31 @@ func TestStoredEventsAreReadForEver(t *testing.T) {
 			t.Errorf("%s has no sample of this event in its present form: run go test ./plugins -update\n\t%s", file, s)
 		}
 	}
+}
+
+// fields are the differences of two lines, field by field.
+func fields(was, is string) string {
+	data := func(line string) map[string]any {
+		_, event, _ := strings.Cut(line, " ")
+		var e struct{ Data map[string]any }
+		_ = json.Unmarshal([]byte(event), &e) // as it was written
+		return e.Data
+	}
+	before, now := data(was), data(is)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if v, ok := now[name]; !ok {
+			fmt.Fprintf(&b, "\t%s: %v is not read any more\n", name, before[name])
+		} else if !cmp.Equal(v, before[name]) {
+			fmt.Fprintf(&b, "\t%s: %v is read as %v\n", name, before[name], v)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if _, ok := before[name]; !ok {
+			fmt.Fprintf(&b, "\t%s: is %v, and was not there\n", name, now[name])
+		}
+	}
+	return b.String()
 }
 
 // codec is how one aggregate's or extension point's events are stored.

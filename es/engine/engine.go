@@ -257,10 +257,21 @@ func (e *Engine) Authorize(caller es.Caller, aggregate, command string) error {
 	if !ok {
 		return ErrNotFound.Because("%s has no command %s", aggregate, command)
 	}
-	if !c.Access.Owner && !c.Access.Admits(caller) {
-		return ErrForbidden.Because("%s of %s is for members of %s", command, aggregate, strings.Join(c.Access.Groups, ", "))
+	if (!c.Access.Owner || c.Access.Denied) && !c.Access.Admits(caller) {
+		return ErrForbidden.Because("%s of %s is for %s", command, aggregate, admitted(c.Access))
 	}
 	return nil
+}
+
+// admitted says for whom something is.
+func admitted(a es.Access) string {
+	switch {
+	case a.Denied:
+		return "the shop itself"
+	case len(a.Groups) == 0:
+		return "those who have signed in"
+	}
+	return "members of " + strings.Join(a.Groups, ", ")
 }
 
 // notFound is what an aggregate or row is to those whom it does not exist for.

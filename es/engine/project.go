@@ -213,7 +213,7 @@ func (e *Engine) readable(caller es.Caller, name string) (*model, error) {
 		return nil, ErrNotFound.Because("there is no read model %s", name)
 	}
 	if !m.Access.Owner && !m.Access.Admits(caller) {
-		return nil, ErrForbidden.Because("%s is for members of %v", name, m.Access.Groups)
+		return nil, ErrForbidden.Because("%s is for %s", name, admitted(m.Access))
 	}
 	return m, nil
 }

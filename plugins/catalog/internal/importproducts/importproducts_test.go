@@ -404,10 +404,10 @@ func manyRows(upload string) *estest.Object {
 		if i%10 == 0 {
 			fmt.Fprintf(&b, "Wrong %d,,x\n", i)
 		} else {
-			fmt.Fprintf(&b, "\"Product\n%d\",,%d\n", i, i)
+			fmt.Fprintf(&b, "Product %d,\"two\nlines\",%d\n", i, i)
 		}
 	}
-	b.WriteString("\"Product\n1\",,1\n")
+	b.WriteString("Product 1,\"two\nlines\",1\n")
 	return estest.NewObject("many.csv", upload, b.String())
 }
 
