@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,8 +26,9 @@ func served(t *testing.T, most int) (address string) {
 	ended := make(chan error, 1)
 	go func() { ended <- serve(s, l, most) }()
 	t.Cleanup(func() {
-		_ = s.Close()
-		<-ended
+		if err := errors.Join(s.Close(), <-ended); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	return l.Addr().String()
 }
@@ -41,7 +43,7 @@ func dial(t *testing.T, address string) net.Conn {
 	return c
 }
 
-func ask(t *testing.T, c net.Conn, request string) (*http.Response, string) {
+func ask(t *testing.T, c net.Conn, request string) (status int, contentType, text string) {
 	t.Helper()
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
@@ -51,10 +53,10 @@ func ask(t *testing.T, c net.Conn, request string) (*http.Response, string) {
 		t.Fatalf("%.40q: %v", request, err)
 	}
 	body, err := io.ReadAll(res.Body)
-	if err != nil {
+	if err = errors.Join(err, res.Body.Close()); err != nil {
 		t.Fatalf("%.40q: %v", request, err)
 	}
-	return res, string(body)
+	return res.StatusCode, res.Header.Get("Content-Type"), string(body)
 }
 
 func TestIdleConnectionsMakeRoomForOthers(t *testing.T) {
@@ -66,14 +68,14 @@ func TestIdleConnectionsMakeRoomForOthers(t *testing.T) {
 		idle = append(idle, dial(t, address))
 	}
 	first := idle[0]
-	if _, body := ask(t, first, "GET /first HTTP/1.1\r\nHost: x\r\n\r\n"); body != "/first" {
+	if _, _, body := ask(t, first, "GET /first HTTP/1.1\r\nHost: x\r\n\r\n"); body != "/first" {
 		t.Fatalf("the first: %q", body)
 	}
 	// When many others come that say nothing, and one that asks
 	for range 5 * most {
 		dial(t, address)
 	}
-	_, body := ask(t, dial(t, address), "GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, _, body := ask(t, dial(t, address), "GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
 	// Then it is answered, and those that were idle longest are closed
 	if body != "/last" {
 		t.Errorf("the last: %q", body)
@@ -99,14 +101,14 @@ func TestWhatIsNoRequestIsAnsweredByAProblem(t *testing.T) {
 		"an unknown encoding":        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: nonsense\r\n\r\n", 501},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res, body := ask(t, dial(t, address), x.request)
+			status, contentType, body := ask(t, dial(t, address), x.request)
 			var p struct {
 				Status       int
 				Code, Detail string
 			}
-			if err := json.Unmarshal([]byte(body), &p); err != nil || res.StatusCode != x.status || p.Status != x.status ||
-				p.Code != "MalformedRequest" || p.Detail == "" || res.Header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("%d %v %s %v", res.StatusCode, res.Header, body, err)
+			if err := json.Unmarshal([]byte(body), &p); err != nil || status != x.status || p.Status != x.status ||
+				p.Code != "MalformedRequest" || p.Detail == "" || contentType != "application/problem+json" {
+				t.Errorf("%d %s %s %v", status, contentType, body, err)
 			}
 		})
 	}
@@ -115,7 +117,7 @@ func TestWhatIsNoRequestIsAnsweredByAProblem(t *testing.T) {
 func TestWhatAHandlerAnswersIsLeftAlone(t *testing.T) {
 	address := served(t, 8)
 	plain := "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400"
-	if _, body := ask(t, dial(t, address), fmt.Sprintf("GET /%x HTTP/1.1\r\nHost: x\r\n\r\n", plain)); body != fmt.Sprintf("/%x", plain) {
+	if _, _, body := ask(t, dial(t, address), fmt.Sprintf("GET /%x HTTP/1.1\r\nHost: x\r\n\r\n", plain)); body != fmt.Sprintf("/%x", plain) {
 		t.Errorf("%q", body)
 	}
 }

@@ -508,7 +508,7 @@ func TestWhoShutsDownTheSendingSideIsToldWhatHappened(t *testing.T) {
 		}
 		// Then it is answered
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil || res.StatusCode != 200 {
+		if err != nil || res.StatusCode != http.StatusOK {
 			t.Errorf("%d: %v, %v; want 200", n, res, err)
 		}
 		_ = c.Close()

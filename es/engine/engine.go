@@ -280,7 +280,7 @@ func notFound(aggregate, id string) *es.Rejection {
 	return es.NotFound(short+"NotFound").Because("there is no %s %q", short, id)
 }
 
-// Guard, deferred, turns a panic of domain code into an error.
+// Guard turns a panic of domain code into an error; it is to be deferred.
 func Guard(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())

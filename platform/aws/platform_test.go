@@ -12,7 +12,7 @@ import (
 func TestPlatform(t *testing.T) {
 	var c *cloud
 	var ports func(t *testing.T, plugins []es.Plugin) platformtest.Ports
-	ports = func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+	ports = func(_ *testing.T, plugins []es.Plugin) platformtest.Ports {
 		c.deploy(plugins)
 		p := c.platform(plugins...)
 		return platformtest.Ports{

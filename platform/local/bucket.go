@@ -363,11 +363,15 @@ func (b *bucket) claim(ctx context.Context, c *claim, file string, now time.Time
 	return errors.Join(syncDir(dir), syncDir(filepath.Dir(file)))
 }
 
-// syncContent makes a file's content durable, where it can be read.
+// syncContent makes a file's content durable. One that can't be read is left to who
+// works on it.
 func syncContent(file string) error {
 	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
-		return nil // who works on it finds out
+		return err
 	}
 	return errors.Join(syncFile(f), f.Close())
 }
@@ -403,14 +407,14 @@ var errChanging = errors.New("somebody writes the file")
 // for, too: it finds it gone.
 func (b *bucket) one(ctx context.Context, c *claim) error {
 	file := filepath.Join(b.dir, claimedDir, c.marker, c.key)
-	gone, err := b.unchanged(ctx, c, file)
-	if err != nil {
+	if _, err := b.unchanged(ctx, c, file); err != nil {
 		return err
 	}
 	if err := b.handle(ctx, b.object(c, file)); err != nil {
 		return err
 	}
-	if gone, err = b.unchanged(ctx, c, file); err != nil {
+	gone, err := b.unchanged(ctx, c, file)
+	if err != nil {
 		return err
 	}
 	if gone {

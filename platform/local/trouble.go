@@ -41,8 +41,8 @@ func (t *trouble) note(err error) {
 		}
 	}
 	was := t.now.Swap(&what)
-	if was == nil && what == nil || was != nil && *was == what { // nothing was wrong, and nothing is
-		return
+	if what == nil && (was == nil || *was == nil) {
+		return // nothing was wrong, and nothing is
 	}
 	if tell := t.tell.Load(); tell != nil {
 		(*tell)(what)

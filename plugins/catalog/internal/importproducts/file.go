@@ -1,6 +1,7 @@
 package importproducts
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,28 +38,77 @@ func open(ctx context.Context, o es.Object, offset, line int64) (_ *file, err er
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", o.Key, err)
 	}
-	f := &file{newRecords(body, position{0, 1}), body, columns{}}
+	front := make([]byte, 64<<10)
+	n, err := io.ReadFull(body, front)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, errors.Join(fmt.Errorf("read the beginning of %q: %w", o.Key, err), body.Close())
+	}
+	d, err := guess(front[:n])
+	if err != nil {
+		return nil, errors.Join(err, body.Close())
+	}
+	begin := position{int64(d.skip), 1 + int64(bytes.Count(front[:d.skip], []byte{'\n'}))}
+	f := &file{newRecords(io.MultiReader(bytes.NewReader(front[d.skip:n]), body), begin, d), body, columns{}}
 	if f.columns, err = header(f.records); err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
-	if offset <= f.offset {
+	if d.comma != ',' && f.offset < o.Size {
+		if err := f.agree(ctx, o); err != nil {
+			return nil, errors.Join(err, body.Close())
+		}
+	}
+	at := f.position
+	if offset > f.offset {
+		at = position{offset, line}
+	} else if d.comma == ',' || f.offset >= o.Size {
 		return f, nil
 	}
-	_ = body.Close() // only its beginning was needed
-	if body, err = o.Open(ctx, offset); err != nil {
-		return nil, fmt.Errorf("open %q at byte %d: %w", o.Key, offset, err)
+	_ = f.Close() // only its beginning was needed
+	if body, err = o.Open(ctx, at.offset); err != nil {
+		return nil, fmt.Errorf("open %q at byte %d: %w", o.Key, at.offset, err)
 	}
-	f.records, f.Closer = newRecords(body, position{offset, line}), body
+	f.records, f.Closer = newRecords(body, at, f.dialect), body
 	return f, nil
 }
 
+// agree reads the file for its prices: they have decimal commas where one has and
+// none has a point.
+func (f *file) agree(ctx context.Context, o es.Object) error {
+	body, err := o.Open(ctx, f.offset)
+	if err != nil {
+		return fmt.Errorf("open %q at byte %d: %w", o.Key, f.offset, err)
+	}
+	defer body.Close()
+	r := newRecords(body, f.position, f.dialect)
+	commas, points := false, false
+	for {
+		x, err := r.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read the prices of %q: %w", o.Key, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if x.err == nil && f.price < len(x.fields) {
+			text := strings.TrimSpace(x.fields[f.price])
+			commas, points = commas || commaPrice.MatchString(text), points || pointPrice.MatchString(text)
+		}
+	}
+	f.decimalComma = commas && !points
+	return nil
+}
+
 // columns says at which place a row has what; -1: nowhere.
-type columns struct{ count, name, description, price, id, categoryID int }
+type columns struct {
+	count, name, description, price, id, categoryID int
+	known                                           []int // places of those
+	variants                                        bool  // rows of a handle without a title are more of the product before
+}
 
 func header(r *records) (columns, error) {
-	if err := r.skipMark(); err != nil {
-		return columns{}, err
-	}
 	h, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -69,30 +119,44 @@ func header(r *records) (columns, error) {
 		return columns{}, unusableFile("the file does not begin with a CSV header row: " + h.err.Error())
 	}
 	names := slices.Clone(h.fields)
-	for i, n := range names {
-		if !utf8.ValidString(n) || strings.ContainsRune(n, 0) {
-			return columns{}, unusableFile("the file is not CSV text in UTF-8: save it as CSV, separated by commas, in UTF-8")
-		}
-		names[i] = strings.ToLower(strings.TrimSpace(n))
-		if names[i] != "" && slices.Contains(names[:i], names[i]) {
-			return columns{}, unusableFile(fmt.Sprintf("the header row names the column %s twice", quoted(names[i])))
-		}
+	for len(names) > 1 && clean(names[len(names)-1]) == "" {
+		names = names[:len(names)-1] // as spreadsheets leave them
 	}
 	var missing []string
-	find := func(name string, needed bool) int {
-		i := slices.Index(names, strings.ToLower(name))
-		if i < 0 && needed {
-			missing = append(missing, name)
+	c := columns{count: len(names)}
+	for i, n := range names {
+		if !utf8.ValidString(n) || strings.ContainsRune(n, 0) {
+			return c, unusableFile("the file is not CSV text in UTF-8 or UTF-16: save it as CSV in UTF-8")
 		}
-		return i
+		if n = clean(n); n != "" && slices.ContainsFunc(names[:i], func(o string) bool { return clean(o) == n }) {
+			return c, unusableFile(fmt.Sprintf("the header row names the column %s twice", quoted(n)))
+		}
 	}
-	c := columns{
-		len(names), find("name", true), find("description", true), find("price", true),
-		find("id", false), find("categoryId", false),
+	find := func(f string, needed bool) int {
+		for _, word := range words[f] {
+			for i, n := range names {
+				if clean(n) == word || f == "price" && field(n) == "price" && word == "price" {
+					c.known = append(c.known, i)
+					return i
+				}
+			}
+		}
+		if needed {
+			missing = append(missing, f)
+		}
+		return -1
+	}
+	c.name, c.description, c.price = find("name", true), find("description", true), find("price", true)
+	c.id, c.categoryID = find("id", false), find("categoryId", false)
+	c.variants = c.id >= 0 && c.name >= 0 && clean(names[c.id]) == "handle" && clean(names[c.name]) == "title"
+	for i, n := range names {
+		if near := nearly(n); near != "" && !slices.Contains(c.known, i) && field(n) == "" {
+			return c, unusableFile(fmt.Sprintf("the header row has the column %s, which is nearly %s: name it so, or otherwise", quoted(n), near))
+		}
 	}
 	if missing != nil {
 		return c, unusableFile("the header row lacks " + strings.Join(missing, ", ") +
-			": the columns name, description and price are needed, separated by commas")
+			": the columns name, description and price are needed; it was read as " + r.dialect.String() + ", with the columns " + cut(strings.Join(names, ", "), 120))
 	}
 	return c, nil
 }
@@ -105,27 +169,34 @@ type row struct {
 	product.Add
 }
 
-// chunk reads up to so many rows and bytes: those to be added, and those that
-// are wrong. io.EOF: they are the last.
-func (f *file) chunk(rows int, bytes int64) (add []row, rejected []productimport.Rejection, err error) {
-	for start := f.offset; len(add)+len(rejected) < rows && f.offset-start < bytes; {
+// chunk reads up to so many rows and bytes: those to be added, those that are
+// wrong, and how many say more of a product, which is not for the catalogue.
+// io.EOF: they are the last.
+func (f *file) chunk(rows int, bytes int64) (add []row, rejected []productimport.Rejection, more int, err error) {
+	for start := f.offset; len(add)+len(rejected)+more < rows && f.offset-start < bytes; {
 		r, err := f.next()
 		if err != nil {
-			return add, rejected, err
+			return add, rejected, more, err
 		}
-		x, wrong := f.row(r)
-		if wrong != nil {
+		x, wrong := f.row(r, f.dialect)
+		switch {
+		case wrong != nil && f.variants && r.err == nil && len(r.fields) > max(f.id, f.name) && strings.TrimSpace(r.fields[f.name]) == "" && x.id != "":
+			more++
+		case wrong != nil:
 			rejected = append(rejected, *wrong)
-		} else {
+		default:
 			add = append(add, x)
 		}
 	}
-	return add, rejected, nil
+	return add, rejected, more, nil
 }
 
 // row is what a record says, or the first thing that is wrong with it.
-func (c columns) row(r record) (row, *productimport.Rejection) {
+func (c columns) row(r record, d dialect) (row, *productimport.Rejection) {
 	x := row{line: r.line}
+	for len(r.fields) > c.count && strings.TrimSpace(r.fields[len(r.fields)-1]) == "" {
+		r.fields = r.fields[:len(r.fields)-1] // a column without a name
+	}
 	switch {
 	case r.err != nil:
 		return x, x.reject("MalformedRow", "the row is not valid CSV: %s", r.err)
@@ -134,7 +205,7 @@ func (c columns) row(r record) (row, *productimport.Rejection) {
 	}
 	for i, s := range r.fields {
 		if !utf8.ValidString(s) {
-			return x, x.reject("InvalidEncoding", "column %d is not valid UTF-8", i+1)
+			return x, x.reject("InvalidEncoding", "column %d is not valid UTF-8: save the file as CSV in UTF-8", i+1)
 		}
 	}
 	field := func(i int) string {
@@ -146,7 +217,11 @@ func (c columns) row(r record) (row, *productimport.Rejection) {
 	if x.id = field(c.id); x.id != "" && !es.ValidID(x.id) {
 		return x, x.reject("InvalidId", "%s is no id: %s", quoted(x.id), es.IDRule)
 	}
-	price, priceErr := es.ParsePrice(field(c.price))
+	text, wrong := d.price(field(c.price))
+	price, priceErr := es.ParsePrice(text)
+	if wrong != "" {
+		priceErr = errors.New(wrong)
+	}
 	add, err := product.Aggregate.Valid(product.Add{
 		Name: r.fields[c.name], Description: r.fields[c.description], Price: price, CategoryID: field(c.categoryID),
 	})

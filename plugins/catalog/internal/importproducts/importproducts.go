@@ -15,6 +15,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"onlineshop/es"
 	"onlineshop/plugins/catalog/internal/category"
@@ -86,13 +87,13 @@ func (r *run) importRows(ctx context.Context) error {
 	}
 	defer f.Close()
 	for {
-		rows, rejections, err := f.chunk(chunkRows, chunkBytes)
+		rows, rejections, more, err := f.chunk(chunkRows, chunkBytes)
 		atEnd := errors.Is(err, io.EOF)
 		if err != nil && !atEnd {
 			return fmt.Errorf("read %q at byte %d: %w", r.Key, f.offset, err)
 		}
 		if f.offset > r.done.Offset {
-			if err := r.checkpoint(ctx, f.position, rows, rejections); err != nil {
+			if err := r.checkpoint(ctx, f.position, rows, rejections, more); err != nil {
 				return err
 			}
 		}
@@ -105,8 +106,9 @@ func (r *run) importRows(ctx context.Context) error {
 	}
 }
 
-// checkpoint adds the products and commits what became of the rows.
-func (r *run) checkpoint(ctx context.Context, p position, rows []row, rejections []productimport.Rejection) error {
+// checkpoint adds the products and commits what became of the rows; more are those
+// that have nothing to add.
+func (r *run) checkpoint(ctx context.Context, p position, rows []row, rejections []productimport.Rejection, more int) error {
 	commands := make([]es.TaskCommand, len(rows))
 	for i, x := range rows {
 		commands[i] = es.TaskCommand{
@@ -117,7 +119,8 @@ func (r *run) checkpoint(ctx context.Context, p position, rows []row, rejections
 	}
 	to := r.done
 	to.Offset, to.Line = p.offset, p.line
-	to.Rows += len(rows) + len(rejections)
+	to.Rows += len(rows) + len(rejections) + more
+	to.Unchanged += more
 	for i, outcome := range r.Execute(ctx, commands...) {
 		rejection, err := r.judge(ctx, rows[i], outcome.Err)
 		switch {
@@ -172,6 +175,14 @@ func (r *run) finish(ctx context.Context) error {
 	return r.send(ctx, productimport.Finish{Upload: r.Upload})
 }
 
+// inert is a cell that no spreadsheet takes for a formula.
+func inert(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
+
 // report writes the run's rejections as CSV: line,code,reason.
 func (r *run) report(ctx context.Context, w io.Writer) error {
 	out := csv.NewWriter(w)
@@ -187,7 +198,7 @@ func (r *run) report(ctx context.Context, w io.Writer) error {
 		case productimport.Progressed:
 			for _, x := range e.Rejections {
 				if mine {
-					_ = out.Write([]string{strconv.FormatInt(x.Line, 10), x.Code, x.Reason})
+					_ = out.Write([]string{strconv.FormatInt(x.Line, 10), x.Code, inert(x.Reason)})
 				}
 			}
 		}

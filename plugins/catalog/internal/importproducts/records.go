@@ -31,22 +31,24 @@ type record struct {
 // text from the record's start on, which maxRecord bounds.
 type records struct {
 	position // of text
-	in       io.Reader
-	text     []byte // read from in and not yet passed on
-	atEnd    bool   // in has no more
-	buffer   []byte // that text lies in
+	dialect
+	in     io.Reader
+	text   []byte // read from in and not yet passed on
+	atEnd  bool   // in has no more
+	buffer []byte // that text lies in
 
 	source bytes.Reader // one record's text, on its way to the parser
 	piped  *bufio.Reader
 	parser *csv.Reader
 }
 
-func newRecords(in io.Reader, p position) *records {
-	r := &records{in: in, position: p, buffer: make([]byte, 64<<10)}
+func newRecords(in io.Reader, p position, d dialect) *records {
+	r := &records{in: d.decode(in), dialect: d, position: p, buffer: make([]byte, 64<<10)}
 	r.piped = bufio.NewReader(&r.source)
 	r.parser = csv.NewReader(r.piped) // which takes a bufio.Reader as it is
 	r.parser.FieldsPerRecord = -1
 	r.parser.ReuseRecord = true
+	r.parser.Comma = d.comma
 	return r
 }
 
@@ -67,14 +69,22 @@ func (r *records) next() (record, error) {
 			return rejected, r.skipLine()
 		case err != nil:
 			return record{}, err
-		case len(bytes.TrimSpace(r.text[:whole])) == 0:
+		case r.blank(r.text[:whole]):
 			r.pass(whole)
 			continue
 		}
-		r.source.Reset(r.text[:whole])
+		text := r.text[:whole]
+		if bytes.Contains(text, []byte("\r\r\n")) {
+			text = bytes.ReplaceAll(text, []byte("\r\r\n"), []byte("\r\n"))
+		}
+		r.source.Reset(text)
 		r.piped.Reset(&r.source)
 		out := record{line: r.line}
-		if out.fields, out.err = r.parser.Read(); out.err != nil {
+		out.fields, out.err = r.parser.Read()
+		if out.err == nil && firstLine < whole && r.swallows(text, out.fields) {
+			out.err = csv.ErrQuote
+		}
+		if out.err != nil {
 			whole = firstLine
 			if errors.Is(out.err, csv.ErrBareQuote) {
 				out.err = errBareQuote
@@ -85,6 +95,24 @@ func (r *records) next() (record, error) {
 		r.pass(whole)
 		return out, nil
 	}
+}
+
+// blank says whether a line has nothing but separators and space, as spreadsheets
+// leave them.
+func (r *records) blank(line []byte) bool {
+	return len(bytes.TrimSpace(bytes.ReplaceAll(line, []byte(string(r.comma)), nil))) == 0
+}
+
+// swallows says whether a record of several lines has others inside a field: two
+// quotes that were left open make one. Then each of its lines is a row by itself.
+func (r *records) swallows(text []byte, fields []string) bool {
+	n := 0
+	for line := range bytes.Lines(text) {
+		if n++; bytes.Count(line, []byte(string(r.comma))) != len(fields)-1 {
+			return false
+		}
+	}
+	return n > 1 && len(fields) > 2
 }
 
 // measure says how many bytes the record at the front of text has, up to the
@@ -137,7 +165,7 @@ func (r *records) skipLine() error {
 }
 
 func (r *records) pass(n int) {
-	r.offset += int64(n)
+	r.offset += int64(r.width(r.text[:n]))
 	r.line += int64(bytes.Count(r.text[:n], []byte{'\n'}))
 	r.text = r.text[n:]
 }
@@ -154,18 +182,4 @@ func (r *records) fill() error {
 		return nil
 	}
 	return err
-}
-
-// skipMark passes over a byte-order mark at the front.
-func (r *records) skipMark() error {
-	mark := []byte("\uFEFF")
-	for len(r.text) < len(mark) && !r.atEnd {
-		if err := r.fill(); err != nil {
-			return err
-		}
-	}
-	if bytes.HasPrefix(r.text, mark) {
-		r.pass(len(mark))
-	}
-	return nil
 }
