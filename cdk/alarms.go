@@ -57,7 +57,7 @@ func (s *shop) watch(api awsapigateway.RestApi) {
 			waiting = append(waiting, in.queue.MetricApproximateAgeOfOldestMessage(oldest))
 		}
 		w.alarm(p.Name+"ParkedKeys", of(wiring.MetricParkedKeys, "Maximum"), 1, "Some of "+p.Name+"'s streams are parked: see shop parked")
-		w.alarm(p.Name+"ClockBehind", of(wiring.MetricClockBehind, "Sum"), 1, p.Name+" has a commit that is more than 5 minutes ahead of the clock")
+		w.alarm(p.Name+"ClockBehind", of(wiring.MetricClockBehind, "Sum"), 1, p.Name+" has a commit that is ahead of the clock")
 		w.beats(p)
 	}
 	refused := api.MetricServerError(five)

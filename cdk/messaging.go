@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
@@ -96,6 +97,22 @@ func (s *shop) subscribe(p *plugin) {
 			},
 		})
 	}
+}
+
+// ownsItsSource lets nobody but the plugin's event mapping function put events of the
+// plugin on the bus, whatever else they may in the account.
+func (s *shop) ownsItsSource(p *plugin) {
+	s.bus.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String(p.Name + "Source"),
+		Effect:     awsiam.Effect_DENY,
+		Principals: &[]awsiam.IPrincipal{awsiam.NewStarPrincipal()},
+		Actions:    jsii.Strings("events:PutEvents"),
+		Resources:  &[]*string{s.bus.EventBusArn()},
+		Conditions: &map[string]any{
+			"ForAnyValue:StringEquals": map[string]any{"events:source": []string{p.Name}},
+			"ArnNotEquals":             map[string]any{"aws:PrincipalArn": p.eventMapping.Role().RoleArn()},
+		},
+	}))
 }
 
 // schedule has the plugin's event mapping function try again what is parked,

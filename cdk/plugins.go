@@ -55,6 +55,7 @@ func (s *shop) readers(p *plugin) {
 	for _, in := range p.inboxes {
 		f.may("sqs:SendMessage", in.queue.QueueArn())
 	}
+	s.ownsItsSource(p)
 	s.schedule(p, wiring.Operation{Do: wiring.DoTick})
 }
 

@@ -508,10 +508,15 @@ func TestWhoShutsDownTheSendingSideIsToldWhatHappened(t *testing.T) {
 		}
 		// Then it is answered
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil || res.StatusCode != http.StatusOK {
-			t.Errorf("%d: %v, %v; want 200", n, res, err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_ = c.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("%d: %s; want 200", n, res.Status)
+		}
+		if err := errors.Join(res.Body.Close(), c.Close()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

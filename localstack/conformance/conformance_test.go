@@ -22,6 +22,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -29,6 +31,7 @@ import (
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/deployed"
+	"onlineshop/platform/aws/wiring"
 	"onlineshop/platform/platformtest"
 )
 
@@ -79,6 +82,40 @@ func open(t *testing.T, outputs string, plugins []es.Plugin) platformtest.Ports 
 	e := d.engine
 	return platformtest.Ports{
 		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Snapshots: e.Snapshots, Engine: e, Settle: d.settle,
+		Reopen: func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
+			makeLater(t, c)
+			return open(t, outputs, plugins)
+		},
+	}
+}
+
+// makeLater has Lending's functions run the library's later version.
+func makeLater(t *testing.T, c awssdk.Config) {
+	t.Helper()
+	client := lambda.NewFromConfig(c)
+	pages := lambda.NewListFunctionsPaginator(client, &lambda.ListFunctionsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range page.Functions {
+			if f.Environment == nil || !strings.Contains(f.Environment.Variables[wiring.Plugin]+f.Environment.Variables[wiring.Aggregate], "Lending") ||
+				f.Environment.Variables[platformtest.LaterVariable] != "" {
+				continue
+			}
+			env := maps.Clone(f.Environment.Variables)
+			env[platformtest.LaterVariable] = "yes"
+			_, err := client.UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
+				FunctionName: f.FunctionName, Environment: &lambdatypes.Environment{Variables: env},
+			})
+			if err == nil {
+				err = lambda.NewFunctionUpdatedV2Waiter(client).Wait(t.Context(), &lambda.GetFunctionInput{FunctionName: f.FunctionName}, time.Minute)
+			}
+			if err != nil {
+				t.Fatalf("make %s later: %v", *f.FunctionName, err)
+			}
+		}
 	}
 }
 

@@ -171,7 +171,7 @@ func field(header string) string {
 			return f
 		}
 	}
-	if m := inBrackets.FindStringSubmatch(h); m != nil && slices.Contains(words["price"], m[1]) {
+	if m := inBrackets.FindStringSubmatch(h); len(m) > 1 && slices.Contains(words["price"], m[1]) {
 		return "price"
 	}
 	return ""
@@ -221,7 +221,6 @@ func distance(a, b string) int {
 
 // Prices as people write them.
 var (
-	plainPrice    = regexp.MustCompile(`^[+-]?\d+$`)
 	pointPrice    = regexp.MustCompile(`^[+-]?\d+\.\d+$`)
 	commaPrice    = regexp.MustCompile(`^[+-]?\d+,\d{1,2}$|^[+-]?\d+,\d{4}$`)
 	thousands     = regexp.MustCompile(`^[+-]?\d{1,3}([,.' \x{00a0}\x{202f}]\d{3})+([.,]\d+)?$`)
