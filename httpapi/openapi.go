@@ -218,9 +218,9 @@ func (a *api) openAPI() ([]byte, error) {
 }
 
 var headerParameters = object{
-	"correlationId":  headerParameter("X-Correlation-Id", "joins all that the request sets off; made where it is absent", object{"type": "string", "minLength": 1, "maxLength": 128}),
-	"idempotencyKey": headerParameter("Idempotency-Key", "the command's id, per user and aggregate: sent again, it takes effect once", object{"type": "string", "minLength": 1, "maxLength": 128}),
-	"ifMatch":        headerParameter("If-Match", "refuses the command unless the aggregate has this version", object{"type": "string", "pattern": `^"(0|[1-9][0-9]*)"$`}),
+	"correlationId":  headerParameter("X-Correlation-Id", "joins all that the request sets off; made where it is absent", object{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}),
+	"idempotencyKey": headerParameter("Idempotency-Key", "the command's id, per user and aggregate: sent again, it takes effect once. A command that changed nothing, accepted or refused, is not remembered, and judged again: send If-Match, too, where that matters", object{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}),
+	"ifMatch":        headerParameter("If-Match", "refuses the command unless the aggregate has this version", object{"type": "string", "pattern": `^"(0|[1-9][0-9]{0,17})"$`}),
 	"ifNoneMatch":    headerParameter("If-None-Match", "the ETag of the row that the caller has", text),
 	"traceparent":    headerParameter("traceparent", "W3C Trace Context", text),
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -159,7 +160,7 @@ var (
 	}
 	minVersionParameter = parameter{
 		"minVersion", "the version that the answer must have seen, as a command's answer gave it",
-		map[string]any{"type": "integer", "minimum": 0},
+		map[string]any{"type": "integer", "minimum": 0, "maximum": math.MaxInt64},
 		func(c *call, value string) error {
 			n, ok := digits(value)
 			if !ok {

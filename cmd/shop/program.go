@@ -26,6 +26,7 @@ type program struct{ out, err io.Writer }
 
 // Run parses the arguments, runs what they name and returns the exit code.
 func (p program) Run(ctx context.Context, args ...string) int {
+	p.out = shown{p.out}
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("shop"),
@@ -49,13 +50,13 @@ func (p program) Run(ctx context.Context, args ...string) int {
 	}
 	switch {
 	case usage != nil, errors.As(err, &usage):
-		fmt.Fprintf(p.err, "shop: %s\nTry \"shop --help\".\n", usage)
+		fmt.Fprintf(shown{p.err}, "shop: %s\nTry \"shop --help\".\n", usage)
 		return exitUsage
 	case err != nil && ctx.Err() != nil:
-		fmt.Fprintf(p.err, "shop: interrupted: %v\n", err)
+		fmt.Fprintf(shown{p.err}, "shop: interrupted: %v\n", err)
 		return exitFailed
 	case err != nil:
-		fmt.Fprintf(p.err, "shop: %v\n", err)
+		fmt.Fprintf(shown{p.err}, "shop: %v\n", err)
 		return exitFailed
 	}
 	return exitOK
