@@ -33,11 +33,12 @@ type AggregateRules[C, E, S any] struct {
 
 // CommandType is one member of an aggregate's commands.
 type CommandType[C any] struct {
-	Name   string
-	Access *Access // nil: the aggregate's
-	Schema string  // JSON Schema 2020-12 of the payload
-	Empty  bool    // has no payload
-	Read   func(Value) C
+	Name     string
+	Internal bool    // for followers and tasks only
+	Access   *Access // nil: the aggregate's
+	Schema   string  // JSON Schema 2020-12 of the payload
+	Empty    bool    // has no payload
+	Read     func(Value) C
 }
 
 // EventType is one member of an aggregate's or an extension point's events.
@@ -184,10 +185,11 @@ type AggregateDefinition struct {
 
 // CommandDefinition is a command's public face.
 type CommandDefinition struct {
-	Name   string
-	Access Access
-	Schema json.RawMessage
-	Empty  bool
+	Name     string
+	Internal bool // for followers and tasks only: to others it is not there
+	Access   Access
+	Schema   json.RawMessage
+	Empty    bool
 }
 
 // EventDefinition is an event's public face.
@@ -263,7 +265,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 		if t.Access != nil {
 			access = *t.Access
 		}
-		d.Commands = append(d.Commands, CommandDefinition{t.Name, access, json.RawMessage(t.Schema), t.Empty})
+		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty})
 	}
 	d.Events = eventDefinitions(r.Events)
 	return d

@@ -389,6 +389,36 @@ func TestCollidingNames(t *testing.T) {
 	}
 }
 
+func TestAnInternalCommandIsNotThere(t *testing.T) {
+	a := newAPI(t, func(c *httpapi.Config) {
+		type payload struct{}
+		read := func(v es.Value) any { v.Fields().Done(); return payload{} }
+		orders := es.NewAggregate(es.AggregateRules[any, any, int]{
+			Name:     "A.Order",
+			Commands: []es.CommandType[any]{{Name: "Place", Schema: "{}", Empty: true, Read: read}, {Name: "Settle", Internal: true, Schema: "{}", Empty: true, Read: read}},
+			Decide:   func(any, int) ([]any, error) { return nil, nil },
+			Encode:   func(any) (string, []byte, error) { return "Settle", nil, nil },
+		})
+		c.Plugins = []es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{orders}}}
+		e, err := engine.New(engine.Config{Plugins: c.Plugins, Log: c.Engine.Log, Clock: c.Engine.Clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Engine = e
+		for caller, want := range map[string]bool{"system": true, "local": false} {
+			if err := e.Authorize(es.Caller{User: caller, Groups: []string{es.Admin}, System: want}, "A.Order", "Settle"); (err == nil) != want {
+				t.Errorf("%s: %v", caller, err)
+			}
+		}
+	})
+	a.is(a.send("POST", "/a/order/1/settle", ""), 404, "NotFound")
+	for _, path := range []string{"/manifest.json", "/openapi.json"} {
+		if body := a.send("GET", path, "").Body.String(); strings.Contains(body, "ettle") || !strings.Contains(body, "lace") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+}
+
 func TestTwoFilters(t *testing.T) {
 	a := newAPI(t, func(c *httpapi.Config) {
 		orders := es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"})

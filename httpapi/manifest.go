@@ -104,6 +104,9 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 		d := x.Definition()
 		am := aggregateManifest{d.Name, base + names.PathSegment(short(d.Name)) + "/" + idSegment, d.Internal, []commandManifest{}, eventManifests(d.Events)}
 		for _, c := range d.Commands {
+			if c.Internal {
+				continue
+			}
 			if !d.Internal {
 				am.Commands = append(am.Commands, commandManifest{c.Name, am.Path + "/" + names.PathSegment(c.Name), accessOf(c.Access), c.Schema})
 			}

@@ -62,6 +62,9 @@ func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) e
 	var errs []error
 	if !d.Internal {
 		for _, cmd := range d.Commands {
+			if cmd.Internal {
+				continue
+			}
 			errs = append(errs, a.add(&endpoint{
 				method: http.MethodPost, path: at + names.PathSegment(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
 				summary: cmd.Name + " of the aggregate " + d.Name,

@@ -254,7 +254,7 @@ func (e *Engine) Authorize(caller es.Caller, aggregate, command string) error {
 		return ErrNotFound.Because("there is no aggregate %s", aggregate)
 	}
 	c, ok := a.commands[command]
-	if !ok {
+	if !ok || c.Internal && !caller.System {
 		return ErrNotFound.Because("%s has no command %s", aggregate, command)
 	}
 	if (!c.Access.Owner || c.Access.Denied) && !c.Access.Admits(caller) {

@@ -20,6 +20,7 @@ var (
 	onPackage = []string{"plugin"}
 	onUnion   = []string{"aggregate", "internal", "inplace"}
 	onEvent   = []string{"version"}
+	onCommand = []string{"internal"} // which is on unions, too
 	onField   = []string{"optional", "trim", "len", "email", "distinct"}
 	places    = []struct {
 		names []string
@@ -96,6 +97,8 @@ func (m *module) checkMarkers(f *file) {
 			allow(onUnion, d.in.Doc, d.doc, d.spec.Comment)
 		case f.pkg.has(name, "evolve") || f.pkg.has(name, "key"):
 			allow(onEvent, d.doc, d.spec.Comment)
+		case f.pkg.has(name, "decide"):
+			allow(onCommand, d.doc, d.spec.Comment)
 		}
 	}
 	for _, g := range f.Comments {

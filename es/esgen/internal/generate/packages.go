@@ -70,6 +70,9 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		name := c.decl.name()
 		doc, _ := split(c.decl.doc)
 		w.f("{Name: %q,", name)
+		if c.internal {
+			w.f("Internal: true,")
+		}
 		if c.allow {
 			w.f("Access: new(%s{}.allow()),", name)
 		}

@@ -33,10 +33,11 @@ type point struct {
 
 // member is a type of a union.
 type member struct {
-	decl    *typeDecl
-	object  *object
-	version int // as marked; 0: not
-	allow   bool
+	decl     *typeDecl
+	object   *object
+	version  int // as marked; 0: not
+	allow    bool
+	internal bool // a command for followers and tasks only
 }
 
 // current is the version of an event's present shape.
@@ -175,7 +176,7 @@ func (p *plugin) members(q *pkg, seal, union string, in *typeDecl) (out []*membe
 				p.mistake(d.spec.Pos(), "%s has type %s, %s", name, types.ExprString(d.spec.Type), err)
 				continue
 			}
-			out = append(out, &member{decl: d, object: o, version: version(d)})
+			out = append(out, &member{decl: d, object: o, version: version(d), internal: marked(d, "internal")})
 		}
 	}
 	if len(seen) == 0 {
@@ -183,6 +184,12 @@ func (p *plugin) members(q *pkg, seal, union string, in *typeDecl) (out []*membe
 	}
 	slices.SortFunc(out, func(a, b *member) int { return strings.Compare(a.decl.name(), b.decl.name()) })
 	return out
+}
+
+// marked says whether the type has the marker.
+func marked(d *typeDecl, name string) bool {
+	_, markers := split(d.doc, d.spec.Comment)
+	return slices.ContainsFunc(markers, func(x marker) bool { return x.name == name })
 }
 
 // version is the marked one; 0 where none is.

@@ -48,6 +48,8 @@ type (
 	Register Details
 
 	// Move puts it elsewhere.
+	//
+	//es:internal
 	Move struct{ Shelf shelves.Shelf }
 
 	// Retire takes it away.

@@ -15,7 +15,7 @@ import (
 // Aggregate is Library.PrintedBook.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Library.PrintedBook",
-	Sources: "aba1e28b815411bd",
+	Sources: "f02288a600938220",
 	InPlace: true,
 	Access:  access,
 	Decide:  Command.decide,
@@ -39,8 +39,9 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Valid: validCommand,
 	Commands: []es.CommandType[Command]{
 		{Name: "Move",
-			Schema: `{"type":"object","description":"Move puts it elsewhere.","properties":{"shelf":{"type":"object","description":"Shelf is a place in a room.","properties":{"room":{"type":"string","enum":["reading-room","cellar"]},"row":{"type":"integer","description":"counted from the door","minimum":-128,"maximum":127}},"required":["room","row"],"additionalProperties":false}},"required":["shelf"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readMove(v) }},
+			Internal: true,
+			Schema:   `{"type":"object","description":"Move puts it elsewhere.","properties":{"shelf":{"type":"object","description":"Shelf is a place in a room.","properties":{"room":{"type":"string","enum":["reading-room","cellar"]},"row":{"type":"integer","description":"counted from the door","minimum":-128,"maximum":127}},"required":["room","row"],"additionalProperties":false}},"required":["shelf"],"additionalProperties":false}`,
+			Read:     func(v es.Value) Command { return readMove(v) }},
 		{Name: "Register",
 			Schema: "{\"type\":\"object\",\"description\":\"Register puts a book on its shelf.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\",\"minLength\":1,\"maxLength\":20,\"pattern\":\"\\\\S\"},\"publisher\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":50,\"pattern\":\"\\\\S\"},\"year\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\",\"minLength\":1,\"pattern\":\"\\\\S\"},\"pages\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false},\"minItems\":1,\"maxItems\":3},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":2},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\",\"minLength\":1,\"format\":\"email\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":-3.4028234663852886e38,\"maximum\":3.4028234663852886e38},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"minimum\":0,\"maximum\":999999999999.9999,\"description\":\"an exact decimal with at most 4 digits after the point\"},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
 			Read:   func(v es.Value) Command { return Register(readDetails(v)) }},
