@@ -26,11 +26,12 @@ func printable(text string) string {
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if !steers(r) {
+		switch {
+		case !steers(r):
 			b.WriteRune(r)
-		} else if r > 0xffff {
+		case r > 0xffff:
 			fmt.Fprintf(&b, `\U%08x`, r)
-		} else {
+		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
