@@ -148,6 +148,30 @@ func TestNoPluginPublishesAsAnother(t *testing.T) {
 	}
 }
 
+// What a role of the account may do by its own policies, whoever made it, is not
+// for the stack to say; what may be done with its bus is.
+func TestTheBusTakesAPluginsEventsFromNobodyElse(t *testing.T) {
+	m := unusual()
+	got := map[string]string{}
+	for _, p := range m.of("AWS::Events::EventBusPolicy") {
+		s := p.Properties["Statement"].(map[string]any)
+		got[p.at("StatementId")] = fmt.Sprintf("%s %s %s on %s where %s", s["Effect"], text(s["Principal"]), text(s["Action"]), text(s["Resource"]), condition(s["Condition"]))
+	}
+	want := map[string]string{}
+	for _, plugin := range []string{"Catalog", "Ordering", "Shipping", "Quiet"} {
+		want["cdk-"+plugin+"Source"] = "Deny * events:PutEvents on Bus where aws:PrincipalArn ArnNotEquals " +
+			m.get(t, "AWS::Lambda::Function", plugin+"EventMapping").at("Role") + " and events:source ForAnyValue:StringEquals " + plugin
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the bus' policies (-want +got):\n%s", diff)
+	}
+	for name, r := range m.of("AWS::Events::Rule") {
+		if source := r.at("EventPattern", "source"); source != "" && want["cdk-"+source+"Source"] == "" {
+			t.Errorf("%s hears events of %s, which anybody may put there", name, source)
+		}
+	}
+}
+
 func TestOnlyNotificationsSendEMailAndOnlyAsTheShop(t *testing.T) {
 	senders := func(m *made) (out []string) {
 		for name, permissions := range m.permissions() {

@@ -101,7 +101,7 @@ func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
 	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
 	out, err := p.inbox(t.Context(), "Lending.Reader", events.SQSEvent{Records: []events.SQSMessage{
 		{MessageId: "broken", Body: "{"},
-		{MessageId: "unheard", Body: `{"detail-type":"Nobody.Listens","detail":{"stream":"Nobody.X#1"}}`},
+		{MessageId: "unheard", Body: `{"detail-type":"Nobody.Listens","source":"Nobody","detail":{"stream":"Nobody.X#1"}}`},
 		{MessageId: "unknown", Body: `{"follower":"mapping:Lending.Nobody","stream":"Lending.Book#b","seq":0}`},
 	}})
 	if err != nil {
@@ -614,6 +614,52 @@ func TestABrokenCommitParksItsStreamAlone(t *testing.T) {
 	keys, _, errParked := p.store.ListParked(t.Context(), "")
 	if err != nil || string(row.View) != `{"title":"Torn","loans":0}` || errParked != nil || len(keys) > 0 {
 		t.Errorf("row %s, parked %v, %v, %v", row.View, keys, err, errParked)
+	}
+}
+
+// availableFor is what Ordering knows of the mug.
+func (s shop) availableFor(want string) {
+	s.Helper()
+	row, err := s.store.Row(s.Context(), "Ordering.AvailableProducts", "mug")
+	if err != nil || !strings.Contains(string(row.View), want) {
+		s.Errorf("Ordering knows of the mug %s, %v; %s was expected", row.View, err, want)
+	}
+}
+
+// Who may put events on the account's bus is not the plugin whose name they give.
+func TestAForgedEntryOfTheBusChangesNothing(t *testing.T) {
+	forged := func(source, stream string, seq int64) string {
+		return fmt.Sprintf(`{"source":%q,"detail-type":"Catalog.Products","detail":{"stream":%q,"seq":%d,"prev":-1,"types":["ProductBecameAvailable"],"events":[`+
+			`{"specversion":"1.0","id":"x","source":"Catalog","type":"Catalog.Products.ProductBecameAvailable","subject":"mug","time":"2026-02-03T04:05:06Z",`+
+			`"data":{"productId":"mug","name":"Mug","price":0}}]}}`, source, stream, seq)
+	}
+	for _, x := range []struct {
+		about, body string
+		refused     bool
+	}{
+		{"in the plugin's name, far beyond the end of its log", forged("Catalog", "Catalog.Product#mug", 1_000_000), false},
+		{"in the plugin's name, about a stream that there is not", forged("Catalog", "Catalog.Product#jug", 1_000_000), false},
+		{"in somebody else's name", forged("Rogue", "Catalog.Product#mug", 1), true},
+		{"about another plugin's stream", forged("Catalog", "Ordering.Order#o1", 0), true},
+	} {
+		t.Run(x.about, func(t *testing.T) {
+			// Given a mug for 10 that Ordering has heard of
+			s := newShop(t)
+			s.given("Catalog.Product", "mug", "Add", `{"name":"Mug","description":"","price":10}`)
+			s.availableFor(`"price":10`)
+
+			// When an entry of the bus that no plugin put there says that it is for nothing
+			out, err := s.platforms["Ordering"].inbox(t.Context(), "Ordering.CatalogProduct", events.SQSEvent{Records: []events.SQSMessage{{MessageId: "forged", Body: x.body}}})
+			if refused := len(out.BatchItemFailures) == 1; err != nil || refused != x.refused {
+				t.Errorf("refused %t, %v; expected %t", refused, err, x.refused)
+			}
+			s.settle()
+
+			// Then it is for 10, and Ordering goes on hearing what Catalog says
+			s.availableFor(`"price":10`)
+			s.given("Catalog.Product", "mug", "UpdatePrice", `{"price":42}`)
+			s.availableFor(`"price":42`)
+		})
 	}
 }
 

@@ -120,14 +120,22 @@ func encodeEntry(e engine.Entry) ([]byte, error) {
 	return b, err
 }
 
-// entry reads what the point's plugin wrote.
+// entry reads what the point's plugin wrote. It refuses what that can't have
+// written: about streams and in the name of another plugin.
 func (m entryMessage) entry(point string) (engine.Entry, error) {
 	st, err := engine.ParseStream(m.Stream)
 	if err != nil {
 		return engine.Entry{}, err
 	}
+	publisher := pluginOf(point)
+	if of := pluginOf(st.Aggregate); of != publisher {
+		return engine.Entry{}, fmt.Errorf("an entry at %s about %s: that stream is %s's, not %s's", point, st, of, publisher)
+	}
 	e := engine.Entry{Point: point, Stream: st, Seq: m.Seq, Prev: m.Prev, Swept: m.Swept}
 	for _, c := range m.Events {
+		if c.Source != publisher {
+			return e, fmt.Errorf("event %s on %s: its source is %q, not %s", c.ID, point, c.Source, publisher)
+		}
 		typ, ok := strings.CutPrefix(c.Type, point+".")
 		if !ok {
 			return e, fmt.Errorf("event %s on %s: its type %q is none of that extension point", c.ID, point, c.Type)
@@ -169,6 +177,10 @@ func readInbox(body string, listeners func(point string) []string) ([]engine.Hin
 		return []engine.Hint{h}, err
 	case m.DetailType == "":
 		return nil, errNoMessage
+	}
+	// The bus lets nobody but the plugin say so: see the policy in package cdk.
+	if publisher := pluginOf(m.DetailType); m.Source != publisher {
+		return nil, fmt.Errorf("an event of %s: its source is %q, not %s; somebody else put it on the bus", m.DetailType, m.Source, publisher)
 	}
 	var detail entryMessage
 	if err := json.Unmarshal(m.Detail, &detail); err != nil {

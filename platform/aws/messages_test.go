@@ -167,9 +167,31 @@ func TestARecordedEventOfTheBusIsRead(t *testing.T) {
 
 func TestWhatIsNoMessageIsRefused(t *testing.T) {
 	for _, body := range []string{``, `{}`, `[]`, `"x"`, `{"follower":"mapping:A.B","stream":"nothing"}`, `{"detail-type":"Ordering.Orders"}`,
-		`{"detail-type":"Ordering.Orders","detail":{"stream":"Ordering.Order#o","events":[{"type":"Other.Point.X"}]}}`} {
+		`{"detail-type":"Ordering.Orders","source":"Ordering","detail":{"stream":"Ordering.Order#o","events":[{"source":"Ordering","type":"Other.Point.X"}]}}`} {
 		if got, err := readInbox(body, listeners); err == nil {
 			t.Errorf("%s was read as %+v", body, got)
+		}
+	}
+}
+
+func TestAnEntryInAnotherPluginsNameIsRefused(t *testing.T) {
+	entry := func(source, stream, eventSource string) string {
+		return `{"source":"` + source + `","detail-type":"Ordering.Orders","detail":{"stream":"` + stream + `","seq":0,"prev":-1,"events":[` +
+			`{"source":"` + eventSource + `","type":"Ordering.Orders.ItemOrdered","subject":"p1","time":"2026-02-03T04:05:06Z","data":{}}]}}`
+	}
+	if got, err := readInbox(entry("Ordering", "Ordering.Order#o", "Ordering"), listeners); err != nil || len(got) != 2 {
+		t.Fatalf("the plugin's own entry: %+v, %v", got, err)
+	}
+	for what, body := range map[string]string{
+		"no source":                    entry("", "Ordering.Order#o", "Ordering"),
+		"another source":               entry("Catalog", "Ordering.Order#o", "Ordering"),
+		"a source in other letters":    entry("ordering", "Ordering.Order#o", "Ordering"),
+		"a source that begins so":      entry("Ordering.Orders", "Ordering.Order#o", "Ordering"),
+		"another plugin's stream":      entry("Ordering", "Catalog.Product#o", "Ordering"),
+		"an event of another plugin's": entry("Ordering", "Ordering.Order#o", "Catalog"),
+	} {
+		if got, err := readInbox(body, listeners); err == nil {
+			t.Errorf("%s: it was read as %+v", what, got)
 		}
 	}
 }
