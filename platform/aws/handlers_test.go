@@ -96,6 +96,77 @@ func TestAFailureHoldsUpItsOwnStreamAlone(t *testing.T) {
 	}
 }
 
+func TestAPanicHoldsUpItsOwnStreamAlone(t *testing.T) {
+	// Given something that panics with one commit of a batch
+	p := &Platform{log: slog.New(slog.DiscardHandler)}
+	var mu sync.Mutex
+	done := map[string]bool{}
+
+	// When the function is called with the batch
+	out, err := p.commits(t.Context(), "Catalog", streamBatch(t), func(_ context.Context, c engine.Commit) error {
+		if c.Stream.ID == "p1" && c.Seq == 0 {
+			panic("out of range")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done[c.Stream.ID] = true
+		return nil
+	})
+
+	// Then that stream's commits come back, and the others are done
+	want := []events.DynamoDBBatchItemFailure{{ItemIdentifier: "100"}, {ItemIdentifier: "400"}}
+	if d := cmp.Diff(want, out.BatchItemFailures); err != nil || d != "" {
+		t.Errorf("%v, failures (-want +got):\n%s", err, d)
+	}
+	if d := cmp.Diff(map[string]bool{"p2": true, "p3": true}, done); d != "" {
+		t.Errorf("done (-want +got):\n%s", d)
+	}
+}
+
+// An adapter's panic, which the engine does not expect.
+func TestAPanicOverOneMessageLeavesTheOthers(t *testing.T) {
+	// Given cursors that panic on one stream
+	l := platformtest.Library{World: platformtest.NewWorld()}
+	c := newCloud(t, l.Plugins())
+	p := c.platform(l.Plugins()...)
+	p.engine.Cursors = panics{p.engine.Cursors, "hexed"}
+	message := func(book string) events.SQSMessage {
+		commit := engine.Commit{
+			Stream: engine.Stream{Aggregate: "Lending.Book", ID: book}, Version: 1,
+			Events: []es.StoredEvent{{Type: "Lent", Data: json.RawMessage(`{"text":"ada"}`)}}, Meta: engine.Meta{Time: time.Now()},
+		}
+		body, err := encodeHint(engine.Hint{Follower: "effect:Lending.Congratulate", Stream: commit.Stream, Commit: &commit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events.SQSMessage{MessageId: book, Body: string(body)}
+	}
+
+	// When the function is called with a message for it, and one for another
+	out, err := p.inbox(t.Context(), "", events.SQSEvent{Records: []events.SQSMessage{message("hexed"), message("free")}})
+
+	// Then the one comes back, and the other is done
+	if d := cmp.Diff([]events.SQSBatchItemFailure{{ItemIdentifier: "hexed"}}, out.BatchItemFailures); err != nil || d != "" {
+		t.Errorf("%v, failures (-want +got):\n%s", err, d)
+	}
+	if got := l.Congratulations("free"); len(got) != 1 {
+		t.Errorf("the other's effect ran %d times, once was expected", len(got))
+	}
+}
+
+// panics are cursors that panic on one stream.
+type panics struct {
+	engine.Cursors
+	id string
+}
+
+func (p panics) Cursor(ctx context.Context, follower string, s engine.Stream) (engine.Cursor, error) {
+	if s.ID == p.id {
+		panic("no such cursor")
+	}
+	return p.Cursors.Cursor(ctx, follower, s)
+}
+
 func TestWhatIsNoMessageComesBackAlone(t *testing.T) {
 	l := platformtest.Library{World: platformtest.NewWorld()}
 	p := newServices(t, l.Plugins()).platform(l.Plugins()...)
