@@ -3,9 +3,13 @@ package local
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -159,28 +163,59 @@ func TestADatabaseThatIsNotOursIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestALockedDatabaseIsAProblemAndPasses(t *testing.T) {
-	// Given another program that has the database open with unsaved changes
-	dir := t.TempDir()
-	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+// lockedByAnother is the folder's database with changes of another program that it
+// has not saved; unlock lets it save them.
+func lockedByAnother(t *testing.T, dir string) (unlock func()) {
+	t.Helper()
 	other, err := openDB(filepath.Join(dir, "shop.db"), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
-	conn, err := other.Conn(t.Context())
+	if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	unlock = func() {
+		once.Do(func() {
+			if err := other.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(unlock)
+	return unlock
+}
+
+// problem is what health says of the component; nil: nothing.
+func problem(t *testing.T, p *Platform, component string) *engine.Problem {
+	t.Helper()
+	h, err := p.Health(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
+	for _, x := range h.Problems {
+		if x.Component == component {
+			if h.Status != "degraded" {
+				t.Errorf("health is %s with the problem %s", h.Status, x.Detail)
+			}
+			return &x
+		}
 	}
+	return nil
+}
+
+const aProduct = `{"name":"A","description":"","price":1}`
+
+func TestALockedDatabaseIsAProblemAndPasses(t *testing.T) {
+	// Given another program that has the database open with unsaved changes
+	dir := t.TempDir()
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	unlock := lockedByAnother(t, dir)
 	// When eight commands come at once
 	errs := make(chan error, 8)
 	for i := range cap(errs) {
 		go func() {
-			errs <- order(t.Context(), p, "Catalog.Product", string(rune('a'+i)), "Add", `{"name":"A","description":"","price":1}`)
+			errs <- order(t.Context(), p, "Catalog.Product", string(rune('a'+i)), "Add", aProduct)
 		}()
 	}
 	// Then each is told to come again, and health says why
@@ -189,19 +224,87 @@ func TestALockedDatabaseIsAProblemAndPasses(t *testing.T) {
 			t.Errorf("a command: %v", err)
 		}
 	}
-	h, err := p.Health(t.Context())
-	if err != nil || h.Status != "degraded" {
-		t.Errorf("health: %+v, %v", h, err)
+	if x := problem(t, p, "database"); x == nil || !strings.HasPrefix(x.Detail, "another program has it locked: close ") {
+		t.Errorf("health says %+v of the database", x)
+	}
+	// And what is there is shown
+	if _, err := p.store.Row(t.Context(), "Catalog.Products", "a"); err != nil {
+		t.Errorf("a row: %v", err)
 	}
 	// And when the other program is done, so is the problem
-	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+	unlock()
+	send(t, p, "Catalog.Product", "p1", "Add", aProduct)
+	if x := problem(t, p, "database"); x != nil {
+		t.Errorf("still a problem: %+v", x)
+	}
+}
+
+func TestNobodyWaitsInLineForWhatCantBeWritten(t *testing.T) {
+	// Given a database that can't be written, and somebody who still tries to write
+	// to a product
+	dir := t.TempDir()
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	unlock := lockedByAnother(t, dir)
+	_ = p.store.beat(t.Context(), "Catalog", time.Now()) // who finds that out
+	leave, err := p.Engine().Gate.Enter(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p1"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	send(t, p, "Catalog.Product", "p1", "Add", `{"name":"A","description":"","price":1}`)
-	for _, x := range p.problems.list() {
-		if x.Component == "database" {
-			t.Errorf("still a problem: %+v", x)
+	// When others come with commands for the same product, then they are told to come
+	// again, although that one is still there
+	errs := make(chan error, 8)
+	for i := range cap(errs) {
+		go func() {
+			errs <- order(t.Context(), p, "Catalog.Product", "p1", "Add", fmt.Sprintf(`{"name":"A","description":"","price":%d}`, i))
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; !errors.Is(err, engine.ErrUnavailable) {
+			t.Errorf("a command: %v", err)
 		}
+	}
+	// And when all is well, those who wait have their turn
+	unlock()
+	send(t, p, "Catalog.Product", "p2", "Add", aProduct)
+	go func() { errs <- order(t.Context(), p, "Catalog.Product", "p1", "Add", aProduct) }()
+	leave()
+	if err := <-errs; err != nil {
+		t.Errorf("a command that had its turn: %v", err)
+	}
+}
+
+func TestALockLosesAndParksNothing(t *testing.T) {
+	// Given orders whose shipping, counting and e-mails are due
+	dir, mails := t.TempDir(), &outbox{}
+	plugins := shop(mails, 0)
+	p := open(t, Options{Dir: dir, Plugins: plugins})
+	send(t, p, "Catalog.Product", "p1", "Add", aProduct)
+	send(t, p, "Ordering.Customer", "c1", "Register", `{"email":"a@example.com","address":"Main Street 1"}`)
+	caughtUp(t, p)
+	const orders = 20
+	for i := range orders {
+		send(t, p, "Ordering.Order", fmt.Sprint("o", i), "Place", `{"customerId":"c1","productIds":["p1"]}`)
+	}
+	// When another program locks the database before all of it is done
+	unlock := lockedByAnother(t, dir)
+	if err := order(t.Context(), p, "Catalog.Product", "p2", "Add", aProduct); !errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("a command: %v", err)
+	}
+	unlock()
+	// Then it is done once afterwards, and nothing is parked
+	until(t, p, "all is counted", func() bool { return len(types(t, p, "Catalog.ProductDemand", "p1")) == orders })
+	for i := range orders {
+		id := fmt.Sprint("o", i)
+		until(t, p, "the order is shipped", func() bool { return len(types(t, p, "Ordering.Order", id)) == 2 })
+	}
+	caughtUp(t, p)
+	for i := range orders {
+		if n := mails.count(fmt.Sprint("o", i)); n != 1 {
+			t.Errorf("%d e-mails for order %d", n, i)
+		}
+	}
+	if parked, _, err := p.store.ListParked(t.Context(), ""); err != nil || len(parked) > 0 {
+		t.Errorf("parked: %v, %v", parked, err)
 	}
 }
 

@@ -102,7 +102,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Snapshots: p.store,
-		Hints: transport, Bus: transport, Gate: gate.New[engine.Stream](), Clock: clock.Clock{},
+		Hints: transport, Bus: transport, Gate: line{gate.New[engine.Stream](), &p.store.trouble}, Clock: clock.Clock{},
 		Logger: p.log, Count: p.counts.add, Parallel: parallel, CacheBytes: cacheBytes,
 	})
 	if err != nil {

@@ -1,14 +1,17 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/gate"
 )
 
 // trouble is what is wrong with the database. Safe for concurrent use.
@@ -61,6 +64,47 @@ func (t *trouble) final() error {
 		return fmt.Errorf("%w: %w", engine.ErrDamaged, *d)
 	}
 	return nil
+}
+
+// patience is how long somebody waits for others who can't get on, because the
+// database can't be written.
+const patience = 500 * time.Millisecond
+
+// line is the engine's gate. Whoever has a stream tries for seconds to write to a
+// database that can't be written; those behind would wait for each before them.
+type line struct {
+	*gate.Gate[engine.Stream]
+	trouble *trouble
+}
+
+// Enter implements [engine.Gate]. [engine.ErrUnavailable] says that it takes too long.
+func (l line) Enter(ctx context.Context, s engine.Stream) (leave func(), err error) {
+	if leave, ok := l.TryEnter(s); ok {
+		return leave, nil
+	}
+	waiting, leaveLine := context.WithCancel(ctx)
+	defer leaveLine()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		tick := time.NewTicker(patience)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if l.trouble.is() {
+					leaveLine()
+					return
+				}
+			}
+		}
+	}()
+	if leave, err = l.Gate.Enter(waiting, s); err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: the database can't be written, and others wait for that", engine.ErrUnavailable)
+	}
+	return leave, err
 }
 
 // result is SQLite's result code, and its primary one; 0: the error is none of its.

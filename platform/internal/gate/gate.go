@@ -19,6 +19,17 @@ type door struct{ line []chan struct{} }
 // New makes a gate that nobody is in.
 func New[K comparable]() *Gate[K] { return &Gate[K]{doors: map[K]*door{}} }
 
+// TryEnter enters where nobody is in.
+func (g *Gate[K]) TryEnter(key K) (leave func(), ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.doors[key] != nil {
+		return nil, false
+	}
+	g.doors[key] = &door{}
+	return func() { g.leave(key) }, true
+}
+
 // Enter waits for its turn, or returns the context's error.
 func (g *Gate[K]) Enter(ctx context.Context, key K) (leave func(), err error) {
 	g.mu.Lock()
