@@ -127,13 +127,8 @@ const (
 	invoke      = "lambda:InvokeFunction"
 )
 
-// appends lets the function append to the logs of those aggregates of the
-// plugin; of all where none is named.
+// appends lets the function append to the logs of those aggregates of the plugin.
 func (f *function) appends(p *plugin, aggregates ...string) {
-	if len(aggregates) == 0 {
-		f.may(appendToLog, p.events.TableArn())
-		return
-	}
 	var streams []string
 	for _, a := range aggregates {
 		streams = append(streams, wiring.StreamKey(a, "*"))

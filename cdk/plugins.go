@@ -218,13 +218,25 @@ func (s *shop) tasks(p *plugin) {
 				Reports: *s.reports.BucketName(),
 			},
 		})
-		f.appends(p)
+		f.appends(p, targets(p, t)...)
 		f.may(readLog, p.events.TableArn())
 		f.may(restore+" "+snapshot, p.snapshots.TableArn())
 		f.may("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
 		f.itself(s)
 		s.notify(p, t, f)
 	}
+}
+
+// targets are the aggregates that the task sends to.
+func targets(p *plugin, t es.Task) (names []string) {
+	sends := t.Sends
+	if sends == nil {
+		sends = p.Aggregates
+	}
+	for _, a := range sends {
+		names = append(names, a.Definition().Name)
+	}
+	return names
 }
 
 // itself lets the function call itself, to go on where it ran out of time. What

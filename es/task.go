@@ -74,6 +74,9 @@ type Task struct {
 	// as long as its row has a field "report".
 	Reports     AnyReadModel
 	SideEffects []SideEffect
+	// Sends are the aggregates that OnObject's commands are for, of its own plugin;
+	// the engine refuses commands for others. nil: any of the plugin's.
+	Sends []AnyAggregate
 }
 
 // ErrUnfinished is a task's answer when it stopped at a checkpoint because

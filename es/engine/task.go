@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"onlineshop/es"
@@ -46,13 +47,14 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 		}
 	}()
 	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(ctx, o, shop{reader{Engine: e, caller: es.System()}, plugin + "." + t.Name, stopping})
+	return t.OnObject(ctx, o, shop{reader{Engine: e, caller: es.System()}, plugin + "." + t.Name, t.Sends, stopping})
 }
 
 // shop is what a task works with.
 type shop struct {
 	reader
 	task     string
+	sends    []es.AnyAggregate // nil: all
 	stopping func() bool
 }
 
@@ -110,6 +112,9 @@ func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
 	a := s.aggregates[c.Aggregate]
 	if a == nil {
 		return es.Outcome{Err: fmt.Errorf("task %s: there is no aggregate %s", s.task, c.Aggregate)}
+	}
+	if s.sends != nil && !slices.ContainsFunc(s.sends, func(a es.AnyAggregate) bool { return a.Definition().Name == c.Aggregate }) {
+		return es.Outcome{Err: fmt.Errorf("task %s: it sends to %s, which its Sends does not name", s.task, c.Aggregate)}
 	}
 	if !es.ValidInternalID(c.ID) || !a.Internal && !es.ValidID(c.ID) {
 		return es.Outcome{Err: ErrInvalidID.Because("%q names no %s", c.ID, c.Aggregate)}

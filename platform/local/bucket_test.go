@@ -514,3 +514,22 @@ func TestFilesAndTheirFoldersAreSynced(t *testing.T) {
 		}
 	}
 }
+
+func TestATaskSendsToThoseAggregatesAloneThatItNames(t *testing.T) {
+	// Given a task that says that it sends to imports alone
+	plugins := shop(&outbox{}, 0)
+	task := &plugins[0].Tasks[0]
+	task.Sends = slices.DeleteFunc(slices.Clone(task.Sends), func(a es.AnyAggregate) bool { return a.Definition().Name == "Catalog.Product" })
+	outcomes := make(chan es.Outcome, 1)
+	task.OnObject = func(ctx context.Context, _ es.Object, s es.Shop) error {
+		outcomes <- s.Execute(ctx, es.TaskCommand{Command: es.Command{Aggregate: "Catalog.Product", ID: "p1"}})[0]
+		return nil
+	}
+	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
+	// When it sends to a product
+	put(t, p.Dir, "a.csv", "id,name,description,price\n")
+	// Then that is refused, and says why
+	if out := <-outcomes; out.Err == nil || !strings.Contains(out.Err.Error(), "it sends to Catalog.Product, which its Sends does not name") {
+		t.Errorf("outcome: %+v", out)
+	}
+}

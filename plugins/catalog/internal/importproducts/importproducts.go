@@ -28,6 +28,7 @@ var Task = es.Task{
 	Name:     "ImportProducts",
 	Bucket:   "product-imports",
 	OnObject: onObject,
+	Sends:    []es.AnyAggregate{productimport.Aggregate, product.Aggregate},
 	Reports:  productimport.ProductImports,
 }
 
