@@ -298,6 +298,7 @@ func TestALockLosesAndParksNothing(t *testing.T) {
 		until(t, p, "the order is shipped", func() bool { return len(types(t, p, "Ordering.Order", id)) == 2 })
 	}
 	caughtUp(t, p)
+	nothingIsPutOff(t, p)
 	for i := range orders {
 		if n := mails.count(fmt.Sprint("o", i)); n != 1 {
 			t.Errorf("%d e-mails for order %d", n, i)
@@ -305,6 +306,20 @@ func TestALockLosesAndParksNothing(t *testing.T) {
 	}
 	if parked, _, err := p.store.ListParked(t.Context(), ""); err != nil || len(parked) > 0 {
 		t.Errorf("parked: %v, %v", parked, err)
+	}
+}
+
+// nothingIsPutOff waits until what was put off is done.
+func nothingIsPutOff(t *testing.T, p *Platform) {
+	t.Helper()
+	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
+		putOff, err := p.later.overdue(t.Context(), time.Now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(putOff) == 0 {
+			return
+		}
 	}
 }
 

@@ -174,7 +174,8 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 			return false, err
 		}
 		seen, last = seen+1, row.ID
-		if row.View != nil && (q.Owner == "" || row.Owner == q.Owner) {
+		// An index entry that is left over says nothing.
+		if row.View != nil && (q.Owner == "" || row.Owner == q.Owner) && (q.Field == "" || row.Indexed[q.Field] == q.Value) {
 			rows = append(rows, row)
 			size += len(row.View)
 		}

@@ -198,7 +198,8 @@ const truncateFrom = 64 << 20
 
 // truncate cuts the write-ahead log where it has grown and nobody reads what is in
 // it. What is in it goes into the database beside the writer's work, so that the
-// writer is kept waiting for the cut alone.
+// writer is kept waiting for the cut alone. The writer cuts it itself: it would take
+// the lock of anybody else for another program's.
 func (s *store) truncate(ctx context.Context, from int64) error {
 	info, err := os.Stat(s.file + "-wal")
 	if err != nil || info.Size() < from {
@@ -209,16 +210,17 @@ func (s *store) truncate(ctx context.Context, from int64) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	for _, mode := range []string{"PASSIVE", "TRUNCATE"} {
-		var busy, pages, done int
-		if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &done); err != nil {
-			return s.trouble.unavailable(err)
-		}
-		if busy != 0 || done < pages {
-			return nil // somebody still reads it
-		}
+	var busy, pages, done int
+	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done); err != nil {
+		return s.trouble.unavailable(err)
 	}
-	return nil
+	if busy != 0 || done < pages {
+		return nil // somebody still reads it
+	}
+	return s.writer.write(ctx, func(*tx) error { return nil }, func() {
+		// That it fails, as where somebody reads again, shows in the next attempt.
+		_ = s.tx.get("PRAGMA wal_checkpoint(TRUNCATE)", nil, []any{&busy, &pages, &done})
+	})
 }
 
 // probe writes nothing, to see whether what was wrong with the database still is.

@@ -24,6 +24,9 @@ type trouble struct {
 // unavailable is the error of a store that failed, for the engine: damage is final,
 // anything else may pass.
 func (t *trouble) unavailable(err error) error {
+	if errors.Is(err, engine.ErrDamaged) {
+		return err
+	}
 	t.note(err)
 	if damaged(err) {
 		return fmt.Errorf("%w: %w", engine.ErrDamaged, err)

@@ -165,6 +165,9 @@ func (w *writer) take() []*op {
 // transact executes a batch in one transaction. An error says that none of it
 // happened.
 func (w *writer) transact(batch []*op) error {
+	if err := w.trouble.final(); err != nil {
+		return err // it turned out while they waited
+	}
 	first := w.tx.next
 	w.tx.appended = map[engine.Stream][]spot{}
 	err := w.tx.do(func() error {
