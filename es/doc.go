@@ -24,6 +24,7 @@
 //	//es:optional                       on a field: may be absent
 //	//es:trim                           on a field: stored without surrounding white space
 //	//es:len 1..200                     on a field: length in code points, or a list's in items
+//	//es:min 1, //es:max 99.5           on a number or price: its bounds
 //	//es:email                          on a field: a plausible e-mail address
 //	//es:distinct                       on a list: repeats are dropped, the first is kept
 //

@@ -75,6 +75,39 @@ func (p *Problems) bounds(pointer string, n, min, max int, what string) {
 	}
 }
 
+// Number is what a bound is for.
+type Number interface {
+	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
+}
+
+// AtLeast notes a number below min.
+func AtLeast[N Number](p *Problems, pointer string, x, min N) {
+	if x < min {
+		p.Add(pointer, "must be at least %v, is %v", min, x)
+	}
+}
+
+// AtMost notes a number above max.
+func AtMost[N Number](p *Problems, pointer string, x, max N) {
+	if x > max {
+		p.Add(pointer, "must be at most %v, is %v", max, x)
+	}
+}
+
+// AtLeastPrice notes a price below min.
+func (p *Problems) AtLeastPrice(pointer string, x, min Price) {
+	if x.e4 < min.e4 {
+		p.Add(pointer, "must be at least %s, is %s", min, x)
+	}
+}
+
+// AtMostPrice notes a price above max.
+func (p *Problems) AtMostPrice(pointer string, x, max Price) {
+	if x.e4 > max.e4 {
+		p.Add(pointer, "must be at most %s, is %s", max, x)
+	}
+}
+
 // OneOf notes a text that is none of the values.
 func (p *Problems) OneOf(pointer, s string, values ...string) {
 	if !slices.Contains(values, s) {

@@ -432,6 +432,16 @@ func (w *writer) writeLimits(l leaf) {
 	} else if n != nil {
 		checks = append(checks, fmt.Sprintf("p.Count(%s, len(%s), %d, %d)", at, x, n.min, n.max))
 	}
+	for _, b := range []struct{ notes, bound string }{{"AtLeast", l.min}, {"AtMost", l.max}} {
+		if b.bound == "" {
+			continue
+		}
+		if l.typ.kind == price {
+			checks = append(checks, fmt.Sprintf("p.%sPrice(%s, %s, %s(%q))", b.notes, at, w.plain(l.typ, w.es("Price"), x), w.es("MustPrice"), b.bound))
+		} else {
+			checks = append(checks, fmt.Sprintf("%s(p, %s, %s, %s)", w.es(b.notes), at, x, b.bound))
+		}
+	}
 	if l.email {
 		checks = append(checks, fmt.Sprintf("p.Email(%s, %s)", at, w.plain(l.typ, "string", x)))
 	}

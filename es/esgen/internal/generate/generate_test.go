@@ -198,9 +198,9 @@ func TestGeneratedCodeStopsCompilingWhenAStructChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ change, old, new, want string }{
-		{"fields change places", "	Contact    string //es:optional //es:email\n	UIBundleID string // \"as in the manifest\", with a `backquote`\n",
+		{"fields change places", "	Contact    string  //es:optional //es:email\n	UIBundleID string  // \"as in the manifest\", with a `backquote`\n",
 			"	UIBundleID string\n	Contact    string //es:optional //es:email\n", "cannot convert in"},
-		{"an embedded struct grows", "	Year      uint16 //es:optional\n", "	Year      uint16 //es:optional\n	City string\n", "cannot convert x.Imprint"},
+		{"an embedded struct grows", "	Year      uint16 //es:optional //es:min 1450\n", "	Year      uint16 //es:optional\n	City string\n", "cannot convert x.Imprint"},
 		{"an event gets its own shape", "	Moved Move\n", "	Moved struct{ Shelf shelves.Shelf; By string }\n", "cannot convert e"},
 		{"a payload-free event gets one", "	Retired struct{}\n", "	Retired struct{ Why string }\n", "cannot convert"},
 	} {

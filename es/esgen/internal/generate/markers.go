@@ -21,7 +21,7 @@ var (
 	onUnion   = []string{"aggregate", "internal", "inplace"}
 	onEvent   = []string{"version"}
 	onCommand = []string{"internal"} // which is on unions, too
-	onField   = []string{"optional", "trim", "len", "email", "distinct"}
+	onField   = []string{"optional", "trim", "len", "min", "max", "email", "distinct"}
 	places    = []struct {
 		names []string
 		place string
@@ -146,9 +146,14 @@ func wellFormed(x marker) (ok bool, example string) {
 	case "len":
 		_, ok = lenArgs(x.args)
 		return ok, "//es:len 1..200 or //es:len 1.."
+	case "min", "max":
+		return numeral.MatchString(x.args), "//es:" + x.name + " 1"
 	}
 	return x.args == "", "//es:" + x.name
 }
+
+// numeral is a number as Go and JSON both write it.
+var numeral = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
 // limits of a length; max < 0: no bound.
 type limits struct{ min, max int }

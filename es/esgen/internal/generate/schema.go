@@ -1,8 +1,10 @@
 package generate
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -24,10 +26,13 @@ func (o *object) schema(doc string, sent bool) string {
 }
 
 func (f *field) schema(sent bool) string {
-	s := f.typ.schema(f.doc, sent)
 	if !sent {
-		return s
+		return f.typ.schema(f.doc, sent)
 	}
+	if f.typ.number() {
+		return f.typ.numberSchema(f.doc, f.min, f.max)
+	}
+	s := f.typ.schema(f.doc, sent)
 	return strings.TrimSuffix(s, "}") + f.limits() + "}"
 }
 
@@ -57,6 +62,40 @@ func (f *field) limits() (s string) {
 	return s
 }
 
+// numberSchema is the schema of a number in those bounds; "": in its type's.
+func (t *wireType) numberSchema(doc, min, max string) string {
+	kind, unit := "number", ""
+	switch t.kind {
+	case integer:
+		kind = "integer"
+		min = cmp.Or(min, strconv.FormatInt(int64(-1)<<(t.bits-1), 10))
+		max = cmp.Or(max, strconv.FormatUint(uint64(1)<<(t.bits-1)-1, 10))
+	case natural:
+		kind = "integer"
+		min, max = cmp.Or(min, "0"), cmp.Or(max, strconv.FormatUint(^uint64(0)>>(64-t.bits), 10))
+	case float:
+		if t.bits == 32 {
+			min, max = cmp.Or(min, "-3.4028234663852886e38"), cmp.Or(max, "3.4028234663852886e38")
+		}
+	case price:
+		min, max, unit = cmp.Or(min, "0"), cmp.Or(max, "999999999999.9999"), "0.0001"
+		if doc == "" {
+			doc = exact
+		} else {
+			doc += " (" + exact + ")"
+		}
+	}
+	s := `{"type":"` + kind + `"` + description(doc)
+	for _, k := range []struct{ keyword, value string }{{"minimum", min}, {"maximum", max}, {"multipleOf", unit}} {
+		if k.value != "" {
+			s += `,"` + k.keyword + `":` + k.value
+		}
+	}
+	return s + "}"
+}
+
+const exact = "an exact decimal with at most 4 digits after the point"
+
 func (t *wireType) schema(doc string, sent bool) string {
 	switch t.kind {
 	case text:
@@ -71,23 +110,8 @@ func (t *wireType) schema(doc string, sent bool) string {
 		return s + "}"
 	case truth:
 		return `{"type":"boolean"` + description(doc) + "}"
-	case integer:
-		return fmt.Sprintf(`{"type":"integer"%s,"minimum":%d,"maximum":%d}`, description(doc), int64(-1)<<(t.bits-1), int64(uint64(1)<<(t.bits-1)-1))
-	case natural:
-		return fmt.Sprintf(`{"type":"integer"%s,"minimum":0,"maximum":%d}`, description(doc), ^uint64(0)>>(64-t.bits))
-	case float:
-		if t.bits == 32 {
-			return `{"type":"number"` + description(doc) + `,"minimum":-3.4028234663852886e38,"maximum":3.4028234663852886e38}`
-		}
-		return `{"type":"number"` + description(doc) + "}"
-	case price:
-		const exact = "an exact decimal with at most 4 digits after the point"
-		if doc == "" {
-			doc = exact
-		} else {
-			doc += " (" + exact + ")"
-		}
-		return `{"type":"number","minimum":0,"maximum":999999999999.9999` + description(doc) + "}"
+	case integer, natural, float, price:
+		return t.numberSchema(doc, "", "")
 	case moment:
 		return `{"type":"string","format":"date-time"` + description(doc) + "}"
 	case list:

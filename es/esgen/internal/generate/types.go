@@ -6,8 +6,11 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"math/big"
 	"strconv"
 	"strings"
+
+	"onlineshop/es"
 )
 
 // kind is how a type is written in JSON.
@@ -51,6 +54,7 @@ type field struct {
 
 	optional, trim, email, distinct bool
 	length                          *limits
+	min, max                        string // of a number, as Go and JSON write it; "": no bound
 }
 
 var basics = map[string]wireType{
@@ -264,7 +268,67 @@ func (m *module) mark(root *typeDecl, f *field, x marker) {
 			f.length = &l
 		}
 		fits(k == text || k == list, "text and lists")
+	case "min":
+		f.min = x.args
+		m.bound(root, f, x, fits)
+	case "max":
+		f.max = x.args
+		m.bound(root, f, x, fits)
 	}
+}
+
+// bound checks a number's bound.
+func (m *module) bound(root *typeDecl, f *field, x marker, fits func(bool, string)) {
+	if !f.typ.number() {
+		fits(false, "numbers and prices")
+		return
+	}
+	fits(true, "fields with a name of their own")
+	if !numeral.MatchString(x.args) {
+		return // which is a mistake of the marker's already
+	}
+	if what := f.typ.outside(x.args); what != "" {
+		m.mistake(x.at, "//es:%s %s on field %s of %s is no bound: it must be %s", x.name, x.args, f.name, root.name(), what)
+		return
+	}
+	min, max := value(f.min), value(f.max)
+	if min != nil && max != nil && min.Cmp(max) > 0 {
+		m.mistake(x.at, "field %s of %s has a least value of %s and a greatest of %s: no number is both", f.name, root.name(), f.min, f.max)
+	}
+}
+
+func (t *wireType) number() bool {
+	return t.kind == integer || t.kind == natural || t.kind == float || t.kind == price
+}
+
+// value is the number that a bound is; nil: there is no bound.
+func value(bound string) *big.Rat {
+	n, _ := new(big.Rat).SetString(bound)
+	return n
+}
+
+// outside says what a bound of that type must be; "": it is.
+func (t *wireType) outside(bound string) string {
+	n := value(bound)
+	between := func(low, high *big.Int) string {
+		if !n.IsInt() || n.Num().Cmp(low) < 0 || n.Num().Cmp(high) > 0 {
+			return fmt.Sprintf("a whole number from %d to %d", low, high)
+		}
+		return ""
+	}
+	power := func(bits int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(bits)) }
+	below := func(n *big.Int) *big.Int { return new(big.Int).Sub(n, big.NewInt(1)) }
+	switch t.kind {
+	case integer:
+		return between(new(big.Int).Neg(power(t.bits-1)), below(power(t.bits-1)))
+	case natural:
+		return between(new(big.Int), below(power(t.bits)))
+	case price:
+		if _, err := es.ParsePrice(bound); err != nil {
+			return "a price such as 0.01"
+		}
+	}
+	return ""
 }
 
 func (t *wireType) comparable() bool {
@@ -303,7 +367,7 @@ func (o *object) leaves() (out []leaf) {
 // limited reports whether what users send in the object has limits or a normal form.
 func (o *object) limited() bool {
 	for _, f := range o.fields {
-		if f.trim || f.email || f.distinct || f.length != nil || f.typ.limited() {
+		if f.trim || f.email || f.distinct || f.length != nil || f.min != "" || f.max != "" || f.typ.limited() {
 			return true
 		}
 	}
@@ -321,7 +385,7 @@ func (o *object) identity(limits bool) string {
 	for _, f := range o.fields {
 		fmt.Fprintf(&b, "%s %s %v %v", f.name, f.typ.identity(), f.embedded, f.optional)
 		if limits {
-			fmt.Fprintf(&b, " %v %v %v", f.trim, f.email, f.distinct)
+			fmt.Fprintf(&b, " %v %v %v %q %q", f.trim, f.email, f.distinct, f.min, f.max)
 			if f.length != nil {
 				fmt.Fprintf(&b, " %d..%d", f.length.min, f.length.max)
 			}

@@ -27,7 +27,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Valid: validCommand,
 	Commands: []es.CommandType[Command]{
 		{Name: "Add",
-			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"},"description":{"type":"string","maxLength":10000},"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"},"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["name","description","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"},"description":{"type":"string","maxLength":10000},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["name","description","price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return Add(readDetails(v)) }},
 		{Name: "ChangeCategory",
 			Schema: `{"type":"object","properties":{"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["categoryId"],"additionalProperties":false}`,
@@ -39,12 +39,12 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return readUpdateName(v) }},
 		{Name: "UpdatePrice",
-			Schema: `{"type":"object","properties":{"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return readUpdatePrice(v) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Added", Version: 1,
-			Schema: `{"type":"object","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return Added(readDetails(v)) }},
 		{Name: "CategoryChanged", Version: 1,
 			Schema: `{"type":"object","properties":{"categoryId":{"type":"string"}},"required":["categoryId"],"additionalProperties":false}`,
@@ -56,7 +56,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 			Schema: `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return NameUpdated(readUpdateName(v)) }},
 		{Name: "PriceUpdated", Version: 1,
-			Schema: `{"type":"object","properties":{"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
 	},
 	Encode: encodeCommand,
@@ -146,7 +146,7 @@ func (x *Listing) UnmarshalJSON(b []byte) (err error) {
 
 // JSONSchema is the row's schema (2020-12).
 func (Listing) JSONSchema() string {
-	return `{"type":"object","description":"Listing is a row of Products.","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`
+	return `{"type":"object","description":"Listing is a row of Products.","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops

@@ -17,18 +17,18 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Evolve:   Event.evolve,
 	Commands: []es.CommandType[Command]{
 		{Name: "Sync",
-			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["name","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return readSync(v) }},
 		{Name: "UpdatePrice",
-			Schema: `{"type":"object","properties":{"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return readUpdatePrice(v) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "PriceUpdated", Version: 1,
-			Schema: `{"type":"object","properties":{"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
 		{Name: "Synced", Version: 1,
-			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["name","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return Synced(readSync(v)) }},
 	},
 	Encode: encodeCommand,
@@ -66,7 +66,7 @@ func (x *Available) UnmarshalJSON(b []byte) (err error) {
 
 // JSONSchema is the row's schema (2020-12).
 func (Available) JSONSchema() string {
-	return `{"type":"object","description":"Available is a row of AvailableProducts.","properties":{"name":{"type":"string"},"price":{"type":"number","minimum":0,"maximum":999999999999.9999,"description":"an exact decimal with at most 4 digits after the point"}},"required":["name","price"],"additionalProperties":false}`
+	return `{"type":"object","description":"Available is a row of AvailableProducts.","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops

@@ -11,13 +11,13 @@ import (
 // Imprint is who published a book; it is embedded.
 type Imprint struct {
 	Publisher string //es:trim //es:len 1..50
-	Year      uint16 //es:optional
+	Year      uint16 //es:optional //es:min 1450
 }
 
 // Chapter is a part of a book.
 type Chapter struct {
 	Title string //es:trim //es:len 1..
-	Pages int
+	Pages int    //es:min -1
 }
 
 // Tags are words to find a book by.
@@ -33,11 +33,11 @@ type Details struct {
 	Chapters   []Chapter     //es:len 1..3
 	Tags       Tags          //es:optional //es:distinct //es:len 0..2
 	Rooms      []shelves.Room
-	Contact    string //es:optional //es:email
-	UIBundleID string // "as in the manifest", with a `backquote`
-	Weight     float32
+	Contact    string  //es:optional //es:email
+	UIBundleID string  // "as in the manifest", with a `backquote`
+	Weight     float32 //es:min 0 //es:max 99.5
 	Lent       bool
-	Price      es.Price //es:optional
+	Price      es.Price //es:optional //es:min 0.5 //es:max 1000
 	BoughtAt   time.Time
 	SoldAt     time.Time //es:optional
 	Grid       [][]int64

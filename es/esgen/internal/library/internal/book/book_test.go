@@ -135,6 +135,12 @@ func TestCommandsAreHeldToTheirShape(t *testing.T) {
 		{"Retire", `{"why":"old"}`, "/why is not a field of this command"},
 		{"Register", strings.Replace(fullJSON, `"weight":0.1`, `"weight":1e300`, 1), "/weight must be a number"},
 		{"Register", strings.Replace(fullJSON, `"year":1965`, `"year":65536`, 1), "/year must be a whole number from 0, of at most 16 bits"},
+		{"Register", strings.Replace(fullJSON, `"year":1965`, `"year":1449`, 1), "/year must be at least 1450, is 1449"},
+		{"Register", strings.Replace(fullJSON, `"weight":0.1`, `"weight":-0.1`, 1), "/weight must be at least 0, is -0.1"},
+		{"Register", strings.Replace(fullJSON, `"weight":0.1`, `"weight":99.75`, 1), "/weight must be at most 99.5, is 99.75"},
+		{"Register", strings.Replace(fullJSON, `"price":9.99`, `"price":0.4999`, 1), "/price must be at least 0.5, is 0.4999"},
+		{"Register", strings.Replace(fullJSON, `"price":9.99`, `"price":1000.01`, 1), "/price must be at most 1000, is 1000.01"},
+		{"Register", strings.Replace(fullJSON, `"pages":-1`, `"pages":-2`, 1), "/chapters/1/pages must be at least -1, is -2"},
 		{"Register", strings.Replace(fullJSON, `[1,2]`, `[1,"2"]`, 1), "/grid/0/1 must be a whole number of at most 64 bits"},
 		{"Register", strings.Replace(fullJSON, `"Muad'Dib"`, `" "`, 1), "/chapters/1/title must have at least 1 characters, has 0"},
 		{"Register", strings.Replace(fullJSON, `["cellar"]`, `["cellar","attic"]`, 1), "/rooms/1 must be one of reading-room, cellar"},
@@ -250,7 +256,7 @@ func TestSchemasAreOfWhatIsSentAndStored(t *testing.T) {
 	type property struct {
 		Type, Format, Description, Pattern       string
 		MinLength, MaxLength, MinItems, MaxItems *int
-		Minimum, Maximum                         json.Number
+		Minimum, Maximum, MultipleOf             json.Number
 		Enum                                     []string
 		Items                                    *property
 		Properties                               map[string]property
@@ -275,13 +281,14 @@ func TestSchemasAreOfWhatIsSentAndStored(t *testing.T) {
 	}
 	for name, want := range map[string]property{
 		"title":      {Type: "string", Description: "Title is how it is listed.", MinLength: number(1), MaxLength: number(20), Pattern: `\S`},
-		"year":       {Type: "integer", Minimum: "0", Maximum: "65535"},
+		"year":       {Type: "integer", Minimum: "1450", Maximum: "65535"},
 		"contact":    {Type: "string", Format: "email", MinLength: number(1)},
 		"tags":       {Type: "array", MaxItems: number(2), Items: &property{Type: "string"}},
 		"rooms":      {Type: "array", Items: &property{Type: "string", Enum: []string{"reading-room", "cellar"}}},
 		"uiBundleId": {Type: "string", Description: "\"as in the manifest\", with a `backquote`"},
 		"lent":       {Type: "boolean"},
-		"price":      {Type: "number", Minimum: "0", Maximum: "999999999999.9999", Description: "an exact decimal with at most 4 digits after the point"},
+		"weight":     {Type: "number", Minimum: "0", Maximum: "99.5"},
+		"price":      {Type: "number", Minimum: "0.5", Maximum: "1000", MultipleOf: "0.0001", Description: "an exact decimal with at most 4 digits after the point"},
 		"boughtAt":   {Type: "string", Format: "date-time"},
 		"grid":       {Type: "array", Items: &property{Type: "array", Items: &property{Type: "integer", Minimum: "-9223372036854775808", Maximum: "9223372036854775807"}}},
 	} {
@@ -293,7 +300,7 @@ func TestSchemasAreOfWhatIsSentAndStored(t *testing.T) {
 		t.Errorf("what is nested is %+v", row)
 	}
 	for _, e := range d.Events {
-		if strings.Contains(string(e.Schema), "Length") || !json.Valid(e.Schema) {
+		if strings.Contains(string(e.Schema), "Length") || strings.Contains(string(e.Schema), "1450") || !json.Valid(e.Schema) {
 			t.Errorf("the schema of what is stored has limits, or is no JSON: %s", e.Schema)
 		}
 	}
