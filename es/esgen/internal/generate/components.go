@@ -2,17 +2,27 @@ package generate
 
 import (
 	"go/ast"
+	"go/constant"
 	"go/token"
 	"go/types"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"onlineshop/es"
 )
 
 // calledName is a name that a component is given.
 type calledName struct {
 	kind, name string
 	at         token.Pos
+}
+
+// publisher is the aggregate that publishes to an extension point.
+type publisher struct {
+	source string
+	at     token.Pos
 }
 
 // component is a part of the plugin that is not generated.
@@ -85,7 +95,15 @@ func (p *plugin) readCall(f *file, call *ast.CallExpr) {
 			p.checkIndex(f, root, call)
 		}
 	}
+	if s, ok := call.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "After" && len(call.Args) == 1 {
+		if root, ok := unchain(call).(*ast.CallExpr); ok && f.es(root.Fun) == "NewMapping" {
+			p.checkDelay(f, call.Args[0])
+		}
+	}
 	name := f.es(call.Fun)
+	if name == "Publish" && len(call.Args) > 1 {
+		p.checkSource(f, call)
+	}
 	c, ok := constructors[name]
 	if !ok || c.kind == "" || len(call.Args) == 0 {
 		return
@@ -188,6 +206,84 @@ func (p *plugin) checkIndex(f *file, root, by *ast.CallExpr) {
 		}
 	}
 	p.mistake(by.Args[0].Pos(), "rows of %s can't be listed by %s: it is none of their text fields %s", d.name(), types.ExprString(by.Args[0]), strings.Join(texts, ", "))
+}
+
+// checkSource finds extension points that several aggregates publish to: their
+// entries are numbered by the commits of one.
+func (p *plugin) checkSource(f *file, publish *ast.CallExpr) {
+	source, point := f.symbol(publish.Args[0]), f.symbol(publish.Args[1])
+	if source == "" || point == "" {
+		return // which the engine sees when it starts
+	}
+	if first, ok := p.publishers[point]; ok && first.source != source {
+		p.mistake(publish.Pos(), "%s publishes to %s, and so does another aggregate in %s: a point has one source, so give this one a point of its own",
+			types.ExprString(publish.Args[0]), types.ExprString(publish.Args[1]), p.where(first.at))
+		return
+	}
+	p.publishers[point] = publisher{source, publish.Pos()}
+}
+
+// checkDelay holds a delay that can be told from the sources to what a mapping may
+// wait.
+func (p *plugin) checkDelay(f *file, e ast.Expr) {
+	v := f.duration(e)
+	if v == nil || v.Kind() != constant.Int {
+		return // which the engine sees when it starts
+	}
+	if n, exact := constant.Int64Val(v); !exact || n < 0 || time.Duration(n) > es.MaxDelay {
+		p.mistake(e.Pos(), "a mapping can't wait %s: a delay is between 0s and %s", types.ExprString(e), es.MaxDelay)
+	}
+}
+
+// duration is the value of a constant expression, in nanoseconds; nil: it can't be
+// told.
+func (f *file) duration(e ast.Expr) constant.Value {
+	switch e := e.(type) {
+	case *ast.ParenExpr:
+		return f.duration(e.X)
+	case *ast.BasicLit:
+		return constant.MakeFromLiteral(e.Value, e.Kind, 0)
+	case *ast.SelectorExpr:
+		switch f.symbol(e) {
+		case framework + ".MaxDelay":
+			return constant.MakeInt64(int64(es.MaxDelay))
+		case "time." + e.Sel.Name:
+			if d, err := time.ParseDuration(units[e.Sel.Name]); err == nil {
+				return constant.MakeInt64(int64(d))
+			}
+		}
+	case *ast.UnaryExpr:
+		if x := f.duration(e.X); x != nil && (e.Op == token.SUB || e.Op == token.ADD) {
+			return constant.UnaryOp(e.Op, x, 0)
+		}
+	case *ast.BinaryExpr:
+		x, y := f.duration(e.X), f.duration(e.Y)
+		if x != nil && y != nil && (e.Op == token.MUL || e.Op == token.ADD || e.Op == token.SUB) {
+			return constant.BinaryOp(x, e.Op, y)
+		}
+	}
+	return nil
+}
+
+// units are the constants of package time.
+var units = map[string]string{
+	"Nanosecond": "1ns", "Microsecond": "1us", "Millisecond": "1ms", "Second": "1s", "Minute": "1m", "Hour": "1h",
+}
+
+// symbol is what an expression names of a package, as in "time.Hour"; "": it is no
+// name.
+func (f *file) symbol(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.ParenExpr:
+		return f.symbol(e.X)
+	case *ast.Ident:
+		return f.pkg.path + "." + e.Name
+	case *ast.SelectorExpr:
+		if id, ok := e.X.(*ast.Ident); ok && f.imports[id.Name] != "" {
+			return f.imports[id.Name] + "." + e.Sel.Name
+		}
+	}
+	return ""
 }
 
 // unchain is the expression that method calls such as .By(…).Allow(…) start from.

@@ -168,6 +168,13 @@ func TestMistakes(t *testing.T) {
 			bottle + ":4: field Name of Lay has a least value of 2 and a greatest of 1: no number is both"},
 		{"bound that is no price", bottle, "package bottle\n\ntype Lay struct {\n\tName string //es:trim //es:len 1..20", "package bottle\n\nimport \"onlineshop/es\"\n\ntype Lay struct {\n\tName es.Price //es:min -1",
 			bottle + ":6: //es:min -1 on field Name of Lay is no bound: it must be a price such as 0.01"},
+		{"delay beyond the longest", connections, "After(after)", "After(2 * time.Hour)",
+			connections + ":10: a mapping can't wait 2 * time.Hour: a delay is between 0s and 15m0s"},
+		{"delay below zero", connections, "After(after)", "After(-time.Second)",
+			connections + ":10: a mapping can't wait -time.Second: a delay is between 0s and 15m0s"},
+		{"two sources of a point", more, "", "package bottle\n\nimport (\n\t\"onlineshop/es\"\n\t\"shop/cellar/wines\"\n)\n\n" +
+			"var Publication = es.Publish(Aggregate, wines.ExtensionPoint, publish)\nvar Another = es.Publish(Other, wines.ExtensionPoint, publish)\n",
+			more + ":9: Other publishes to wines.ExtensionPoint, and so does another aggregate in " + more + ":8: a point has one source, so give this one a point of its own"},
 		{"argument where there is none", bottle, "//es:trim", "//es:trim both",
 			bottle + ":4: the marker //es:trim both can't be read: write it as in //es:trim"},
 		{"malformed heartbeat", root, "heartbeat=5m", "heartbeat=often",

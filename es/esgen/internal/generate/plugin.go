@@ -26,6 +26,7 @@ type plugin struct {
 	rows       []*typeDecl // by package path and name
 	components []*component
 	called     []calledName
+	publishers map[string]publisher // by extension point
 }
 
 // read finds everything below the plugin's folder.
@@ -34,7 +35,7 @@ func (m *module) read(folder string) (*plugin, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plugin{module: m}
+	p := &plugin{module: m, publishers: map[string]publisher{}}
 	root := strings.TrimSuffix(m.path+"/"+filepath.ToSlash(rel), "/.")
 	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
