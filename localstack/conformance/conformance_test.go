@@ -42,13 +42,14 @@ func TestPlatformAsItIsDeployed(t *testing.T) {
 		t.Skip("this suite tests a deployment: run it with make e2e")
 	}
 	platformtest.Test(t, platformtest.Dial(world), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
-		return open(t, outputs, plugins)
+		return open(t, outputs, plugins, map[engine.Stream]int64{})
 	})
 }
 
 // open works on the deployment's tables and queues from here, with an engine of
-// the test's own; what it sets off is done by the functions.
-func open(t *testing.T, outputs string, plugins []es.Plugin) platformtest.Ports {
+// the test's own; what it sets off is done by the functions. Up to where a stream is
+// done, all that was there before has followed it: what is new need not.
+func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Stream]int64) platformtest.Ports {
 	c, err := aws.LoadConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func open(t *testing.T, outputs string, plugins []es.Plugin) platformtest.Ports 
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &deployment{engine: p.Engine(), onlooker: onlooker.Engine(), sqs: sqs.NewFromConfig(c), inboxes: stack.Wiring.Inboxes, done: map[engine.Stream]int64{}}
+	d := &deployment{engine: p.Engine(), onlooker: onlooker.Engine(), sqs: sqs.NewFromConfig(c), inboxes: stack.Wiring.Inboxes, done: done}
 	// What the onlooker relays goes nowhere but into a list.
 	config := d.onlooker.Config
 	config.Hints, config.Bus, config.Parking = (*relayed)(d), (*relayed)(d), (*relayed)(d)
@@ -84,7 +85,7 @@ func open(t *testing.T, outputs string, plugins []es.Plugin) platformtest.Ports 
 		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Snapshots: e.Snapshots, Engine: e, Settle: d.settle,
 		Reopen: func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 			makeLater(t, c)
-			return open(t, outputs, plugins)
+			return open(t, outputs, plugins, d.done)
 		},
 	}
 }
