@@ -69,6 +69,10 @@ type Task struct {
 	// what it has recorded. nil: the object is done with. [ErrUnfinished]: call
 	// again. Any other error: the platform calls again later.
 	OnObject func(ctx context.Context, o Object, s Shop) error
+	// Check says what OnObject would make of an object. What it executes is decided,
+	// each command on what those before it decided, and nothing is appended or
+	// written. nil: there is no telling.
+	Check func(ctx context.Context, o Object, s Shop) (Check, error)
 	// Reports is the read model whose rows the object's reports belong to; nil
 	// where the task writes none. A report's id is the object's key, and it is there
 	// as long as its row has a field "report".
@@ -77,6 +81,20 @@ type Task struct {
 	// Sends are the aggregates that OnObject's commands are for, of its own plugin;
 	// the engine refuses commands for others. nil: any of the plugin's.
 	Sends []AnyAggregate
+}
+
+// Check is what a task would make of an object.
+type Check struct {
+	Refused string // why the object as a whole is refused; empty: it is not
+	Note    string // what a person should know of how it was read; may be empty
+	Rows    []CheckedRow
+}
+
+// CheckedRow is what a task would make of one row of an object.
+type CheckedRow struct {
+	Line    int64  // physical line of its first character, from 1
+	Outcome string // "added", "unchanged", or the code of why it is rejected
+	Reason  string // for people; empty where it is not rejected
 }
 
 // ErrUnfinished is a task's answer when it stopped at a checkpoint because
@@ -97,6 +115,9 @@ type Object struct {
 	ETag   string
 	Upload string // orders the uploads of one key: a later one compares greater
 	Size   int64  // bytes
+	// Charset is how its text is encoded, as the uploader says, e.g. "windows-1252";
+	// empty: nobody says.
+	Charset string
 	// Open reads the object from that byte on, pinned to ETag.
 	Open func(ctx context.Context, offset int64) (io.ReadCloser, error)
 	// WriteReport stores a text/csv report for the object, replacing an earlier one.

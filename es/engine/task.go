@@ -47,15 +47,98 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 		}
 	}()
 	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(ctx, o, shop{reader{Engine: e, caller: es.System()}, plugin + "." + t.Name, t.Sends, stopping})
+	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: plugin + "." + t.Name, sends: t.Sends, stopping: stopping})
+}
+
+// Check says what a plugin's task would make of an object, and does nothing of it.
+func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Object) (c es.Check, err error) {
+	task := plugin + "." + t.Name
+	if t.Check == nil {
+		return c, ErrNotFound.Because("task %s can't say what it would make of an object", task)
+	}
+	defer Guard(fmt.Sprintf("check of task %s on %s", task, o.Key), &err)
+	never := func() bool { return false }
+	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, t.Sends, never, &rehearsal{states: map[Stream]any{}}})
+}
+
+// rehearsal is the states of the aggregates that a check's commands were for, as they
+// would be now.
+type rehearsal struct {
+	mu     sync.Mutex
+	states map[Stream]any
+}
+
+// rehearse decides an order on what those before it decided, and appends nothing.
+func (s shop) rehearse(ctx context.Context, o *order) (es.Outcome, error) {
+	s.rehearsal.mu.Lock()
+	state, ok := s.rehearsal.states[o.stream]
+	s.rehearsal.mu.Unlock()
+	if !ok {
+		var err error
+		if state, err = s.present(ctx, o); err != nil {
+			return es.Outcome{}, err
+		}
+	}
+	events, err := o.decide(state)
+	if err == nil && len(events) > 0 {
+		err = o.check(ctx, s.reader)
+	}
+	if err != nil || len(events) == 0 {
+		return es.Outcome{}, err
+	}
+	out := es.Outcome{}
+	for _, ev := range events {
+		typ, _, _, err := o.of.EncodeEvent(ev)
+		if err != nil {
+			return es.Outcome{}, fmt.Errorf("%s: %w", o.stream, err)
+		}
+		out.Events = append(out.Events, typ)
+	}
+	if state, err = o.evolve(events, state); err != nil {
+		return es.Outcome{}, err
+	}
+	s.rehearsal.mu.Lock()
+	s.rehearsal.states[o.stream] = state
+	s.rehearsal.mu.Unlock()
+	return out, nil
+}
+
+// present is the state of an order's aggregate, which the caller may change.
+func (s shop) present(ctx context.Context, o *order) (any, error) {
+	if !o.of.InPlace {
+		l, err := s.Load(ctx, o.of.Name, o.ID)
+		return l.State, err
+	}
+	state := o.of.Initial
+	err := s.commits(ctx, o.stream, 0, func(c Commit) error {
+		decoded, err := o.of.decode(c)
+		events := make([]any, len(decoded))
+		for i, d := range decoded {
+			events[i] = d.Event
+		}
+		if err == nil {
+			state, err = o.evolve(events, state)
+		}
+		return err
+	})
+	return state, err
+}
+
+func (o *order) evolve(events []any, state any) (_ any, err error) {
+	defer Guard("evolve "+o.stream.String(), &err)
+	for _, ev := range events {
+		state = o.of.Evolve(ev, state)
+	}
+	return state, nil
 }
 
 // shop is what a task works with.
 type shop struct {
 	reader
-	task     string
-	sends    []es.AnyAggregate // nil: all
-	stopping func() bool
+	task      string
+	sends     []es.AnyAggregate // nil: all
+	stopping  func() bool
+	rehearsal *rehearsal // nil: it is no check
 }
 
 func (s shop) Stopping() bool { return s.stopping() }
@@ -122,6 +205,11 @@ func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
 	o, err := s.order(a, Request{Command: c.Command, Caller: s.caller, CorrelationID: c.CorrelationID})
 	if err != nil {
 		return es.Outcome{Err: err}
+	}
+	if s.rehearsal != nil {
+		out, err := s.rehearse(ctx, o)
+		out.Err = err
+		return out
 	}
 	if o.messageID = c.MessageID; o.messageID == "" {
 		o.messageID = s.Clock.NewID()

@@ -11,16 +11,19 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
 	unicodetext "golang.org/x/text/encoding/unicode"
 )
 
 // dialect is how a file is written, as its beginning tells.
 type dialect struct {
 	comma        rune
-	carriage     bool // lines end with a carriage return alone
-	decimalComma bool // prices have a comma before their decimals
-	text         encoding.Encoding
-	skip         int // bytes before the header row: a mark, a line "sep=;"
+	carriage     bool              // lines end with a carriage return alone
+	decimalComma bool              // prices have a comma before their decimals
+	text         encoding.Encoding // nil: UTF-8
+	charset      string            // its name
+	skip         int               // bytes before the header row: a mark, a line "sep=;"
 }
 
 // separators that spreadsheets write, the most usual first.
@@ -33,9 +36,13 @@ func (d dialect) String() string {
 	}
 	text := "UTF-8"
 	if d.text != nil {
-		text = "UTF-16"
+		text = d.charset
 	}
-	return "separated by " + name + ", in " + text
+	s := "separated by " + name + ", in " + text
+	if d.decimalComma {
+		s += ", with decimal commas"
+	}
+	return s
 }
 
 // Marks of other encodings, and of what is no text.
@@ -46,8 +53,9 @@ var (
 	sepLine      = regexp.MustCompile(`^(?i:"?sep=)(.)"?\r?\n?\r?$`)
 )
 
-// guess tells the dialect by the beginning of a file.
-func guess(front []byte) (d dialect, err error) {
+// guess tells the dialect by the beginning of a file, and by what the uploader says
+// of its encoding, where its first bytes don't.
+func guess(front []byte, charset string) (d dialect, err error) {
 	d.comma = ','
 	for magic, what := range zipped {
 		if bytes.HasPrefix(front, []byte(magic)) {
@@ -56,13 +64,21 @@ func guess(front []byte) (d dialect, err error) {
 	}
 	switch {
 	case bytes.HasPrefix(front, []byte{0xff, 0xfe}):
-		d.text, d.skip = littleEndian, 2
+		d.text, d.charset, d.skip = littleEndian, "UTF-16", 2
 	case bytes.HasPrefix(front, []byte{0xfe, 0xff}):
-		d.text, d.skip = bigEndian, 2
+		d.text, d.charset, d.skip = bigEndian, "UTF-16", 2
+	case charset != "" && !bytes.HasPrefix(front, []byte("\uFEFF")):
+		if d.text, d.charset, err = named(charset); err != nil {
+			return d, err
+		}
 	}
 	text := front[d.skip:]
 	if d.text != nil {
-		if text, err = d.text.NewDecoder().Bytes(text[:len(text)&^1]); err != nil {
+		whole := len(text)
+		if d.charset == "UTF-16" {
+			whole &^= 1
+		}
+		if text, err = d.text.NewDecoder().Bytes(text[:whole]); err != nil {
 			return d, unusableFile("the file is not the UTF-16 that its first bytes say: save it as CSV in UTF-8")
 		}
 	}
@@ -103,10 +119,32 @@ func firstLine(text []byte, carriage bool) []byte {
 	return text
 }
 
+// named is the encoding that an uploader names; nil: UTF-8.
+func named(charset string) (encoding.Encoding, string, error) {
+	e, err := htmlindex.Get(charset)
+	if err != nil {
+		return nil, "", unusableFile(fmt.Sprintf("%s is no encoding that is known: say windows-1252, or save the file as CSV in UTF-8", quoted(charset)))
+	}
+	name, err := htmlindex.Name(e)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, ok := e.(*charmap.Charmap); ok {
+		return e, name, nil
+	}
+	if e == unicodetext.UTF8 {
+		return nil, "", nil
+	}
+	return nil, "", unusableFile(fmt.Sprintf("text in %s is not read: save the file as CSV in UTF-8", name))
+}
+
 // width is how many bytes of the file the text takes.
 func (d dialect) width(text []byte) (n int) {
-	if d.text == nil {
+	switch d.text.(type) {
+	case nil:
 		return len(text)
+	case *charmap.Charmap:
+		return utf8.RuneCount(text)
 	}
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)

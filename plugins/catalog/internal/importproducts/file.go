@@ -2,6 +2,7 @@ package importproducts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/plugins/catalog/internal/product"
-	"onlineshop/plugins/catalog/internal/productimport"
 )
 
 // unusableFile says why a file as a whole can't be imported.
@@ -43,7 +43,7 @@ func open(ctx context.Context, o es.Object, offset, line int64) (_ *file, err er
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, errors.Join(fmt.Errorf("read the beginning of %q: %w", o.Key, err), body.Close())
 	}
-	d, err := guess(front[:n])
+	d, err := guess(front[:n], o.Charset)
 	if err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
@@ -104,8 +104,11 @@ func (f *file) agree(ctx context.Context, o es.Object) error {
 // columns says at which place a row has what; -1: nowhere.
 type columns struct {
 	count, name, description, price, id, categoryID int
-	known                                           []int // places of those
-	variants                                        bool  // rows of a handle without a title are more of the product before
+	otherID                                         int      // where an id is, too; -1: nowhere
+	known                                           []int    // places of those
+	variants                                        bool     // rows of a handle without a title are more of the product before
+	from                                            string   // the shop whose export it is; empty: none that is known
+	renamed, unread                                 []string // columns with other names than ours, and those that are none of ours
 }
 
 func header(r *records) (columns, error) {
@@ -123,7 +126,7 @@ func header(r *records) (columns, error) {
 		names = names[:len(names)-1] // as spreadsheets leave them
 	}
 	var missing []string
-	c := columns{count: len(names)}
+	c := columns{count: len(names), otherID: -1}
 	for i, n := range names {
 		if !utf8.ValidString(n) || strings.ContainsRune(n, 0) {
 			return c, unusableFile("the file is not CSV text in UTF-8 or UTF-16: save it as CSV in UTF-8")
@@ -148,10 +151,31 @@ func header(r *records) (columns, error) {
 	}
 	c.name, c.description, c.price = find("name", true), find("description", true), find("price", true)
 	c.id, c.categoryID = find("id", false), find("categoryId", false)
-	c.variants = c.id >= 0 && c.name >= 0 && clean(names[c.id]) == "handle" && clean(names[c.name]) == "title"
+	is := func(place int, word string) bool { return place >= 0 && clean(names[place]) == word }
+	switch sku := slices.IndexFunc(names, func(n string) bool { return clean(n) == "sku" }); {
+	case is(c.id, "handle") && is(c.name, "title"):
+		c.variants, c.from = true, "Shopify"
+	case is(c.price, "regular price") && is(c.id, "id") && sku >= 0: // the database's number, where there is no other
+		c.id, c.otherID = sku, c.id
+		c.known = append(c.known, sku)
+		fallthrough
+	case is(c.price, "regular price"):
+		c.from = "WooCommerce"
+	}
+	for _, x := range []struct {
+		ours  string
+		place int
+	}{{"name", c.name}, {"description", c.description}, {"price", c.price}, {"id", c.id}, {"categoryId", c.categoryID}} {
+		if x.place >= 0 && !strings.EqualFold(clean(names[x.place]), x.ours) {
+			c.renamed = append(c.renamed, fmt.Sprintf("%s from %s", x.ours, quoted(strings.TrimSpace(names[x.place]))))
+		}
+	}
 	for i, n := range names {
 		if near := nearly(n); near != "" && !slices.Contains(c.known, i) && field(n) == "" {
 			return c, unusableFile(fmt.Sprintf("the header row has the column %s, which is nearly %s: name it so, or otherwise", quoted(n), near))
+		}
+		if !slices.Contains(c.known, i) && clean(n) != "" {
+			c.unread = append(c.unread, quoted(strings.TrimSpace(n)))
 		}
 	}
 	if missing != nil {
@@ -159,6 +183,31 @@ func header(r *records) (columns, error) {
 			": the columns name, description and price are needed; it was read as " + r.dialect.String() + ", with the columns " + cut(strings.Join(names, ", "), 120))
 	}
 	return c, nil
+}
+
+// note is what a person should know of how the file is read; empty where it is as we
+// ask for.
+func (f *file) note() string {
+	var parts []string
+	how := ""
+	if f.from != "" {
+		how = ", as an export of " + f.from
+	}
+	if usual := (dialect{comma: ','}).String(); how != "" || f.dialect.String() != usual {
+		parts = append(parts, "read as text "+f.dialect.String()+how)
+	}
+	if f.renamed != nil {
+		parts = append(parts, strings.Join(f.renamed, ", "))
+	}
+	if n := len(f.unread); n > 0 {
+		shown := f.unread[:min(n, 10)]
+		more := ""
+		if n > len(shown) {
+			more = fmt.Sprintf(" and %d more", n-len(shown))
+		}
+		parts = append(parts, "columns that are not read: "+strings.Join(shown, ", ")+more)
+	}
+	return cut(strings.Join(parts, "; "), 500)
 }
 
 // row is a product to be added.
@@ -169,30 +218,37 @@ type row struct {
 	product.Add
 }
 
-// chunk reads up to so many rows and bytes: those to be added, those that are
-// wrong, and how many say more of a product, which is not for the catalogue.
-// io.EOF: they are the last.
-func (f *file) chunk(rows int, bytes int64) (add []row, rejected []productimport.Rejection, more int, err error) {
-	for start := f.offset; len(add)+len(rejected)+more < rows && f.offset-start < bytes; {
+// chunk reads up to so many rows and bytes: those to be added, and what becomes of
+// the others: they are wrong, or say more of a product, which is not for the
+// catalogue. io.EOF: they are the last.
+func (f *file) chunk(rows int, bytes int64) (add []row, told []es.CheckedRow, err error) {
+	for start := f.offset; len(add)+len(told) < rows && f.offset-start < bytes; {
 		r, err := f.next()
 		if err != nil {
-			return add, rejected, more, err
+			return add, told, err
 		}
 		x, wrong := f.row(r, f.dialect)
 		switch {
-		case wrong != nil && f.variants && r.err == nil && len(r.fields) > max(f.id, f.name) && strings.TrimSpace(r.fields[f.name]) == "" && x.id != "":
-			more++
+		case wrong != nil && f.more(r):
+			told = append(told, es.CheckedRow{Line: x.line, Outcome: unchanged})
 		case wrong != nil:
-			rejected = append(rejected, *wrong)
+			told = append(told, *wrong)
 		default:
 			add = append(add, x)
 		}
 	}
-	return add, rejected, more, nil
+	return add, told, nil
+}
+
+// more says whether a record says more of a product that stands before it: a variant
+// of it, an image.
+func (c columns) more(r record) bool {
+	return c.variants && r.err == nil && len(r.fields) > max(c.id, c.name) &&
+		strings.TrimSpace(r.fields[c.name]) == "" && strings.TrimSpace(r.fields[c.id]) != ""
 }
 
 // row is what a record says, or the first thing that is wrong with it.
-func (c columns) row(r record, d dialect) (row, *productimport.Rejection) {
+func (c columns) row(r record, d dialect) (row, *es.CheckedRow) {
 	x := row{line: r.line}
 	for len(r.fields) > c.count && strings.TrimSpace(r.fields[len(r.fields)-1]) == "" {
 		r.fields = r.fields[:len(r.fields)-1] // a column without a name
@@ -205,7 +261,7 @@ func (c columns) row(r record, d dialect) (row, *productimport.Rejection) {
 	}
 	for i, s := range r.fields {
 		if !utf8.ValidString(s) {
-			return x, x.reject("InvalidEncoding", "column %d is not valid UTF-8: save the file as CSV in UTF-8", i+1)
+			return x, x.reject("InvalidEncoding", "column %d is not valid UTF-8: save the file as CSV in UTF-8, or say how it is encoded, as in shop import --encoding=windows-1252", i+1)
 		}
 	}
 	field := func(i int) string {
@@ -214,7 +270,7 @@ func (c columns) row(r record, d dialect) (row, *productimport.Rejection) {
 		}
 		return strings.TrimSpace(r.fields[i])
 	}
-	if x.id = field(c.id); x.id != "" && !es.ValidID(x.id) {
+	if x.id = cmp.Or(field(c.id), field(c.otherID)); x.id != "" && !es.ValidID(x.id) {
 		return x, x.reject("InvalidId", "%s is no id: %s", quoted(x.id), es.IDRule)
 	}
 	text, wrong := d.price(field(c.price))
@@ -236,7 +292,7 @@ func (c columns) row(r record, d dialect) (row, *productimport.Rejection) {
 }
 
 // invalid is the first problem of a product's details.
-func (x row) invalid(limits, priceErr error, price string) *productimport.Rejection {
+func (x row) invalid(limits, priceErr error, price string) *es.CheckedRow {
 	detail := map[string]string{}
 	if problems := (*es.Problems)(nil); errors.As(limits, &problems) {
 		for _, p := range problems.List {
@@ -255,12 +311,12 @@ func (x row) invalid(limits, priceErr error, price string) *productimport.Reject
 }
 
 // reject keeps the reason short, so that a checkpoint's commit stays small.
-func (x row) reject(code, reason string, args ...any) *productimport.Rejection {
-	return &productimport.Rejection{Line: x.line, Code: code, Reason: cut(fmt.Sprintf(reason, args...), 300)}
+func (x row) reject(code, reason string, args ...any) *es.CheckedRow {
+	return &es.CheckedRow{Line: x.line, Outcome: code, Reason: cut(fmt.Sprintf(reason, args...), 300)}
 }
 
 // quoted is the beginning of a text in quotes, for people.
-func quoted(s string) string { return fmt.Sprintf("%q", cut(s, 40)) }
+func quoted(s string) string { return fmt.Sprintf("%q", cut(s, 100)) }
 
 // cut is s, shortened to at most max characters.
 func cut(s string, max int) string {

@@ -28,6 +28,7 @@ var Task = es.Task{
 	Name:     "ImportProducts",
 	Bucket:   "product-imports",
 	OnObject: onObject,
+	Check:    check,
 	Sends:    []es.AnyAggregate{productimport.Aggregate, product.Aggregate},
 	Reports:  productimport.ProductImports,
 }
@@ -36,6 +37,12 @@ var Task = es.Task{
 const (
 	chunkRows  = 500
 	chunkBytes = 4 << 20
+)
+
+// Outcomes of rows that were not rejected.
+const (
+	added     = "added"
+	unchanged = "unchanged"
 )
 
 func onObject(ctx context.Context, o es.Object, s es.Shop) error {
@@ -88,13 +95,13 @@ func (r *run) importRows(ctx context.Context) error {
 	}
 	defer f.Close()
 	for {
-		rows, rejections, more, err := f.chunk(chunkRows, chunkBytes)
+		rows, told, err := f.chunk(chunkRows, chunkBytes)
 		atEnd := errors.Is(err, io.EOF)
 		if err != nil && !atEnd {
 			return fmt.Errorf("read %q at byte %d: %w", r.Key, f.offset, err)
 		}
 		if f.offset > r.done.Offset {
-			if err := r.checkpoint(ctx, f.position, rows, rejections, more); err != nil {
+			if err := r.checkpoint(ctx, f, rows, told); err != nil {
 				return err
 			}
 		}
@@ -107,36 +114,30 @@ func (r *run) importRows(ctx context.Context) error {
 	}
 }
 
-// checkpoint adds the products and commits what became of the rows; more are those
-// that have nothing to add.
-func (r *run) checkpoint(ctx context.Context, p position, rows []row, rejections []productimport.Rejection, more int) error {
-	commands := make([]es.TaskCommand, len(rows))
-	for i, x := range rows {
-		commands[i] = es.TaskCommand{
-			Command:       product.Aggregate.Command(x.id, x.Add),
-			MessageID:     r.id + "/" + strconv.FormatInt(x.line, 10),
-			CorrelationID: r.Key,
-		}
+// checkpoint adds the products and commits what became of the rows, those that the
+// file itself told of included.
+func (r *run) checkpoint(ctx context.Context, f *file, rows []row, told []es.CheckedRow) error {
+	results, err := r.add(ctx, rows)
+	if err != nil {
+		return err
 	}
 	to := r.done
-	to.Offset, to.Line = p.offset, p.line
-	to.Rows += len(rows) + len(rejections) + more
-	to.Unchanged += more
-	for i, outcome := range r.Execute(ctx, commands...) {
-		rejection, err := r.judge(ctx, rows[i], outcome.Err)
-		switch {
-		case err != nil:
-			return fmt.Errorf("import line %d of %q: %w", rows[i].line, r.Key, err)
-		case rejection != nil:
-			rejections = append(rejections, *rejection)
-		case outcome.Err != nil:
+	to.Offset, to.Line, to.Note = f.offset, f.line, ""
+	if r.done.Offset == 0 {
+		to.Note = f.note()
+	}
+	to.Rows += len(results) + len(told)
+	for _, x := range inOrder(results, told) {
+		switch x.Outcome {
+		case added:
+			to.Added++
+		case unchanged:
 			to.Unchanged++
 		default:
-			to.Added++
+			to.Rejected++
+			to.Rejections = append(to.Rejections, productimport.Rejection{Line: x.Line, Code: x.Outcome, Reason: x.Reason})
 		}
 	}
-	to.Rejected += len(rejections)
-	to.Rejections = slices.SortedFunc(slices.Values(rejections), func(a, b productimport.Rejection) int { return cmp.Compare(a.Line, b.Line) })
 	if err := r.send(ctx, productimport.Progress{Upload: r.Upload, From: r.done.Offset, To: to}); err != nil {
 		return err
 	}
@@ -145,9 +146,66 @@ func (r *run) checkpoint(ctx context.Context, p position, rows []row, rejections
 	return nil
 }
 
+// inOrder is what became of rows in the order of the file.
+func inOrder(rows ...[]es.CheckedRow) []es.CheckedRow {
+	return slices.SortedFunc(slices.Values(slices.Concat(rows...)), func(a, b es.CheckedRow) int { return cmp.Compare(a.Line, b.Line) })
+}
+
+// add adds the rows' products, and returns what became of each.
+func (r *run) add(ctx context.Context, rows []row) (results []es.CheckedRow, err error) {
+	commands := make([]es.TaskCommand, len(rows))
+	for i, x := range rows {
+		commands[i] = es.TaskCommand{
+			Command:       product.Aggregate.Command(x.id, x.Add),
+			MessageID:     r.id + "/" + strconv.FormatInt(x.line, 10),
+			CorrelationID: r.Key,
+		}
+	}
+	for i, outcome := range r.Execute(ctx, commands...) {
+		rejection, err := r.judge(ctx, rows[i], outcome.Err)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("import line %d of %q: %w", rows[i].line, r.Key, err)
+		case rejection != nil:
+			results = append(results, *rejection)
+		case outcome.Err != nil:
+			results = append(results, es.CheckedRow{Line: rows[i].line, Outcome: unchanged})
+		default:
+			results = append(results, es.CheckedRow{Line: rows[i].line, Outcome: added})
+		}
+	}
+	return results, nil
+}
+
+// check says what an import of the file would make of its rows.
+func check(ctx context.Context, o es.Object, s es.Shop) (c es.Check, err error) {
+	r := run{Object: o, Shop: s}
+	f, err := open(ctx, o, 0, 1)
+	if unusable := unusableFile(""); errors.As(err, &unusable) {
+		return es.Check{Refused: unusable.Error()}, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	c.Note = f.note()
+	for atEnd := false; !atEnd; {
+		rows, told, err := f.chunk(chunkRows, chunkBytes)
+		if atEnd = errors.Is(err, io.EOF); err != nil && !atEnd {
+			return c, fmt.Errorf("read %q at byte %d: %w", o.Key, f.offset, err)
+		}
+		results, err := r.add(ctx, rows)
+		if err != nil {
+			return c, err
+		}
+		c.Rows = append(c.Rows, inOrder(results, told)...)
+	}
+	return c, nil
+}
+
 // judge says how a row is rejected; nil where its product was added, or is
 // there already. Only the domain's own answers are a verdict on a row.
-func (r *run) judge(ctx context.Context, x row, answer error) (*productimport.Rejection, error) {
+func (r *run) judge(ctx context.Context, x row, answer error) (*es.CheckedRow, error) {
 	switch {
 	case errors.Is(answer, product.ErrAlreadyExists):
 		if x.derived {

@@ -10,14 +10,23 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/transform"
 )
 
 // read is every record of a text from a position on, and where each ended.
 func read(t testing.TB, in io.Reader, p position) (all []record, ends []position) {
 	t.Helper()
-	r := newRecords(in, p, dialect{comma: ','})
+	return readAs(t, in, p, dialect{comma: ','})
+}
+
+func readAs(t testing.TB, in io.Reader, p position, d dialect) (all []record, ends []position) {
+	t.Helper()
+	r := newRecords(in, p, d)
 	for {
 		before := r.position
 		x, err := r.next()
@@ -100,19 +109,40 @@ func TestReadErrorsAreNoRows(t *testing.T) {
 }
 
 func TestMemoryStaysFlat(t *testing.T) {
-	r := newRecords(io.MultiReader(
-		io.LimitReader(endless("x"), 16*maxRecord), strings.NewReader("\n"),
-		io.LimitReader(endless("a,\"b\nc\"\n"), 4*maxRecord),
-		strings.NewReader("\""), io.LimitReader(endless("a\n"), 2*maxRecord),
-	), position{0, 1}, dialect{comma: ','})
-	for {
-		if _, err := r.next(); err != nil {
-			break
-		}
+	for _, d := range dialects() {
+		t.Run(d.String(), func(t *testing.T) {
+			end := "\n"
+			if d.carriage {
+				end = "\r"
+			}
+			long := io.MultiReader(
+				io.LimitReader(endless("x"), 16*maxRecord), strings.NewReader(end),
+				io.LimitReader(endless("a"+string(d.comma)+"\"b"+end+"c\""+end), 4*maxRecord),
+				strings.NewReader("\""), io.LimitReader(endless("a"+end), 2*maxRecord))
+			if d.text != nil {
+				long = transform.NewReader(long, d.text.NewEncoder())
+			}
+			r := newRecords(long, position{0, 1}, d)
+			for {
+				if _, err := r.next(); err != nil {
+					break
+				}
+			}
+			if len(r.buffer) > 4*maxRecord {
+				t.Errorf("the reader holds %d bytes, want at most 4 MiB", len(r.buffer))
+			}
+		})
 	}
-	if len(r.buffer) > 4*maxRecord {
-		t.Errorf("the reader holds %d bytes, want at most 4 MiB", len(r.buffer))
+}
+
+// dialects are one of each kind.
+func dialects() (all []dialect) {
+	for _, comma := range separators {
+		all = append(all, dialect{comma: comma}, dialect{comma: comma, carriage: true},
+			dialect{comma: comma, text: littleEndian, charset: "UTF-16"}, dialect{comma: comma, text: bigEndian, charset: "UTF-16"},
+			dialect{comma: comma, text: charmap.Windows1252, charset: "windows-1252"})
 	}
+	return all
 }
 
 // endless repeats a text.
@@ -171,6 +201,41 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
+// FuzzDialects: text of any dialect reads the same in small pieces and from the end
+// of any record on, which is where its bytes say.
+func FuzzDialects(f *testing.F) {
+	f.Add("name;price\nTee 🍵;4,20\n\"zwei\nZeilen\";1\n", uint8(7))
+	f.Add("a\tb\rc\td\r\n\"\r\"\t", uint8(11))
+	f.Fuzz(func(t *testing.T, text string, which uint8) {
+		all := dialects()
+		d := all[int(which)%len(all)]
+		if len(text) > 1000 || !utf8.ValidString(text) {
+			t.Skip("resuming everywhere takes too long, or it is no text")
+		}
+		if d.text != nil {
+			var err error
+			if text, err = encoding.ReplaceUnsupported(d.text.NewEncoder()).String(text); err != nil {
+				t.Skip(err)
+			}
+		}
+		records, ends := readAs(t, strings.NewReader(text), position{0, 1}, d)
+		want := said(records)
+		if end := ends[len(ends)-1].offset; end != int64(len(text)) {
+			t.Errorf("reading ended at byte %d of %d", end, len(text))
+		}
+		pieces, _ := readAs(t, iotest.OneByteReader(strings.NewReader(text)), position{0, 1}, d)
+		if diff := cmp.Diff(want, said(pieces)); diff != "" {
+			t.Errorf("read byte by byte, the records differ (-want +got):\n%s", diff)
+		}
+		for i, p := range ends[:len(ends)-1] {
+			rest, _ := readAs(t, strings.NewReader(text[p.offset:]), p, d)
+			if diff := cmp.Diff(want[i+1:], said(rest)); diff != "" {
+				t.Errorf("read from %+v on, the records differ (-want +got):\n%s", p, diff)
+			}
+		}
+	})
+}
+
 func withoutBlanks(records [][]string) (out [][]string) {
 	for _, r := range records {
 		if strings.TrimSpace(strings.Join(r, "")) != "" {
@@ -197,7 +262,7 @@ func BenchmarkRows(b *testing.B) {
 		if f.columns, err = header(r); err != nil {
 			b.Fatal(err)
 		}
-		if add, rejected, _, err := f.chunk(2*rows, 1<<40); len(add) != rows || len(rejected) != 0 || !errors.Is(err, io.EOF) {
+		if add, rejected, err := f.chunk(2*rows, 1<<40); len(add) != rows || len(rejected) != 0 || !errors.Is(err, io.EOF) {
 			b.Fatalf("read %d and rejected %d rows: %v", len(add), len(rejected), err)
 		}
 	}

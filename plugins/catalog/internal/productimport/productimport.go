@@ -35,6 +35,9 @@ type (
 		Line                             int64 // physical line that starts there, from 1
 		Rows, Added, Unchanged, Rejected int
 		Rejections                       []Rejection
+		// Note is what a person should know of how the file is read; with the first
+		// checkpoint of a run.
+		Note string //es:optional
 	}
 	Finished struct{}
 	Rejected struct{ Reason string }

@@ -13,7 +13,7 @@ import (
 // Aggregate is Catalog.ProductImport.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:     "Catalog.ProductImport",
-	Sources:  "7bf354f3a223101b",
+	Sources:  "3c464d4eddad98f0",
 	Internal: true,
 	Decide:   Command.decide,
 	Evolve:   Event.evolve,
@@ -22,7 +22,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 			Schema: `{"type":"object","description":"Finish ends the run: every row was read.","properties":{"upload":{"type":"string"}},"required":["upload"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return readFinish(v) }},
 		{Name: "Progress",
-			Schema: `{"type":"object","description":"Progress moves the checkpoint on from a byte offset, if it still is there.","properties":{"upload":{"type":"string"},"from":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"to":{"type":"object","description":"Progressed is a checkpoint. Its counts are of the whole run so far, its rejections those since the checkpoint before: at most 500.","properties":{"offset":{"type":"integer","description":"byte that reading goes on at","minimum":-9223372036854775808,"maximum":9223372036854775807},"line":{"type":"integer","description":"physical line that starts there, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejections":{"type":"array","items":{"type":"object","description":"Rejection is a row that was not imported.","properties":{"line":{"type":"integer","description":"physical line of its first character, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"code":{"type":"string","description":"e.g. \"InvalidPrice\""},"reason":{"type":"string","description":"for people"}},"required":["line","code","reason"],"additionalProperties":false}}},"required":["offset","line","rows","added","unchanged","rejected","rejections"],"additionalProperties":false}},"required":["upload","from","to"],"additionalProperties":false}`,
+			Schema: `{"type":"object","description":"Progress moves the checkpoint on from a byte offset, if it still is there.","properties":{"upload":{"type":"string"},"from":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"to":{"type":"object","description":"Progressed is a checkpoint. Its counts are of the whole run so far, its rejections those since the checkpoint before: at most 500.","properties":{"offset":{"type":"integer","description":"byte that reading goes on at","minimum":-9223372036854775808,"maximum":9223372036854775807},"line":{"type":"integer","description":"physical line that starts there, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejections":{"type":"array","items":{"type":"object","description":"Rejection is a row that was not imported.","properties":{"line":{"type":"integer","description":"physical line of its first character, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"code":{"type":"string","description":"e.g. \"InvalidPrice\""},"reason":{"type":"string","description":"for people"}},"required":["line","code","reason"],"additionalProperties":false}},"note":{"type":"string","description":"Note is what a person should know of how the file is read; with the first checkpoint of a run.","minLength":1}},"required":["offset","line","rows","added","unchanged","rejected","rejections"],"additionalProperties":false}},"required":["upload","from","to"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Command { return readProgress(v) }},
 		{Name: "Reject",
 			Schema: `{"type":"object","description":"Reject ends the run: the file can't be imported.","properties":{"upload":{"type":"string"},"reason":{"type":"string"}},"required":["upload","reason"],"additionalProperties":false}`,
@@ -36,7 +36,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return Finished(v.Empty()) }},
 		{Name: "Progressed", Version: 1,
-			Schema: `{"type":"object","description":"Progressed is a checkpoint. Its counts are of the whole run so far, its rejections those since the checkpoint before: at most 500.","properties":{"offset":{"type":"integer","description":"byte that reading goes on at","minimum":-9223372036854775808,"maximum":9223372036854775807},"line":{"type":"integer","description":"physical line that starts there, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejections":{"type":"array","items":{"type":"object","description":"Rejection is a row that was not imported.","properties":{"line":{"type":"integer","description":"physical line of its first character, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"code":{"type":"string","description":"e.g. \"InvalidPrice\""},"reason":{"type":"string","description":"for people"}},"required":["line","code","reason"],"additionalProperties":false}}},"required":["offset","line","rows","added","unchanged","rejected","rejections"],"additionalProperties":false}`,
+			Schema: `{"type":"object","description":"Progressed is a checkpoint. Its counts are of the whole run so far, its rejections those since the checkpoint before: at most 500.","properties":{"offset":{"type":"integer","description":"byte that reading goes on at","minimum":-9223372036854775808,"maximum":9223372036854775807},"line":{"type":"integer","description":"physical line that starts there, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejections":{"type":"array","items":{"type":"object","description":"Rejection is a row that was not imported.","properties":{"line":{"type":"integer","description":"physical line of its first character, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"code":{"type":"string","description":"e.g. \"InvalidPrice\""},"reason":{"type":"string","description":"for people"}},"required":["line","code","reason"],"additionalProperties":false}},"note":{"type":"string","description":"Note is what a person should know of how the file is read; with the first checkpoint of a run."}},"required":["offset","line","rows","added","unchanged","rejected","rejections"],"additionalProperties":false}`,
 			Read:   func(v es.Value) Event { return readProgressed(v) }},
 		{Name: "Rejected", Version: 1,
 			Schema: `{"type":"object","properties":{"reason":{"type":"string"}},"required":["reason"],"additionalProperties":false}`,
@@ -88,7 +88,7 @@ func (x *Import) UnmarshalJSON(b []byte) (err error) {
 
 // JSONSchema is the row's schema (2020-12).
 func (Import) JSONSchema() string {
-	return `{"type":"object","description":"Import is a row of ProductImports: the latest run of an uploaded file.","properties":{"status":{"type":"string","enum":["running","finished","rejected"]},"size":{"type":"integer","description":"bytes of the file","minimum":-9223372036854775808,"maximum":9223372036854775807},"offset":{"type":"integer","description":"bytes read so far","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","description":"rows read so far","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","description":"rows that added a product","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","description":"rows whose product was there already","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","description":"rows that the error report lists","minimum":-9223372036854775808,"maximum":9223372036854775807},"startedAt":{"type":"string","format":"date-time"},"finishedAt":{"type":"string","format":"date-time"},"reason":{"type":"string"},"report":{"type":"string"}},"required":["status","size","offset","rows","added","unchanged","rejected","startedAt"],"additionalProperties":false}`
+	return `{"type":"object","description":"Import is a row of ProductImports: the latest run of an uploaded file.","properties":{"status":{"type":"string","enum":["running","finished","rejected"]},"size":{"type":"integer","description":"bytes of the file","minimum":-9223372036854775808,"maximum":9223372036854775807},"offset":{"type":"integer","description":"bytes read so far","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","description":"rows read so far","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","description":"rows that added a product","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","description":"rows whose product was there already","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","description":"rows that the error report lists","minimum":-9223372036854775808,"maximum":9223372036854775807},"startedAt":{"type":"string","format":"date-time"},"finishedAt":{"type":"string","format":"date-time"},"reason":{"type":"string"},"report":{"type":"string"},"note":{"type":"string"}},"required":["status","size","offset","rows","added","unchanged","rejected","startedAt"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops
@@ -188,6 +188,7 @@ func readProgressed(v es.Value) Progressed {
 		Unchanged:  int(f.Field("unchanged").Int(64)),
 		Rejected:   int(f.Field("rejected").Int(64)),
 		Rejections: es.List(f.Field("rejections"), readRejection),
+		Note:       f.Optional("note").String(),
 	}
 }
 
@@ -200,6 +201,7 @@ func appendProgressed(b []byte, in Progressed) []byte {
 		Unchanged  int
 		Rejected   int
 		Rejections []Rejection
+		Note       string
 	}(in)
 	b = append(b, '{')
 	b = strconv.AppendInt(es.AppendName(b, "offset"), x.Offset, 10)
@@ -209,6 +211,9 @@ func appendProgressed(b []byte, in Progressed) []byte {
 	b = strconv.AppendInt(es.AppendName(b, "unchanged"), int64(x.Unchanged), 10)
 	b = strconv.AppendInt(es.AppendName(b, "rejected"), int64(x.Rejected), 10)
 	b = es.AppendList(es.AppendName(b, "rejections"), x.Rejections, appendRejection)
+	if x.Note != "" {
+		b = es.AppendString(es.AppendName(b, "note"), x.Note)
+	}
 	return append(b, '}')
 }
 
@@ -244,6 +249,7 @@ func readImport(v es.Value) Import {
 		FinishedAt: f.Optional("finishedAt").Time(),
 		Reason:     f.Optional("reason").String(),
 		Report:     f.Optional("report").String(),
+		Note:       f.Optional("note").String(),
 	}
 }
 
@@ -260,6 +266,7 @@ func appendImport(b []byte, in Import) []byte {
 		FinishedAt time.Time
 		Reason     string
 		Report     string
+		Note       string
 	}(in)
 	b = append(b, '{')
 	b = es.AppendString(es.AppendName(b, "status"), string(x.Status))
@@ -278,6 +285,9 @@ func appendImport(b []byte, in Import) []byte {
 	}
 	if x.Report != "" {
 		b = es.AppendString(es.AppendName(b, "report"), x.Report)
+	}
+	if x.Note != "" {
+		b = es.AppendString(es.AppendName(b, "note"), x.Note)
 	}
 	return append(b, '}')
 }

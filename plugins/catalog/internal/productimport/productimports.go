@@ -20,6 +20,7 @@ type Import struct {
 	FinishedAt time.Time //es:optional
 	Reason     string    //es:optional
 	Report     string    //es:optional
+	Note       string    //es:optional
 }
 
 // Status is how far an import has come.
@@ -42,6 +43,9 @@ func toImport(r es.Recorded[Event]) es.Change[Import] {
 		return es.Set(Import{Status: StatusRunning, Size: e.Size, StartedAt: r.Time})
 	case Progressed:
 		return es.Update(func(i Import) Import {
+			if e.Note != "" {
+				i.Note = e.Note
+			}
 			i.Offset, i.Rows, i.Added, i.Unchanged, i.Rejected = e.Offset, e.Rows, e.Added, e.Unchanged, e.Rejected
 			return i
 		})
