@@ -90,10 +90,16 @@ type Check struct {
 	Rows    []CheckedRow
 }
 
+// Outcomes of rows that a task would not reject.
+const (
+	RowAdded     = "added"
+	RowUnchanged = "unchanged"
+)
+
 // CheckedRow is what a task would make of one row of an object.
 type CheckedRow struct {
 	Line    int64  // physical line of its first character, from 1
-	Outcome string // "added", "unchanged", or the code of why it is rejected
+	Outcome string // [RowAdded], [RowUnchanged], or the code of why it is rejected
 	Reason  string // for people; empty where it is not rejected
 }
 

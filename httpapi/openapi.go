@@ -83,6 +83,14 @@ var (
 		"done": count,
 		"next": object{"type": "string", "description": "where the next step goes on; absent at the end"},
 	}, "next"), nil}
+	checkedSchema = &schema{"Check", record(object{
+		"id": text, "status": object{"type": "string", "enum": []string{"finished", "rejected"}, "description": "rejected: the file as a whole would be"},
+		"reason": text, "note": object{"type": "string", "description": "how the file was read, where that is worth knowing"},
+		"rows": count, "added": count, "unchanged": count, "rejected": count,
+		"outcomes": listOf(record(object{
+			"line": count, "outcome": object{"type": "string", "description": "added, unchanged, or the code of why the row is rejected"}, "reason": text,
+		}, "reason")),
+	}, "reason", "note"), nil}
 	parkedSchema = pageSchema(&schema{"Parked", record(object{
 		"consumer": text, "stream": text, "error": text, "since": instant, "last": instant, "attempts": count,
 	}), nil})
@@ -196,6 +204,9 @@ func (a *api) openAPI() ([]byte, error) {
 		}
 		if e.payload != nil {
 			op["requestBody"] = object{"required": !e.bare, "content": object{"application/json": object{"schema": e.payload.ref()}}}
+		}
+		if e.file {
+			op["requestBody"] = object{"required": true, "content": object{"text/csv": object{"schema": object{"type": "string"}}}}
 		}
 		if e.allow != nil {
 			op["security"] = security

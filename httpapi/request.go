@@ -85,28 +85,35 @@ func validTrace(s string) bool {
 const (
 	smallBody = 8 << 10
 	allBodies = 32 << 20
+	maxFile   = 8 << 20
 	bodyWait  = 2 * time.Second
 	bodyTime  = 20 * time.Second
 )
 
 func (c *call) readBody(w http.ResponseWriter, room *semaphore.Weighted) error {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where it is a connection
+	most := MaxBody
+	if c.endpoint.file {
+		most = maxFile
+	}
 	body, err := readUpTo(nil, c.Body, smallBody)
 	if len(body) > smallBody {
 		wait, cancel := context.WithTimeout(c.Context(), bodyWait)
 		defer cancel()
-		if room.Acquire(wait, MaxBody) != nil {
+		if room.Acquire(wait, int64(most)) != nil {
 			return errUnavailable.Because("too many large bodies are arriving; try again in a moment")
 		}
-		c.done = func() { room.Release(MaxBody) }
-		body, err = readUpTo(body, c.Body, MaxBody)
+		c.done = func() { room.Release(int64(most)) }
+		body, err = readUpTo(body, c.Body, most)
 	}
-	switch large := len(body) > MaxBody; {
-	case len(body) > 0 && !c.sendsJSON():
+	switch large := len(body) > most; {
+	case c.endpoint.file && c.Header.Get("Content-Encoding") != "":
+		return errMediaType.Because("a file must be sent as it is, without a Content-Encoding")
+	case !c.endpoint.file && len(body) > 0 && !c.sendsJSON():
 		return errMediaType.Because("a body must be sent with Content-Type: application/json, in UTF-8 and not encoded otherwise")
 	case large:
 		c.header.Set("Connection", "close") // the rest is not read
-		return errTooLarge.Because("a body may have at most %d bytes", MaxBody)
+		return errTooLarge.Because("a body may have at most %d bytes", most)
 	case err != nil:
 		return errMalformed.Because("the body did not arrive whole")
 	}
@@ -171,6 +178,12 @@ var (
 		},
 	}
 )
+
+var encodingParameter = parameter{
+	"encoding", "how the file's text is encoded, where it is neither UTF-8 nor UTF-16 with its mark",
+	map[string]any{"type": "string", "examples": []string{"windows-1252"}},
+	func(c *call, value string) error { c.value = value; return nil },
+}
 
 // filter is the query parameter of a read model's index.
 func filter(field string) parameter {

@@ -26,6 +26,7 @@ type endpoint struct {
 	command bool                   // takes Idempotency-Key, If-Match and traceparent
 	body    bool                   // takes one
 	payload *schema                // of the body
+	file    bool                   // the body is a file, of text
 	bare    bool                   // the body may be missing
 	answers *schema                // of the 200; nil: text/csv
 	etag    bool                   // the answer has one

@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"path"
@@ -46,7 +49,15 @@ func (a *api) addPlugins() error {
 			}
 		}
 		for _, t := range p.Tasks {
-			if t.Reports == nil || a.Reports == nil {
+			if t.Reports == nil {
+				continue
+			}
+			if t.Check != nil {
+				if err := a.addCheck(base, p, t); err != nil {
+					return err
+				}
+			}
+			if a.Reports == nil {
 				continue
 			}
 			if err := a.addReports(base, p, t); err != nil {
@@ -234,6 +245,60 @@ func item(row engine.Row) []byte {
 		b = append(b, ',')
 	}
 	return append(b, fields...)
+}
+
+// checked is what a check answers.
+type checked struct {
+	ID        string       `json:"id"`
+	Status    string       `json:"status"` // finished or, as a whole, rejected
+	Reason    string       `json:"reason,omitempty"`
+	Note      string       `json:"note,omitempty"`
+	Rows      int          `json:"rows"`
+	Added     int          `json:"added"`
+	Unchanged int          `json:"unchanged"`
+	Rejected  int          `json:"rejected"`
+	Outcomes  []checkedRow `json:"outcomes"`
+}
+
+type checkedRow struct {
+	Line    int64  `json:"line"`
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
+	task := p.Name + "." + t.Name
+	return a.add(&endpoint{
+		method: http.MethodPost, path: base + "/" + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/check", tag: p.Name, name: task + "-check",
+		summary: "What the task " + task + " would make of a file, row by row; nothing is done", allow: admin, id: anyID,
+		body: true, file: true, query: []parameter{encodingParameter}, answers: checkedSchema, refuses: []int{413, 415, 422},
+		serve: func(c *call) (*answer, error) {
+			o := es.Object{Key: c.id, Size: int64(len(c.body)), Charset: c.value}
+			o.Open = func(_ context.Context, offset int64) (io.ReadCloser, error) {
+				return io.NopCloser(bytes.NewReader(c.body[min(offset, o.Size):])), nil
+			}
+			told, err := a.Engine.Check(c.Context(), p.Name, t, o)
+			if err != nil {
+				return nil, err
+			}
+			out := checked{ID: c.id, Status: "finished", Reason: told.Refused, Note: told.Note, Rows: len(told.Rows), Outcomes: make([]checkedRow, 0, len(told.Rows))}
+			if told.Refused != "" {
+				out.Status = "rejected"
+			}
+			for _, r := range told.Rows {
+				switch r.Outcome {
+				case es.RowAdded:
+					out.Added++
+				case es.RowUnchanged:
+					out.Unchanged++
+				default:
+					out.Rejected++
+				}
+				out.Outcomes = append(out.Outcomes, checkedRow(r))
+			}
+			return &answer{body: marshal(out)}, nil
+		},
+	})
 }
 
 func (a *api) addReports(base string, p es.Plugin, t es.Task) error {

@@ -289,7 +289,7 @@ func (f *folded) wasRead() bool {
 	return f.read
 }
 
-func (o *order) check(ctx context.Context, r reader) (err error) {
+func (o *order) check(ctx context.Context, r es.Reader) (err error) {
 	if o.of.Check == nil {
 		return nil
 	}

@@ -58,78 +58,59 @@ func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Objec
 	}
 	defer Guard(fmt.Sprintf("check of task %s on %s", task, o.Key), &err)
 	never := func() bool { return false }
-	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, t.Sends, never, &rehearsal{states: map[Stream]any{}}})
+	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, t.Sends, never, &rehearsal{states: map[Stream]es.Loaded{}}})
 }
 
-// rehearsal is the states of the aggregates that a check's commands were for, as they
-// would be now.
+// rehearsal is the aggregates that a check's commands have changed, as they would be.
 type rehearsal struct {
 	mu     sync.Mutex
-	states map[Stream]any
+	states map[Stream]es.Loaded
+}
+
+// Load implements [es.Reader]: what was rehearsed counts.
+func (s shop) Load(ctx context.Context, name, id string) (es.Loaded, error) {
+	if s.rehearsal != nil {
+		s.rehearsal.mu.Lock()
+		l, ok := s.rehearsal.states[Stream{name, id}]
+		s.rehearsal.mu.Unlock()
+		if ok {
+			return l, nil
+		}
+	}
+	return s.reader.Load(ctx, name, id)
 }
 
 // rehearse decides an order on what those before it decided, and appends nothing.
-func (s shop) rehearse(ctx context.Context, o *order) (es.Outcome, error) {
-	s.rehearsal.mu.Lock()
-	state, ok := s.rehearsal.states[o.stream]
-	s.rehearsal.mu.Unlock()
-	if !ok {
-		var err error
-		if state, err = s.present(ctx, o); err != nil {
-			return es.Outcome{}, err
-		}
+func (s shop) rehearse(ctx context.Context, o *order) (out es.Outcome, err error) {
+	if o.of.InPlace {
+		return out, fmt.Errorf("rehearse %s: it evolves in place, so what it was can't be kept", o.stream)
 	}
-	events, err := o.decide(state)
+	l, err := s.Load(ctx, o.of.Name, o.ID)
+	if err != nil {
+		return out, err
+	}
+	events, err := o.decide(l.State)
 	if err == nil && len(events) > 0 {
-		err = o.check(ctx, s.reader)
+		err = o.check(ctx, s)
 	}
-	if err != nil || len(events) == 0 {
-		return es.Outcome{}, err
+	if out.Version = l.Version; err != nil || len(events) == 0 {
+		return out, err
 	}
-	out := es.Outcome{}
+	defer Guard("evolve "+o.stream.String(), &err)
 	for _, ev := range events {
 		typ, _, _, err := o.of.EncodeEvent(ev)
 		if err != nil {
-			return es.Outcome{}, fmt.Errorf("%s: %w", o.stream, err)
+			return out, fmt.Errorf("%s: %w", o.stream, err)
 		}
 		out.Events = append(out.Events, typ)
+		l.State = o.of.Evolve(ev, l.State)
 	}
-	if state, err = o.evolve(events, state); err != nil {
-		return es.Outcome{}, err
-	}
+	l.Version += int64(len(events))
+	out.Version = l.Version
 	s.rehearsal.mu.Lock()
-	s.rehearsal.states[o.stream] = state
-	s.rehearsal.mu.Unlock()
+	defer s.rehearsal.mu.Unlock()
+	s.rehearsal.states[o.stream] = l
 	return out, nil
-}
-
-// present is the state of an order's aggregate, which the caller may change.
-func (s shop) present(ctx context.Context, o *order) (any, error) {
-	if !o.of.InPlace {
-		l, err := s.Load(ctx, o.of.Name, o.ID)
-		return l.State, err
-	}
-	state := o.of.Initial
-	err := s.commits(ctx, o.stream, 0, func(c Commit) error {
-		decoded, err := o.of.decode(c)
-		events := make([]any, len(decoded))
-		for i, d := range decoded {
-			events[i] = d.Event
-		}
-		if err == nil {
-			state, err = o.evolve(events, state)
-		}
-		return err
-	})
-	return state, err
-}
-
-func (o *order) evolve(events []any, state any) (_ any, err error) {
-	defer Guard("evolve "+o.stream.String(), &err)
-	for _, ev := range events {
-		state = o.of.Evolve(ev, state)
-	}
-	return state, nil
 }
 
 // shop is what a task works with.

@@ -41,6 +41,7 @@ func Run(t *testing.T, c Client) {
 		{"histories", histories},
 		{"orders", orders},
 		{"imports", imports},
+		{"checks", checks},
 		{"operations", operations},
 		{"descriptions", descriptions},
 		{"order of checks", orderOfChecks},
@@ -307,7 +308,7 @@ func routes(s *suite, t *testing.T) {
 		"GET /catalog/products/", "GET //catalog/products", "GET /catalog//products", "GET /catalog/./products", "GET /catalog/x/../products",
 		"GET /catalog%2Fproducts", "GET /catalog/products/a/b", "GET /catalog/products/a/b/c", "GET /catalog/product/a", "GET /catalog/product/a/nothing",
 		"POST /catalog/product/a/nothing", "POST /catalog/product/a/Add", "POST /catalog/product/a/add/", "POST /catalog/product/a/b/add", "POST /catalog/product/add",
-		"POST /catalog/product/a/updatePrice", "POST /catalog/product/a%2Fadd",
+		"POST /catalog/product-demands/a/check", "POST /catalog/product/a/updatePrice", "POST /catalog/product/a%2Fadd",
 		"POST /catalog/product-demand/a/record", "POST /catalog/product-import/a/start", "POST /ordering/catalog-product/a/sync",
 		"GET /operations", "POST /operations/nothing", "GET /openapi", "GET /health/", "GET /events", "OPTIONS /nothing", "GET /catalog/product-demands/a/report",
 	} {
@@ -325,6 +326,7 @@ func routes(s *suite, t *testing.T) {
 		{"POST /catalog/product/a/events", "GET, HEAD"},
 		{"POST /catalog/product-demand/a/events", "GET, HEAD"},
 		{"POST /catalog/product-imports/a/report", "GET, HEAD"},
+		{"GET /catalog/product-imports/a/check", "POST"},
 		{"POST /operations/parked", "GET, HEAD"},
 		{"GET /operations/redrive", "POST"},
 		{"GET /operations/sweep", "POST"},
@@ -366,7 +368,7 @@ func identity(s *suite, t *testing.T) {
 	for _, x := range []string{
 		"POST /catalog/product/p/add", "POST /catalog/product/p/update-price", "POST /catalog/category/c/add", "POST /catalog/category/c/archive",
 		"POST /ordering/order/o/ship", "GET /catalog/product/p/events", "GET /catalog/product-demand/p/events", "GET /ordering/order/o/events",
-		"GET /catalog/product-imports", "GET /catalog/product-imports/k", "GET /catalog/product-imports/k/report",
+		"GET /catalog/product-imports", "GET /catalog/product-imports/k", "GET /catalog/product-imports/k/report", "POST /catalog/product-imports/k/check",
 		"GET /operations/parked", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild",
 	} {
 		method, path, _ := strings.Cut(x, " ")
@@ -838,6 +840,64 @@ func imports(s *suite, t *testing.T) {
 	if len(admin.items("/catalog/product-imports")) == 0 {
 		t.Error("the list of imports is empty")
 	}
+}
+
+// checks are imports that add nothing.
+func checks(s *suite, t *testing.T) {
+	admin, there, other := s.admin(t), s.product(t), s.id("checked")
+	at := "/catalog/product-imports/" + url.PathEscape(s.run+" Juni ü.csv") + "/check"
+	rows := func(r *reply) (rows string) {
+		t.Helper()
+		var answer struct {
+			Outcomes []struct {
+				Line            int
+				Outcome, Reason string
+			}
+		}
+		if err := json.Unmarshal(r.is(200).Body, &answer); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range answer.Outcomes {
+			rows += fmt.Sprintf("%d %s\n", o.Line, o.Outcome)
+			if rejected := o.Outcome != "added" && o.Outcome != "unchanged"; rejected != (o.Reason != "") {
+				t.Errorf("%s: line %d is %s, because %q", r.request, o.Line, o.Outcome, o.Reason)
+			}
+		}
+		return rows
+	}
+	file := "id,name,description,price\n" + other + ",Tea,,9.99\n" + other + ",Tea,,9.99\n" + there + ",Other,,1\n,Coffee,,free\n"
+	r := admin.post(at, file, "Content-Type", "text/csv")
+	if got, want := rows(r), "2 added\n3 unchanged\n4 ProductAlreadyExists\n5 InvalidPrice\n"; got != want {
+		t.Errorf("%s: rows %s, want %s", r.request, got, want)
+	}
+	for name, want := range map[string]string{"status": `"finished"`, "rows": "4", "added": "1", "unchanged": "1", "rejected": "2", "note": "", "reason": ""} {
+		if got := r.member(name); got != want {
+			t.Errorf("%s: %s is %s, want %s: %s", r.request, name, got, want, r.Body)
+		}
+	}
+	admin.get("/catalog/products/"+other).refuses(404, "ProductNotFound")
+	// Bytes come as they are, and an encoding that is named is taken.
+	windows := "name;description;price\nCaf\xe9;;1,50\n"
+	if got := rows(admin.post(at, windows, "Content-Type", "text/csv")); got != "2 InvalidEncoding\n" {
+		t.Errorf("text of Windows, unnamed: %s", got)
+	}
+	r = admin.post(at+"?encoding=windows-1252", windows, "Content-Type", "text/csv")
+	if got := rows(r); got != "2 added\n" || !strings.Contains(r.text("note"), "in windows-1252, with decimal commas") {
+		t.Errorf("text of Windows: %s, %s", got, r.Body)
+	}
+	r = admin.post(at, "\xff\xfen\x00a\x00", "Content-Type", "application/octet-stream").is(200)
+	if r.text("status") != "rejected" || !strings.Contains(r.text("reason"), "in UTF-16") || r.member("outcomes") != "[]" {
+		t.Errorf("a header in UTF-16 alone: %s", r.Body)
+	}
+	if r = admin.post(at, "", "Content-Type", "text/csv").is(200); r.text("status") != "rejected" || !strings.HasPrefix(r.text("reason"), "the file is empty") {
+		t.Errorf("an empty file: %s", r.Body)
+	}
+	long := file + strings.Repeat("\n", 300<<10) // longer than a command may be
+	if got := rows(admin.post(at, long, "Content-Type", "text/csv")); !strings.HasPrefix(got, "2 added\n") {
+		t.Errorf("a long file: %s", got)
+	}
+	admin.post(at, file, "Content-Type", "text/csv", "Content-Encoding", "gzip").refuses(415, "UnsupportedMediaType")
+	admin.post(at+"?x=1", file, "Content-Type", "text/csv").refuses(400, "MalformedRequest")
 }
 
 func operations(s *suite, t *testing.T) {

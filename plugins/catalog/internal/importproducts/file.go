@@ -230,7 +230,7 @@ func (f *file) chunk(rows int, bytes int64) (add []row, told []es.CheckedRow, er
 		x, wrong := f.row(r, f.dialect)
 		switch {
 		case wrong != nil && f.more(r):
-			told = append(told, es.CheckedRow{Line: x.line, Outcome: unchanged})
+			told = append(told, es.CheckedRow{Line: x.line, Outcome: es.RowUnchanged})
 		case wrong != nil:
 			told = append(told, *wrong)
 		default:

@@ -39,12 +39,6 @@ const (
 	chunkBytes = 4 << 20
 )
 
-// Outcomes of rows that were not rejected.
-const (
-	added     = "added"
-	unchanged = "unchanged"
-)
-
 func onObject(ctx context.Context, o es.Object, s es.Shop) error {
 	r := run{Object: o, Shop: s, id: derivedID(o.Key, o.ETag, o.Upload)}
 	if err := r.send(ctx, productimport.Start{ETag: o.ETag, Upload: o.Upload, Size: o.Size}); err != nil {
@@ -129,9 +123,9 @@ func (r *run) checkpoint(ctx context.Context, f *file, rows []row, told []es.Che
 	to.Rows += len(results) + len(told)
 	for _, x := range inOrder(results, told) {
 		switch x.Outcome {
-		case added:
+		case es.RowAdded:
 			to.Added++
-		case unchanged:
+		case es.RowUnchanged:
 			to.Unchanged++
 		default:
 			to.Rejected++
@@ -169,9 +163,9 @@ func (r *run) add(ctx context.Context, rows []row) (results []es.CheckedRow, err
 		case rejection != nil:
 			results = append(results, *rejection)
 		case outcome.Err != nil:
-			results = append(results, es.CheckedRow{Line: rows[i].line, Outcome: unchanged})
+			results = append(results, es.CheckedRow{Line: rows[i].line, Outcome: es.RowUnchanged})
 		default:
-			results = append(results, es.CheckedRow{Line: rows[i].line, Outcome: added})
+			results = append(results, es.CheckedRow{Line: rows[i].line, Outcome: es.RowAdded})
 		}
 	}
 	return results, nil
