@@ -90,7 +90,8 @@ var (
 		"outcomes": listOf(record(object{
 			"line": count, "outcome": object{"type": "string", "description": "added, unchanged, or the code of why the row is rejected"}, "reason": text,
 		}, "reason")),
-	}, "reason", "note"), nil}
+		"more": object{"type": "integer", "minimum": 1, "description": "how many rows are not in outcomes, which is cut at 4 MiB"},
+	}, "reason", "note", "more"), nil}
 	parkedSchema = pageSchema(&schema{"Parked", record(object{
 		"consumer": text, "stream": text, "error": text, "since": instant, "last": instant, "attempts": count,
 	}), nil})

@@ -85,7 +85,7 @@ func validTrace(s string) bool {
 const (
 	smallBody = 8 << 10
 	allBodies = 32 << 20
-	maxFile   = 8 << 20
+	maxFile   = 4 << 20
 	bodyWait  = 2 * time.Second
 	bodyTime  = 20 * time.Second
 )

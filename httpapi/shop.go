@@ -258,7 +258,12 @@ type checked struct {
 	Unchanged int          `json:"unchanged"`
 	Rejected  int          `json:"rejected"`
 	Outcomes  []checkedRow `json:"outcomes"`
+	More      int          `json:"more,omitempty"` // rows that are not in outcomes
 }
+
+// maxOutcomes is how many bytes of rows a check answers: a Lambda function's answer
+// has 6 MB at most.
+const maxOutcomes = 4 << 20
 
 type checkedRow struct {
 	Line    int64  `json:"line"`
@@ -285,6 +290,7 @@ func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
 			if told.Refused != "" {
 				out.Status = "rejected"
 			}
+			size := 0
 			for _, r := range told.Rows {
 				switch r.Outcome {
 				case es.RowAdded:
@@ -293,6 +299,10 @@ func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
 					out.Unchanged++
 				default:
 					out.Rejected++
+				}
+				if size += len(r.Outcome) + len(r.Reason) + 50; size > maxOutcomes {
+					out.More++
+					continue
 				}
 				out.Outcomes = append(out.Outcomes, checkedRow(r))
 			}

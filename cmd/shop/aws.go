@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -112,7 +113,7 @@ func (w *answerWriter) Write(b []byte) (int, error) { return w.body.Write(b) }
 const beginTime = 2 * time.Minute
 
 // handOver puts a file into the bucket that is imported from.
-func (c *cloud) handOver(ctx context.Context, shop *client, file string) (u *upload, err error) {
+func (c *cloud) handOver(ctx context.Context, shop *client, file, encoding string) (u *upload, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("import: %w", err)
@@ -128,7 +129,11 @@ func (c *cloud) handOver(ctx context.Context, shop *client, file string) (u *upl
 		return nil, err
 	}
 	u.before = run.StartedAt
-	if _, err := c.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &u.key, Body: f}); err != nil {
+	in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &u.key, Body: f, ContentType: awssdk.String("text/csv")}
+	if encoding != "" {
+		in.ContentType = awssdk.String("text/csv; charset=" + encoding)
+	}
+	if _, err := c.objects.PutObject(ctx, in); err != nil {
 		return nil, fmt.Errorf("import %s: %w", file, err)
 	}
 	u.claimed = func(ctx context.Context) error {

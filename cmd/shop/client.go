@@ -112,21 +112,29 @@ func (c *client) post(ctx context.Context, path, key string, in, out any) error 
 	return c.do(ctx, http.MethodPost, path, key, in, out)
 }
 
+// upload sends a file.
+func (c *client) upload(ctx context.Context, path string, file []byte, out any) error {
+	return c.send(ctx, http.MethodPost, path, "", "text/csv", bytes.NewReader(file), out)
+}
+
 func (c *client) do(ctx context.Context, method, path, key string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", method, path, err)
-		}
-		body = bytes.NewReader(b)
+	if in == nil {
+		return c.send(ctx, method, path, key, "", nil, out)
 	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return c.send(ctx, method, path, key, "application/json", bytes.NewReader(b), out)
+}
+
+func (c *client) send(ctx context.Context, method, path, key, mediaType string, body io.Reader, out any) error {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return usagef("the address %s is none that a shop can be reached at: %v", c.base, err)
 	}
-	if in != nil {
-		r.Header.Set("Content-Type", "application/json")
+	if mediaType != "" {
+		r.Header.Set("Content-Type", mediaType)
 	}
 	if key != "" {
 		r.Header.Set("Idempotency-Key", key)

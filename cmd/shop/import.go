@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
 )
 
 // bucket is the folder below the data folder whose files are imported.
@@ -24,17 +27,23 @@ const bucket = "product-imports"
 const claimTime = 20 * time.Second
 
 type importCommand struct {
-	Files []string `arg:"" name:"file" type:"existingfile" help:"CSV files with the columns name, description, price and, where wanted, id and categoryId."`
+	Files    []string `arg:"" name:"file" type:"existingfile" help:"CSV files with the columns name, description, price and, where wanted, id and categoryId."`
+	Encoding string   `placeholder:"NAME" help:"How the files' text is encoded, where it is neither UTF-8 nor UTF-16 with its mark, e.g. windows-1252."`
+	Check    bool     `help:"Say what would become of each row, and add nothing."`
 }
 
 // Help is shown by --help.
 func (importCommand) Help() string {
-	return examples("Hands the files over to the shop that is being served from the data folder, or to the bucket of the one on AWS, and waits until they are in. A file whose rows are all there already changes nothing.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
-		"shop import june.csv", "shop import --json spring/*.csv")
+	return examples("Hands the files over to the shop that is being served from the data folder, or to the bucket of the one on AWS, and waits until they are in. A file whose rows are all there already changes nothing.\n\nCommas, semicolons, tabs and bars are told by the header row, and so are the columns of exports of Shopify and WooCommerce; the answer says how a file was read.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
+		"shop import june.csv", "shop import --check june.csv", "shop import --encoding=windows-1252 old.csv", "shop import --json spring/*.csv")
 }
 
 // Run hands all files over, then waits for one after the other.
 func (c importCommand) Run(ctx context.Context, s *session) error {
+	encoding, err := textEncoding(c.Encoding)
+	if err != nil {
+		return err
+	}
 	names := map[string]string{}
 	for _, f := range c.Files {
 		key := filepath.Base(f)
@@ -46,10 +55,13 @@ func (c importCommand) Run(ctx context.Context, s *session) error {
 		}
 		names[key] = f
 	}
+	if c.Check {
+		return c.check(ctx, s)
+	}
 	shop := s.client()
-	handOver := func(file string) (*upload, error) { return handOver(ctx, shop, s.Data, file) }
+	handOver := func(file string) (*upload, error) { return handOver(ctx, shop, s.Data, file, encoding) }
 	if s.cloud != nil {
-		handOver = func(file string) (*upload, error) { return s.cloud.handOver(ctx, shop, file) }
+		handOver = func(file string) (*upload, error) { return s.cloud.handOver(ctx, shop, file, c.Encoding) }
 	} else if err := served(ctx, shop, s.Data); err != nil {
 		return err
 	}
@@ -85,6 +97,76 @@ func (c importCommand) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
+// textEncoding is the encoding of that name; nil: what is read without being told.
+func textEncoding(name string) (encoding.Encoding, error) {
+	if name == "" {
+		return nil, nil
+	}
+	e, err := htmlindex.Get(name)
+	if _, ok := e.(*charmap.Charmap); err != nil || !ok {
+		return nil, usagef("--encoding=%s is not read: say one such as windows-1252, or save the file as CSV in UTF-8", name)
+	}
+	return e, nil
+}
+
+// checkedFile is what an import would make of a file.
+type checkedFile struct {
+	importRun
+	Outcomes []struct {
+		Line    int64  `json:"line"`
+		Outcome string `json:"outcome"`
+		Reason  string `json:"reason,omitempty"`
+	} `json:"outcomes"`
+	More int `json:"more"` // rows that are not in outcomes
+}
+
+// check says what would become of the files' rows.
+func (c importCommand) check(ctx context.Context, s *session) error {
+	refused := 0
+	for _, file := range c.Files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("check: %w", err)
+		}
+		var answer json.RawMessage
+		path := "/catalog/product-imports/" + url.PathEscape(filepath.Base(file)) + "/check"
+		if c.Encoding != "" {
+			path += "?encoding=" + url.QueryEscape(c.Encoding)
+		}
+		if err := s.client().upload(ctx, path, text, &answer); err != nil {
+			return fmt.Errorf("check %s: %w", file, err)
+		}
+		var told checkedFile
+		if err := json.Unmarshal(answer, &told); err != nil {
+			return fmt.Errorf("check %s: %w", file, err)
+		}
+		if told.Status == "rejected" {
+			refused++
+		}
+		if s.JSON {
+			if err := s.printJSON(answer); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, r := range told.Outcomes {
+			s.printf("line %d: %s", r.Line, r.Outcome)
+			if r.Reason != "" {
+				s.printf(": %s", r.Reason)
+			}
+			s.printf("\n")
+		}
+		if told.More > 0 {
+			s.printf("and %d more rows\n", told.More)
+		}
+		s.summarize(told.importRun)
+	}
+	if refused > 0 {
+		return fmt.Errorf("%d of %d files would be refused", refused, len(c.Files))
+	}
+	return nil
+}
+
 // importRun is a row of ProductImports.
 type importRun struct {
 	ID         string     `json:"id"`
@@ -99,6 +181,7 @@ type importRun struct {
 	FinishedAt *time.Time `json:"finishedAt,omitempty"`
 	Reason     string     `json:"reason,omitempty"`
 	Report     string     `json:"report,omitempty"`
+	Note       string     `json:"note,omitempty"`
 }
 
 func (r importRun) ended() bool { return r.Status != "running" }
@@ -110,6 +193,9 @@ func (s *session) summarize(r importRun) {
 	}
 	if s.printf("\n"); r.Reason != "" {
 		s.printf("  %s\n", r.Reason)
+	}
+	if r.Note != "" {
+		s.printf("  %s\n", r.Note)
 	}
 	if r.Report != "" {
 		s.printf("  why rows were rejected: %s%s\n", s.client().base, r.Report)
@@ -142,7 +228,7 @@ type upload struct {
 }
 
 // handOver copies a file into the bucket, whole or not at all.
-func handOver(ctx context.Context, shop *client, data, file string) (*upload, error) {
+func handOver(ctx context.Context, shop *client, data, file string, text encoding.Encoding) (*upload, error) {
 	key := filepath.Base(file)
 	dir := filepath.Join(data, bucket)
 	u := &upload{key: key, path: filepath.Join(dir, key)}
@@ -155,19 +241,24 @@ func handOver(ctx context.Context, shop *client, data, file string) (*upload, er
 		return nil, err
 	}
 	u.before = run.StartedAt
-	if u.size, err = copyInto(u.path, file); err != nil {
+	if u.size, err = copyInto(u.path, file, text); err != nil {
 		return nil, fmt.Errorf("import %s: %w", file, err)
 	}
 	return u, nil
 }
 
-// copyInto copies under a name that the shop passes over, and renames.
-func copyInto(target, file string) (size int64, err error) {
-	from, err := os.Open(file)
+// copyInto copies under a name that the shop passes over, and renames. The copy is in
+// UTF-8, whatever the encoding of the file: a folder can't say what a file's is.
+func copyInto(target, file string, text encoding.Encoding) (size int64, err error) {
+	source, err := os.Open(file)
 	if err != nil {
 		return 0, err
 	}
-	defer from.Close()
+	defer source.Close()
+	from := io.Reader(source)
+	if text != nil {
+		from = text.NewDecoder().Reader(source)
+	}
 	to, err := os.CreateTemp(filepath.Dir(target), ".import-*")
 	if err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"os"
 	"time"
@@ -118,6 +119,23 @@ func (c *content) read() ([]byte, error) {
 		return nil, fmt.Errorf("%w: it did not arrive whole: %w", engine.ErrUnavailable, err)
 	}
 	return b, nil
+}
+
+// charset is how the uploader says that the object's text is encoded; empty: nobody
+// says, or the object is gone.
+func (f *files) charset(ctx context.Context, bucket string, o es.Object) (string, error) {
+	out, err := f.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &o.Key, IfMatch: awssdk.String(`"` + o.ETag + `"`)})
+	switch s := status(err); {
+	case s == http.StatusNotFound, s == http.StatusPreconditionFailed, s == http.StatusForbidden:
+		return "", nil // which opening it tells
+	case err != nil:
+		return "", failure(err)
+	}
+	_, params, err := mime.ParseMediaType(awssdk.ToString(out.ContentType))
+	if err != nil {
+		return "", nil //nolint:nilerr // a content type that is none says nothing of the text
+	}
+	return params["charset"], nil
 }
 
 func reportKey(task, key string) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		o, err := p.object(plugin+"."+t.Name, r)
 		if err != nil {
 			return err
+		}
+		if o.Charset, err = p.files.charset(ctx, r.S3.Bucket.Name, o); err != nil {
+			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)
 		}
 		p.log.InfoContext(ctx, "task works on an object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
 		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
@@ -87,6 +91,10 @@ func (p *Platform) goOn(ctx context.Context, e events.S3Event) error {
 	return nil
 }
 
+// unreadableAfter is for how long an object may refuse to be read, as one in an archive
+// or under a key that is not ours does. Lambda calls again after one minute and three.
+const unreadableAfter = 2 * time.Minute
+
 // object is what a record of S3 announces.
 func (p *Platform) object(task string, r events.S3EventRecord) (es.Object, error) {
 	key, err := url.QueryUnescape(r.S3.Object.Key) // + is a space
@@ -95,7 +103,11 @@ func (p *Platform) object(task string, r events.S3EventRecord) (es.Object, error
 	}
 	o := es.Object{Key: key, ETag: r.S3.Object.ETag, Upload: uploadOf(r.S3.Object.Sequencer), Size: r.S3.Object.Size}
 	o.Open = func(ctx context.Context, offset int64) (io.ReadCloser, error) {
-		return p.files.open(ctx, r.S3.Bucket.Name, o, offset)
+		body, err := p.files.open(ctx, r.S3.Bucket.Name, o, offset)
+		if status(err) == http.StatusForbidden && time.Since(r.EventTime) > unreadableAfter {
+			err = fmt.Errorf("%w: %w", es.ErrUnreadable, err)
+		}
+		return body, err
 	}
 	o.WriteReport = func(ctx context.Context, write func(io.Writer) error) error {
 		return p.writeReport(ctx, task, key, write)
