@@ -52,11 +52,13 @@ func (s *shop) watch(api awsapigateway.RestApi) {
 			return pluginMetric(p.Name, name, statistic, five.Period)
 		}
 		parked = append(parked, of(wiring.MetricParkedKeys, "Maximum"))
-		failed = append(failed, of("SideEffectFailed", "Sum"))
+		failed = append(failed, of(wiring.MetricSideEffectFailed, "Sum"), of(wiring.MetricTaskFailed, "Sum"))
 		for _, in := range p.inboxes {
 			waiting = append(waiting, in.queue.MetricApproximateAgeOfOldestMessage(oldest))
 		}
 		w.alarm(p.Name+"ParkedKeys", of(wiring.MetricParkedKeys, "Maximum"), 1, "Some of "+p.Name+"'s streams are parked: see shop parked")
+		w.alarm(p.Name+"SideEffectFailed", of(wiring.MetricSideEffectFailed, "Sum"), 1, "A side effect of "+p.Name+" failed, and is not tried again: the log of "+p.Name+"Notifications says why")
+		w.alarm(p.Name+"TaskFailed", of(wiring.MetricTaskFailed, "Sum"), 1, "A task of "+p.Name+" failed: its function's log says why")
 		w.alarm(p.Name+"ClockBehind", of(wiring.MetricClockBehind, "Sum"), 1, p.Name+" has a commit that is ahead of the clock")
 		w.beats(p)
 	}
@@ -74,7 +76,7 @@ func (s *shop) watch(api awsapigateway.RestApi) {
 				graph("Functions' time, p99", durations...),
 			},
 			{graph("Behind the log", ages...), graph("Oldest hint", waiting...), graph("Given up", dead...)},
-			{graph("Parked keys", parked...), graph("Failed side effects", failed...), graph("Errors and throttles", append(errors, throttles...)...)},
+			{graph("Parked keys", parked...), graph("Failed side effects and tasks", failed...), graph("Errors and throttles", append(errors, throttles...)...)},
 		},
 	})
 }

@@ -86,6 +86,18 @@ func (p *plugin) queues() map[string]string {
 	return out
 }
 
+// published is the ARN of the alias that other plugins ask for publications by: it
+// gives them no right to operations, or to tell of commits.
+func (p *plugin) published() *string {
+	if p.publications == nil {
+		p.publications = awslambda.NewCfnAlias(p.eventMapping.Function, jsii.String("Publications"), &awslambda.CfnAliasProps{
+			Name: jsii.String(wiring.PublicationsAlias), FunctionName: p.eventMapping.FunctionName(), FunctionVersion: jsii.String("$LATEST"),
+			Description: jsii.String("Answers what " + p.Name + " has published, and nothing else"),
+		})
+	}
+	return p.publications.Ref()
+}
+
 // command is an aggregate's function.
 type command struct {
 	*function
@@ -111,7 +123,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		publishers := p.heard(d.Name)
 		for _, name := range publishers {
 			publisher := w.Plugins[name] // a plugin may listen to itself
-			publisher.EventMapping = *s.named(name).eventMapping.FunctionName()
+			publisher.EventMapping = *s.named(name).published()
 			w.Plugins[name] = publisher
 		}
 		env := map[string]string{wiring.Aggregate: d.Name}
@@ -133,7 +145,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 			}
 		}
 		for _, name := range publishers {
-			f.may(invoke, s.named(name).eventMapping.FunctionArn())
+			f.may(invoke, s.named(name).published())
 		}
 		p.commands = append(p.commands, &command{f, d})
 	}

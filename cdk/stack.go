@@ -8,10 +8,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
 
 	"onlineshop/es"
+	"onlineshop/platform/aws/wiring"
 )
 
 // shop is the stack while it is put together.
@@ -36,6 +38,7 @@ type plugin struct {
 	commands []*command
 
 	projector, eventMapping *function
+	publications            awslambda.CfnAlias // of eventMapping; nil: nobody listens
 }
 
 // newShop adds the stack Shop, which runs the plugins, to the app.
@@ -48,6 +51,9 @@ func newShop(app awscdk.App, c settings, all []es.Plugin) awscdk.Stack {
 		Description: jsii.String("What plugins tell each other: entries of their extension points, and heartbeats"),
 	})
 	s.reports = s.bucket("Reports")
+	s.reports.AddLifecycleRule(&awss3.LifecycleRule{ // addresses are in them
+		Prefix: jsii.String(wiring.EmailPrefix), Expiration: awscdk.Duration_Days(jsii.Number(30)),
+	})
 	for _, p := range all {
 		s.plugins = append(s.plugins, s.data(p))
 	}

@@ -63,7 +63,7 @@ type Platform struct {
 	sqs        *sqs.Client
 	bus        *eventbridge.Client
 	lambda     *lambda.Client
-	cloudwatch *cloudwatch.Client
+	cloudwatch cloudwatch.GetMetricDataAPIClient
 	clock      clock.Clock
 	healthy    healthCache
 }

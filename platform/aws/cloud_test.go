@@ -2,6 +2,7 @@ package aws
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -51,6 +52,8 @@ type cloud struct {
 	refusals  int                  // how many more messages and entries are refused
 	objects   map[string][]byte    // bucket/key
 	emails    []map[string]any     // that SES was asked to send
+	types     map[string]string    // content types of objects, by key
+	forbidden map[string]bool      // objects that can't be read
 	usage     *usage               // nil: nobody counts
 	platforms map[string]*Platform // by plugin
 	invoked   map[string]int       // how often deliver called each function
@@ -278,6 +281,10 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, r, c.putEvents)
 	case strings.HasSuffix(r.URL.Path, "/invocations"):
 		c.invoke(w, r)
+	case r.URL.Path == "/v2/email/outbound-emails" && c.refuses():
+		w.Header().Set("X-Amzn-Errortype", "MessageRejected")
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, `{"message":"Email address is not verified: ann@example.com"}`)
 	case r.URL.Path == "/v2/email/outbound-emails":
 		reply(w, r, c.sendEmail)
 	default:
@@ -419,10 +426,13 @@ func (c *cloud) object(w http.ResponseWriter, r *http.Request) {
 		c.objects[name] = body
 		c.mu.Unlock()
 		w.Header().Set("ETag", etagOf(body))
+	case c.forbidden[name]:
+		w.WriteHeader(http.StatusForbidden)
 	case !ok:
 		w.WriteHeader(http.StatusNotFound)
 	default:
 		w.Header().Set("ETag", etagOf(b))
+		w.Header().Set("Content-Type", cmp.Or(c.types[name], "binary/octet-stream"))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 	}
 }

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -80,7 +82,11 @@ func (p *Platform) Projector(plugin string) lambda.Handler {
 func (p *Platform) EventMapping(plugin string) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
 		var shape wiring.Operation
-		if err := json.Unmarshal(payload, &shape); err == nil && shape.Do != "" {
+		err := json.Unmarshal(payload, &shape)
+		if alias(ctx) == wiring.PublicationsAlias && shape.Do != wiring.DoPublications {
+			return nil, fmt.Errorf("event mapping of %s: who calls it by the alias %s may ask for publications alone", plugin, wiring.PublicationsAlias)
+		}
+		if err == nil && shape.Do != "" {
 			return answer(ctx, payload, func(ctx context.Context, o wiring.Operation) (wiring.Answer, error) {
 				return p.answer(ctx, plugin, o)
 			})
@@ -89,6 +95,17 @@ func (p *Platform) EventMapping(plugin string) lambda.Handler {
 			return p.commits(ctx, plugin, e, p.engine.Relay)
 		})
 	})
+}
+
+// alias is the one that this function was called by; empty: none.
+func alias(ctx context.Context) string {
+	c, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	_, name, _ := strings.Cut(c.InvokedFunctionArn, ":function:")
+	_, qualifier, _ := strings.Cut(name, ":")
+	return qualifier
 }
 
 // answer tells what is wrong with an operation, or fails with what is worth

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -743,5 +746,102 @@ func TestMetricsAreLinesInTheEmbeddedFormat(t *testing.T) {
 		`"_aws":{"CloudWatchMetrics":[{"Namespace":"Shop","Dimensions":[["Plugin"],["Plugin","Consumer"]],"Metrics":[{"Name":"SideEffectFailed","Unit":"Count"}]}],"Timestamp":1770091506007}}` + "\n"
 	if d := cmp.Diff(want, b.String()); d != "" {
 		t.Errorf("line (-want +got):\n%s", d)
+	}
+}
+
+// A right to ask for publications is none to sweep, or to tell of commits.
+func TestWhoMayAskForPublicationsMayDoNothingElse(t *testing.T) {
+	l := platformtest.Library{World: platformtest.NewWorld()}
+	h := newServices(t, l.Plugins()).platform(l.Plugins()...).EventMapping("Lending")
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{
+		InvokedFunctionArn: "arn:aws:lambda:us-east-1:123456789012:function:Shop-LendingEventMapping-1:" + wiring.PublicationsAlias,
+	})
+	for _, payload := range []string{`{"do":"sweep"}`, `{"do":"parked"}`, `{"do":"rebuild"}`, `{"Records":[]}`, `{}`, `[]`} {
+		if out, err := h.Invoke(ctx, []byte(payload)); err == nil || !strings.Contains(err.Error(), "may ask for publications alone") {
+			t.Errorf("%s is answered with %s, %v", payload, out, err)
+		}
+	}
+	if out, err := h.Invoke(ctx, []byte(`{"do":"publications","point":"Lending.Books","stream":"nothing"}`)); err != nil || !strings.Contains(string(out), "nothing") {
+		t.Errorf("publications of what is no stream: %s, %v", out, err)
+	}
+	if _, err := h.Invoke(t.Context(), []byte(`{"Records":[]}`)); err != nil {
+		t.Errorf("the stream itself: %v", err)
+	}
+}
+
+func TestWhatARefusedEmailIsLoggedWithIsNobodysAddress(t *testing.T) {
+	c := newServices(t, nil)
+	c.refusals = 1
+	err := NewMailer(c.config(), c.wiring, "shop@example.com").Send(t.Context(), "m1", "ann@example.com", "Hello", "Hello")
+	if err == nil || strings.Contains(err.Error(), "ann@example.com") || !strings.Contains(err.Error(), "Email address is not verified: the recipient") {
+		t.Errorf("a refused e-mail: %v", err)
+	}
+}
+
+func TestATaskIsToldHowTheUploaderSaysThatItsTextIsEncoded(t *testing.T) {
+	c := newServices(t, nil)
+	content := []byte("caf\xe9")
+	c.objects["imports/a.csv"] = content
+	for contentType, want := range map[string]string{
+		"text/csv; charset=windows-1252": "windows-1252", `text/csv;charset="utf-8"`: "utf-8", "text/csv": "", "": "", "nothing; of=the=kind": "",
+	} {
+		c.types = map[string]string{"imports/a.csv": contentType}
+		got := "not called"
+		h := c.platform().Imports("Catalog", es.Task{Name: "Import", OnObject: func(_ context.Context, o es.Object, _ es.Shop) error {
+			got = o.Charset
+			return nil
+		}})
+		event, _ := json.Marshal(events.S3Event{Records: []events.S3EventRecord{announced("a.csv", content)}})
+		if _, err := h.Invoke(t.Context(), event); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", contentType, got, err, want)
+		}
+	}
+}
+
+func TestAnObjectThatCantBeReadForLongIsSaidToBe(t *testing.T) {
+	c := newServices(t, nil)
+	c.objects["imports/a.csv"], c.forbidden = []byte("x"), map[string]bool{"imports/a.csv": true}
+	p := c.platform()
+	for age, want := range map[time.Duration]bool{0: false, time.Hour: true} {
+		r := announced("a.csv", []byte("x"))
+		r.EventTime = time.Now().Add(-age)
+		o, err := p.object("Catalog.Import", r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.Open(t.Context(), 0); err == nil || errors.Is(err, es.ErrUnreadable) != want {
+			t.Errorf("after %s: %v; unreadable: want %t", age, err, want)
+		}
+	}
+}
+
+// metrics are CloudWatch's, by metric and the dimensions' values.
+type metrics map[string][]float64
+
+func (m metrics) GetMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error) {
+	out := &cloudwatch.GetMetricDataOutput{}
+	for _, q := range in.MetricDataQueries {
+		values := []string{*q.MetricStat.Metric.MetricName}
+		for _, d := range q.MetricStat.Metric.Dimensions {
+			values = append(values, *d.Value)
+		}
+		slices.Sort(values[1:])
+		out.MetricDataResults = append(out.MetricDataResults, cwtypes.MetricDataResult{Id: q.Id, Values: m[strings.Join(values, " ")]})
+	}
+	return out, nil
+}
+
+func TestHealthCountsWhatFailedToday(t *testing.T) {
+	l := platformtest.Library{World: platformtest.NewWorld()}
+	p := newCloud(t, l.Plugins()).platform(l.Plugins()...)
+	p.cloudwatch = metrics{"SideEffectFailed Lending effect:Lending.Congratulate": {2, 0, 1}}
+	h, err := p.Health(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range h.Plugins[0].Consumers {
+		if want := map[bool]int{true: 3}[c.Name == "effect:Lending.Congratulate"]; c.Failed != want {
+			t.Errorf("%s failed %d times, want %d", c.Name, c.Failed, want)
+		}
 	}
 }

@@ -132,9 +132,10 @@ func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
 }
 
 func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, error) {
-	lags, err := p.lags(ctx, now)
-	if err != nil {
-		p.log.WarnContext(ctx, "lags are not known: CloudWatch does not answer", "error", err)
+	lags, err1 := p.lags(ctx, now)
+	failures, err2 := p.failures(ctx, now)
+	if err := errors.Join(err1, err2); err != nil {
+		p.log.WarnContext(ctx, "lags and failures are not known: CloudWatch does not answer", "error", err)
 	}
 	heard, parked := map[string]time.Time{}, map[string]int{}
 	for _, x := range p.Plugins {
@@ -150,7 +151,7 @@ func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, e
 		for _, w := range p.waits(c.Name) {
 			c.LagSeconds = max(c.LagSeconds, lags[w].Seconds())
 		}
-		c.Parked = parked[c.Name]
+		c.Parked, c.Failed = parked[c.Name], failures[c.Name]
 	}), nil
 }
 
@@ -195,44 +196,87 @@ func (p *Platform) waits(consumer string) (out []wait) {
 	return out
 }
 
-// lags are, in seconds, for how long commits have waited at most in the latest
-// minute that CloudWatch knows.
+// lags are for how long commits have waited at most in the latest minute that
+// CloudWatch knows.
 func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]time.Duration, error) {
-	places := map[wait]bool{}
+	places := map[wait]figure{}
 	for _, name := range p.engine.Followers() {
 		for _, w := range p.waits(name) {
-			places[w] = true
+			places[w] = figure{w.namespace, w.metric, map[string]string{w.dimension: w.name}}
 		}
 	}
-	if len(places) == 0 {
+	values, err := figures(ctx, p.cloudwatch, places, now.Add(-5*time.Minute), now, time.Minute, "Maximum")
+	lags := map[wait]time.Duration{}
+	for w, v := range values {
+		lags[w] = time.Duration(v[0] * float64(w.unit))
+	}
+	return lags, err
+}
+
+// failures are how many runs of each side effect and task failed in the latest 24
+// hours, as far as CloudWatch knows.
+func (p *Platform) failures(ctx context.Context, now time.Time) (map[string]int, error) {
+	counts := map[string]figure{}
+	for _, name := range append(p.engine.Followers(), p.engine.Tasks()...) {
+		metric := ""
+		switch kind, _, _ := strings.Cut(name, ":"); kind {
+		case "effect":
+			metric = wiring.MetricSideEffectFailed
+		case "task":
+			metric = wiring.MetricTaskFailed
+		default:
+			continue
+		}
+		counts[name] = figure{wiring.MetricNamespace, metric, map[string]string{wiring.DimensionPlugin: pluginOf(name), wiring.DimensionConsumer: name}}
+	}
+	values, err := figures(ctx, p.cloudwatch, counts, now.Add(-24*time.Hour), now, time.Hour, "Sum")
+	failures := map[string]int{}
+	for name, hours := range values {
+		for _, n := range hours {
+			failures[name] += int(n)
+		}
+	}
+	return failures, err
+}
+
+// figure is a metric of CloudWatch's.
+type figure struct {
+	namespace, metric string
+	dimensions        map[string]string
+}
+
+// figures are the metrics' values by period, the latest first; what CloudWatch has none
+// of is left out.
+func figures[K comparable](ctx context.Context, client cloudwatch.GetMetricDataAPIClient, of map[K]figure, from, to time.Time, period time.Duration, statistic string) (map[K][]float64, error) {
+	if len(of) == 0 {
 		return nil, nil
 	}
-	all := slices.Collect(maps.Keys(places))
-	in := &cloudwatch.GetMetricDataInput{
-		StartTime: awssdk.Time(now.Add(-5 * time.Minute)), EndTime: &now, ScanBy: cwtypes.ScanByTimestampDescending,
-	}
-	for i, w := range all {
+	all := slices.Collect(maps.Keys(of))
+	in := &cloudwatch.GetMetricDataInput{StartTime: &from, EndTime: &to, ScanBy: cwtypes.ScanByTimestampDescending}
+	for i, k := range all {
+		f := of[k]
+		var dimensions []cwtypes.Dimension
+		for name, value := range f.dimensions {
+			dimensions = append(dimensions, cwtypes.Dimension{Name: &name, Value: &value})
+		}
 		in.MetricDataQueries = append(in.MetricDataQueries, cwtypes.MetricDataQuery{
 			Id: awssdk.String("m" + strconv.Itoa(i)),
 			MetricStat: &cwtypes.MetricStat{
-				Period: awssdk.Int32(60), Stat: awssdk.String("Maximum"),
-				Metric: &cwtypes.Metric{
-					Namespace: &w.namespace, MetricName: &w.metric,
-					Dimensions: []cwtypes.Dimension{{Name: &w.dimension, Value: &w.name}},
-				},
+				Period: awssdk.Int32(int32(period.Seconds())), Stat: &statistic,
+				Metric: &cwtypes.Metric{Namespace: &f.namespace, MetricName: &f.metric, Dimensions: dimensions},
 			},
 		})
 	}
-	out, err := p.cloudwatch.GetMetricData(ctx, in)
+	out, err := client.GetMetricData(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	lags := map[wait]time.Duration{}
+	values := map[K][]float64{}
 	for _, r := range out.MetricDataResults {
 		i, err := strconv.Atoi(strings.TrimPrefix(awssdk.ToString(r.Id), "m"))
 		if err == nil && i < len(all) && len(r.Values) > 0 {
-			lags[all[i]] = time.Duration(r.Values[0] * float64(all[i].unit))
+			values[all[i]] = r.Values
 		}
 	}
-	return lags, nil
+	return values, nil
 }

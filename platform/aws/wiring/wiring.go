@@ -53,7 +53,7 @@ type PluginWiring struct {
 	Cursors      string `json:"cursors,omitempty"`      // table; heartbeats too
 	Parked       string `json:"parked,omitempty"`       // table
 	Snapshots    string `json:"snapshots,omitempty"`    // table
-	EventMapping string `json:"eventMapping,omitempty"` // function name: publications and operations
+	EventMapping string `json:"eventMapping,omitempty"` // function name, or the ARN of its [PublicationsAlias]
 	Projector    string `json:"projector,omitempty"`    // function name: /health asks CloudWatch for its lag
 }
 
@@ -84,17 +84,23 @@ const (
 	EmailPrefix  = "emails/"
 )
 
+// PublicationsAlias is the alias of an event mapping function that other plugins call
+// it by: it answers [DoPublications] there, and nothing else.
+const PublicationsAlias = "publications"
+
 // Metrics that the alarms look at. Functions write them to their logs in
 // CloudWatch's embedded metric format, and all that the engine counts likewise
-// (Parked, SideEffectFailed, SnapshotSkipped, ClockBehind): each value once by
+// (Parked, SideEffectFailed, TaskFailed, SnapshotSkipped, ClockBehind): each value once by
 // plugin alone, and once by plugin and consumer.
 const (
-	MetricNamespace   = "Shop"
-	DimensionPlugin   = "Plugin"
-	DimensionConsumer = "Consumer"   // e.g. mapping:Ordering.AutoShip, or an aggregate
-	MetricHeartbeat   = "Heartbeat"  // 1 whenever a plugin reports itself
-	MetricParkedKeys  = "ParkedKeys" // how many keys are parked, at every tick
-	MetricClockBehind = "ClockBehind"
+	MetricNamespace        = "Shop"
+	DimensionPlugin        = "Plugin"
+	DimensionConsumer      = "Consumer"   // e.g. mapping:Ordering.AutoShip, or an aggregate
+	MetricHeartbeat        = "Heartbeat"  // 1 whenever a plugin reports itself
+	MetricParkedKeys       = "ParkedKeys" // how many keys are parked, at every tick
+	MetricClockBehind      = "ClockBehind"
+	MetricSideEffectFailed = "SideEffectFailed"
+	MetricTaskFailed       = "TaskFailed"
 )
 
 // StreamKey is an aggregate's partition key in its plugin's Events table:
