@@ -218,7 +218,7 @@ func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]time.Durat
 func (p *Platform) failures(ctx context.Context, now time.Time) (map[string]int, error) {
 	counts := map[string]figure{}
 	for _, name := range append(p.engine.Followers(), p.engine.Tasks()...) {
-		metric := ""
+		var metric string
 		switch kind, _, _ := strings.Cut(name, ":"); kind {
 		case "effect":
 			metric = wiring.MetricSideEffectFailed
