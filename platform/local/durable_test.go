@@ -1,11 +1,15 @@
 package local
 
 import (
+	"bytes"
+	"compress/gzip"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -393,4 +397,78 @@ func TestAMissingCommitIsNoticed(t *testing.T) {
 	if err == nil {
 		t.Errorf("its history has %d events", len(events))
 	}
+}
+
+func TestASnapshotOfOtherCodeIsNotUsed(t *testing.T) {
+	for _, x := range []struct {
+		about, sources string
+		used           bool
+	}{{"of the same code", "", true}, {"of other code", "another", false}} {
+		t.Run(x.about, func(t *testing.T) {
+			// Given a product with a snapshot that says that its price is 9999
+			dir := t.TempDir()
+			p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+			reprice := func(price int) []string {
+				t.Helper()
+				out, err := request(t.Context(), p, "", "Catalog.Product", "p1", "UpdatePrice", fmt.Sprintf(`{"price":%d}`, price))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out.Events
+			}
+			send(t, p, "Catalog.Product", "p1", "Add", aProduct)
+			for i := range 99 { // the hundredth commit is followed by a snapshot
+				reprice(2 + i)
+			}
+			s := engine.Stream{Aggregate: "Catalog.Product", ID: "p1"}
+			data, err := p.store.Snapshot(t.Context(), s)
+			if err != nil || data == nil {
+				t.Fatalf("there is no snapshot: %v", err)
+			}
+			if err := p.store.SaveSnapshot(t.Context(), s, altered(t, data, x.sources)); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			// When the shop is started again, and its last price is set again
+			p = open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+			changed := len(reprice(100)) > 0
+			// Then only a snapshot of the same code was believed
+			if changed != x.used {
+				t.Errorf("the price changed: %t; the snapshot was to be used: %t", changed, x.used)
+			}
+		})
+	}
+}
+
+// altered is a snapshot that says that the price is 9999, and that it is of those
+// sources; empty: of its own.
+func altered(t *testing.T, data []byte, sources string) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s map[string]json.RawMessage
+	if err := json.NewDecoder(z).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	s["state"] = regexp.MustCompile(`(?i)"price":[0-9.]+`).ReplaceAll(s["state"], []byte(`"price":9999`))
+	if sources != "" {
+		s["sources"], _ = json.Marshal(sources)
+	}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

@@ -86,6 +86,12 @@ func shop(o mail.EmailService, shipDelay time.Duration) []es.Plugin {
 
 // order sends a command, with its name as its key, so that it may be repeated.
 func order(ctx context.Context, p *Platform, aggregate, id, command, payload string) error {
+	_, err := request(ctx, p, command, aggregate, id, command, payload)
+	return err
+}
+
+// request sends a command with that key; empty: with none.
+func request(ctx context.Context, p *Platform, key, aggregate, id, command, payload string) (engine.Outcome, error) {
 	for _, x := range p.Plugins {
 		for _, a := range x.Aggregates {
 			d := a.Definition()
@@ -94,15 +100,14 @@ func order(ctx context.Context, p *Platform, aggregate, id, command, payload str
 			}
 			c, err := d.ReadCommand(command, []byte(payload))
 			if err != nil {
-				return err
+				return engine.Outcome{}, err
 			}
-			_, err = p.Engine().Execute(ctx, engine.Request{
-				Command: es.Command{Aggregate: aggregate, ID: id, Payload: c}, Caller: es.System(), IdempotencyKey: command,
+			return p.Engine().Execute(ctx, engine.Request{
+				Command: es.Command{Aggregate: aggregate, ID: id, Payload: c}, Caller: es.System(), IdempotencyKey: key,
 			})
-			return err
 		}
 	}
-	return fmt.Errorf("no plugin has %s", aggregate)
+	return engine.Outcome{}, fmt.Errorf("there is no aggregate %s", aggregate)
 }
 
 func send(t *testing.T, p *Platform, aggregate, id, command, payload string) {
