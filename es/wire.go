@@ -31,11 +31,21 @@ type Problem struct {
 	Detail  string `json:"detail"`
 }
 
-// Problems collects all that is wrong with a payload.
+// Problems collects what is wrong with a payload, up to 100 problems: an answer is not
+// to be many times as long as what was sent.
 type Problems struct{ List []Problem }
+
+const maxProblems = 100
 
 // Add notes a problem.
 func (p *Problems) Add(pointer, format string, args ...any) {
+	switch n := len(p.List); {
+	case n == maxProblems:
+		p.List = append(p.List, Problem{"", "there are more problems than are listed"})
+		return
+	case n > maxProblems:
+		return
+	}
 	p.List = append(p.List, Problem{pointer, fmt.Sprintf(format, args...)})
 }
 

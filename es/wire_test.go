@@ -2,6 +2,7 @@ package es_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -266,3 +267,18 @@ func FuzzReadSent(f *testing.F) {
 }
 
 var samePrice = cmp.Comparer(func(a, b es.Price) bool { return a == b })
+
+func TestProblemsAreListedUpToAHundred(t *testing.T) {
+	// Given a payload with thousands of members that nobody knows
+	var b strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&b, `,"m%d":1`, i)
+	}
+	// When it is read
+	_, err := es.ReadSent([]byte("{"+b.String()[1:]+"}"), false, func(v es.Value) int { v.Fields().Done(); return 0 })
+	// Then a hundred are listed, and that there are more
+	var problems *es.Problems
+	if !errors.As(err, &problems) || len(problems.List) != 101 || problems.List[100].Detail != "there are more problems than are listed" {
+		t.Errorf("problems: %v", err)
+	}
+}
