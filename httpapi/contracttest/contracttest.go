@@ -896,7 +896,7 @@ func checks(s *suite, t *testing.T) {
 	if got := rows(admin.post(at, long, "Content-Type", "text/csv")); !strings.HasPrefix(got, "2 added\n") {
 		t.Errorf("a long file: %s", got)
 	}
-	admin.post(at, file, "Content-Type", "text/csv", "Content-Encoding", "gzip").refuses(415, "UnsupportedMediaType")
+	admin.post(at, file, "Content-Type", "text/csv", "Content-Encoding", "br").refuses(415, "UnsupportedMediaType")
 	admin.post(at+"?x=1", file, "Content-Type", "text/csv").refuses(400, "MalformedRequest")
 }
 
