@@ -3,11 +3,17 @@
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LINT     := go tool -modfile=tools/go.mod golangci-lint
+# Prints what go test prints, then how many tests ran, and which were skipped.
+GOTEST   := go tool -modfile=tools/go.mod gotestsum --format standard-quiet --
+FAST     := ./es/... ./plugins/... ./httpapi/...
 GO_FILES = find . -name node_modules -prune -o -name '*.go' -print
 SIM      := go test ./platform/sim -run TestShop -count=1 -timeout 0
 
-.PHONY: run build test generate lint bench sim lambdas FORCE
+.PHONY: help run build check test generate lint bench sim lambdas FORCE
 .PHONY: check-format check-generated
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## build what is needed and serve the shop
 	@bin/shop serve
@@ -29,10 +35,15 @@ $(BUNDLES)/%/bootstrap: FORCE
 	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH:x86_64=amd64) go build -tags 'lambda.norpc $(PLUGINS)' -trimpath -ldflags '-s -w' -o $@ ./lambdas/$*
 FORCE:
 
+check: check-format ## the fast loop: format, vet, lint of uncommitted changes, short tests
+	go vet $(FAST)
+	$(LINT) run --new
+	$(GOTEST) -short $(FAST)
+
 test: check-format check-generated lint ## everything that CI runs
 	go vet ./...
 	go vet -tags library ./cdk ./lambdas/... # what make e2e deploys beside the shop
-	go test -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
+	$(GOTEST) -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
 	$(SIM) -seeds=10000 # one goroutine at a time, so without the race detector
 	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody
 
