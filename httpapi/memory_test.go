@@ -48,7 +48,7 @@ func (m *memory) Read(_ context.Context, s engine.Stream, from int64) ([]engine.
 	return slices.Clone(c[min(from, int64(len(c))):]), false, err
 }
 
-func (m *memory) Before(_ context.Context, s engine.Stream, before int64) ([]engine.Commit, error) {
+func (m *memory) ReadBackward(_ context.Context, s engine.Stream, before int64) ([]engine.Commit, error) {
 	unlock, err := m.call("read")
 	defer unlock()
 	c := slices.Clone(m.log[s])

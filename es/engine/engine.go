@@ -42,6 +42,8 @@ type Config struct {
 	Memory int
 	// SnapshotEvery is how many commits lie between two snapshots; default 100.
 	SnapshotEvery int64
+
+	retried bool // the ports repeat what a store had no time for
 }
 
 // Engine runs plugins. Its methods are safe for concurrent use.
@@ -117,6 +119,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 100
+	}
+	if !c.retried {
+		retryPorts(&c)
 	}
 	e := &Engine{
 		Config: c, aggregates: map[string]*aggregate{}, models: map[string]*model{},
@@ -294,43 +299,14 @@ func passing(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// attempts of a port call while the store throttles: 10 ms doubled each time,
-// about 3 s in all, and less than 5 with any jitter.
-const attempts = 10
-
-// retry repeats a port call while its store is unavailable.
-func retry[T any](ctx context.Context, e *Engine, f func() (T, error)) (T, error) {
-	for i := 0; ; i++ {
-		t, err := f()
-		if err == nil || !errors.Is(err, ErrUnavailable) || i == attempts-1 {
-			return t, err
-		}
-		if err := e.Clock.Sleep(ctx, min(10*time.Millisecond<<i, 900*time.Millisecond)); err != nil {
-			return t, err
-		}
-	}
-}
-
-func (e *Engine) do(ctx context.Context, f func() error) error {
-	_, err := retry(ctx, e, func() (struct{}, error) { return struct{}{}, f() })
-	return err
-}
-
 // commits reads a stream from seq on to its end.
 func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(Commit) error) error {
-	type page struct {
-		commits []Commit
-		more    bool
-	}
 	for {
-		p, err := retry(ctx, e, func() (p page, err error) {
-			p.commits, p.more, err = e.Log.Read(ctx, s, from)
-			return p, err
-		})
+		page, more, err := e.Log.Read(ctx, s, from)
 		if err != nil {
 			return fmt.Errorf("read %s from %d: %w", s, from, err)
 		}
-		for _, c := range p.commits {
+		for _, c := range page {
 			if c.Seq != from {
 				return fmt.Errorf("read %s: commit %d is missing, %d is there: the log is damaged", s, from, c.Seq)
 			}
@@ -339,7 +315,7 @@ func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(C
 			}
 			from++
 		}
-		if !p.more {
+		if !more {
 			return nil
 		}
 	}

@@ -247,7 +247,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
-		err = e.do(ctx, func() error { return e.Log.Append(ctx, c) })
+		err = e.Log.Append(ctx, c)
 		var conflict *Conflict
 		switch {
 		case err == nil:

@@ -148,7 +148,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	if f == nil {
 		return fmt.Errorf("hint for %s on %s: there is no such follower here: %w", h.Follower, h.Stream, es.ErrUnknownType)
 	}
-	cur, err := retry(ctx, e, func() (Cursor, error) { return e.Cursors.Cursor(ctx, f.name, h.Stream) })
+	cur, err := e.Cursors.Cursor(ctx, f.name, h.Stream)
 	if err != nil {
 		return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
 	}
@@ -183,9 +183,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			if parked != nil {
 				until = Latest // what failed comes after it, and has no hint left
 			}
-			failure = e.do(ctx, func() error {
-				return e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true})
-			})
+			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true})
 			break
 		}
 		if f.forgetful && e.Clock.Now().Sub(d.meta.Time) > tooOld {
@@ -196,7 +194,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		at = d.seq + 1
 	}
 	if at > cur.Next {
-		if err := e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, h.Stream, cur.Next, at) }); err != nil {
+		if err := e.Cursors.Advance(ctx, f.name, h.Stream, cur.Next, at); err != nil {
 			return fmt.Errorf("%s: move cursor on %s to %d: %w", f.name, h.Stream, at, err)
 		}
 	}
@@ -236,7 +234,7 @@ func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) erro
 	if b.begun.Load() || e.Starts == nil {
 		return nil
 	}
-	if err := e.do(ctx, func() error { return e.Starts.Begin(ctx, plugin, b.names, first) }); err != nil {
+	if err := e.Starts.Begin(ctx, plugin, b.names, first); err != nil {
 		return fmt.Errorf("keep when followers of %s begin: %w", plugin, err)
 	}
 	b.begun.Store(true)
@@ -248,7 +246,7 @@ func (e *Engine) past(ctx context.Context, f *follower, d delivery) (bool, error
 	if !f.start.New {
 		return d.meta.Time.Before(f.start.Since), nil
 	}
-	past, err := retry(ctx, e, func() (bool, error) { return e.Starts.Past(ctx, f.name, d.stream, d.seq, d.meta.Time) })
+	past, err := e.Starts.Past(ctx, f.name, d.stream, d.seq, d.meta.Time)
 	if err != nil {
 		return false, fmt.Errorf("when %s began: %w", f.name, err)
 	}
@@ -262,12 +260,9 @@ func (e *Engine) overrun(ctx context.Context, f *follower, h Hint, next int64) e
 	if h.Entry == nil || !h.Entry.Swept || next <= h.Seq+1 {
 		return nil
 	}
-	end, err := retry(ctx, e, func() (int64, error) {
-		_, end, _, err := e.publications().Since(ctx, f.point, h.Stream, next)
-		return end, err
-	})
+	_, end, _, err := e.publications().Since(ctx, f.point, h.Stream, next)
 	if err == nil && end < next {
-		err = e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, h.Stream, next, end) })
+		err = e.Cursors.Advance(ctx, f.name, h.Stream, next, end)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: cursor on %s beyond the end of its log: %w", f.name, h.Stream, err)
@@ -323,29 +318,21 @@ func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64)
 			one(*h.Entry)
 			return
 		}
-		type page struct {
-			entries []Entry
-			next    int64
-			more    bool
-		}
 		for {
-			p, err := retry(ctx, e, func() (p page, err error) {
-				p.entries, p.next, p.more, err = e.publications().Since(ctx, f.point, h.Stream, next)
-				return p, err
-			})
+			entries, end, more, err := e.publications().Since(ctx, f.point, h.Stream, next)
 			if err != nil {
 				yield(delivery{}, fmt.Errorf("publications of %s since %d: %w", h.Stream, next, err))
 				return
 			}
-			for _, en := range p.entries {
+			for _, en := range entries {
 				if !one(en) {
 					return
 				}
 			}
-			if !p.more {
+			if !more {
 				return
 			}
-			next = p.next
+			next = end
 		}
 	}
 }
@@ -379,9 +366,7 @@ func (e *Engine) park(ctx context.Context, consumer string, s Stream, failure er
 	now := e.Clock.Now()
 	e.Count("Parked", consumer)
 	e.Logger.ErrorContext(ctx, "parked: others go on, this key waits for the sweep or a redrive", "consumer", consumer, "stream", s, "error", failure)
-	err := e.do(ctx, func() error {
-		return e.Parking.Park(ctx, Parked{Consumer: consumer, Stream: s, Error: failure.Error(), Since: now, Last: now, Attempts: 1})
-	})
+	err := e.Parking.Park(ctx, Parked{Consumer: consumer, Stream: s, Error: failure.Error(), Since: now, Last: now, Attempts: 1})
 	if err != nil {
 		return fmt.Errorf("park %s on %s: %w", consumer, s, err)
 	}
@@ -391,7 +376,7 @@ func (e *Engine) park(ctx context.Context, consumer string, s Stream, failure er
 // parked is a key's parking, to be read before the work that may end it. It is
 // never nil: a mark may be left from one that is over.
 func (e *Engine) parked(ctx context.Context, consumer string, s Stream) (*Parked, error) {
-	p, err := retry(ctx, e, func() (*Parked, error) { return e.Parking.Parked(ctx, consumer, s) })
+	p, err := e.Parking.Parked(ctx, consumer, s)
 	if err != nil {
 		return nil, fmt.Errorf("parking of %s on %s: %w", consumer, s, err)
 	}
@@ -402,7 +387,7 @@ func (e *Engine) parked(ctx context.Context, consumer string, s Stream) (*Parked
 }
 
 func (e *Engine) unpark(ctx context.Context, p Parked) error {
-	if err := e.do(ctx, func() error { return e.Parking.Unpark(ctx, p) }); err != nil {
+	if err := e.Parking.Unpark(ctx, p); err != nil {
 		return fmt.Errorf("unpark %s on %s: %w", p.Consumer, p.Stream, err)
 	}
 	return nil

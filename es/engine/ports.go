@@ -96,8 +96,9 @@ type Log interface {
 	// consistent. more says that there are further ones (the store pages by size);
 	// a page with more is not empty.
 	Read(ctx context.Context, s Stream, from int64) (commits []Commit, more bool, err error)
-	// Before returns commits before seq, latest first; at least one where there is one.
-	Before(ctx context.Context, s Stream, before int64) (commits []Commit, err error)
+	// ReadBackward returns commits with a sequence number below seq, newest first. The
+	// page is empty only if there are none. The caller must not modify the commits.
+	ReadBackward(ctx context.Context, s Stream, before int64) (commits []Commit, err error)
 	// Append adds the commit if its place is free and is the stream's next;
 	// otherwise [*Conflict]. When it returns nil the commit is durable.
 	Append(ctx context.Context, c Commit) error

@@ -50,7 +50,7 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 	for ; ; speculate = false {
 		row, err := Row{Model: m.Name, ID: id}, error(nil)
 		if !speculate {
-			row, err = retry(ctx, e, func() (Row, error) { return e.Rows.Row(ctx, m.Name, id) })
+			row, err = e.Rows.Row(ctx, m.Name, id)
 		}
 		if err != nil {
 			return row, fmt.Errorf("read row %s of %s: %w", id, m.Name, err)
@@ -63,7 +63,7 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 			return row, err
 		}
 		if changed {
-			lost, err := retry(ctx, e, func() (bool, error) { return e.Rows.Put(ctx, next) })
+			lost, err := e.Rows.Put(ctx, next)
 			if err != nil {
 				return row, fmt.Errorf("write row %s of %s: %w", id, m.Name, err)
 			}
@@ -235,7 +235,7 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 	if minVersion != nil {
 		row, err = e.row(ctx, m, id, catch{})
 	} else {
-		row, err = retry(ctx, e, func() (Row, error) { return e.Rows.Row(ctx, m.Name, id) })
+		row, err = e.Rows.Row(ctx, m.Name, id)
 	}
 	if err != nil {
 		return Row{}, fmt.Errorf("row %s of %s: %w", id, name, err)
@@ -265,18 +265,10 @@ func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Ro
 	if !m.Access.Admits(caller) {
 		q.Owner = caller.User
 	}
-	type page struct {
-		rows []Row
-		next string
-	}
-	p, err := retry(ctx, e, func() (p page, err error) {
-		p.rows, p.next, err = e.Rows.List(ctx, q)
-		return p, err
-	})
-	if err != nil {
+	if rows, next, err = e.Rows.List(ctx, q); err != nil {
 		return nil, "", fmt.Errorf("list %s: %w", q.Model, err)
 	}
-	return p.rows, p.next, nil
+	return rows, next, nil
 }
 
 // History returns a page of an aggregate's events, oldest first; next is empty at

@@ -62,7 +62,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 		}
 		wait := e.delayLeft(ctx, f, d, false)
 		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0}
-		if err := e.do(ctx, func() error { return e.Hints.Send(ctx, wait, h) }); err != nil {
+		if err := e.Hints.Send(ctx, wait, h); err != nil {
 			errs = append(errs, fmt.Errorf("hint for %s at %s: %w", f.name, c.Stream, err))
 		}
 	}
@@ -111,7 +111,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 		entry.Prev, err = e.previous(ctx, a, p, c)
 	}
 	if err == nil {
-		err = e.do(ctx, func() error { return e.Bus.Publish(ctx, *entry) })
+		err = e.Bus.Publish(ctx, *entry)
 		if err != nil { // the bus is transport: what it refuses is tried again
 			return false, fmt.Errorf("publish %s at %d on %s: %w", c.Stream, c.Seq, p.Name, err)
 		}
@@ -169,7 +169,7 @@ func (e *Engine) previous(ctx context.Context, a *aggregate, p *point, c Commit)
 }
 
 func (e *Engine) before(ctx context.Context, s Stream, seq int64) ([]Commit, error) {
-	page, err := retry(ctx, e, func() ([]Commit, error) { return e.Log.Before(ctx, s, seq) })
+	page, err := e.Log.ReadBackward(ctx, s, seq)
 	if err != nil {
 		return nil, fmt.Errorf("read %s before %d: %w", s, seq, err)
 	}

@@ -24,18 +24,10 @@ var ErrCursor = errors.New("this cursor belongs to something else; start again w
 
 // ListParked pages through what is parked.
 func (e *Engine) ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error) {
-	type page struct {
-		parked []Parked
-		next   string
-	}
-	p, err := retry(ctx, e, func() (p page, err error) {
-		p.parked, p.next, err = e.Parking.ListParked(ctx, cursor)
-		return p, err
-	})
-	if err != nil {
+	if parked, next, err = e.Parking.ListParked(ctx, cursor); err != nil {
 		return nil, "", fmt.Errorf("list what is parked: %w", err)
 	}
-	return p.parked, p.next, nil
+	return parked, next, nil
 }
 
 // Redrive tries a page of parked keys again, whenever they failed.
@@ -96,7 +88,7 @@ func (e *Engine) again(ctx context.Context, p Parked) error {
 }
 
 func (e *Engine) hint(ctx context.Context, h Hint) error {
-	if err := e.do(ctx, func() error { return e.Hints.Send(ctx, 0, h) }); err != nil {
+	if err := e.Hints.Send(ctx, 0, h); err != nil {
 		return fmt.Errorf("hint for %s on %s: %w", h.Follower, h.Stream, err)
 	}
 	return nil
@@ -186,7 +178,7 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 // restored from a backup. An extension's is reset where its hint is followed: see
 // [Engine.Follow].
 func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
-	cur, err := retry(ctx, e, func() (Cursor, error) { return e.Cursors.Cursor(ctx, f.name, s) })
+	cur, err := e.Cursors.Cursor(ctx, f.name, s)
 	if err != nil || cur.Next == 0 {
 		return err
 	}
@@ -198,7 +190,7 @@ func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
 	if head != nil {
 		end = head.Seq + 1
 	}
-	return e.do(ctx, func() error { return e.Cursors.Advance(ctx, f.name, s, cur.Next, end) })
+	return e.Cursors.Advance(ctx, f.name, s, cur.Next, end)
 }
 
 // Rebuild folds a page of a read model's rows again from their logs, in place.
@@ -228,21 +220,14 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 		}
 	}
 	a := e.aggregates[aggregates[i]]
-	type page struct {
-		ids  []string
-		next string
-	}
-	p, err := retry(ctx, e, func() (p page, err error) {
-		p.ids, p.next, err = e.Log.Streams(ctx, a.Name, inner)
-		return p, err
-	})
+	ids, next, err := e.Log.Streams(ctx, a.Name, inner)
 	if err != nil {
 		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
 	}
-	errs := make([][]error, len(p.ids))
-	e.sideBySide(len(p.ids), func(i int) { errs[i] = do(a, p.ids[i]) })
+	errs := make([][]error, len(ids))
+	e.sideBySide(len(ids), func(i int) { errs[i] = do(a, ids[i]) })
 	var out Progress
-	for n, id := range p.ids {
+	for n, id := range ids {
 		passed, failure := e.passOver(ctx, Stream{a.Name, id}, errs[n]...)
 		if passed {
 			out.PassedOver++
@@ -252,8 +237,8 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 		err = errors.Join(err, failure)
 	}
 	switch {
-	case p.next != "":
-		out.Next = strconv.Itoa(i) + ":" + p.next
+	case next != "":
+		out.Next = strconv.Itoa(i) + ":" + next
 	case i+1 < len(aggregates):
 		out.Next = strconv.Itoa(i+1) + ":"
 	}

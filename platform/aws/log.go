@@ -57,8 +57,8 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits
 // the end.
 const pageBack = 8
 
-// Before implements [engine.Log].
-func (s *store) Before(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
+// ReadBackward implements [engine.Log].
+func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
 	commits, _, err = s.query(ctx, st, wiring.Seq+" < :from", before, false, awssdk.Int32(pageBack))
 	return commits, err
 }

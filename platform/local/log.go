@@ -97,8 +97,8 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits
 	return commits, more, err
 }
 
-// Before implements [engine.Log].
-func (s *store) Before(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
+// ReadBackward implements [engine.Log].
+func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
 	page := func(p placed) bool {
 		commits, before = append(commits, p.Commit), p.Seq
 		return len(commits) < pageBack

@@ -58,7 +58,7 @@ func checkStream(t *testing.T, s *store, id string, length int64) {
 			t.Fatalf("%s from %d: ends at %d, expected %d", id, from, next, length)
 		}
 	}
-	last, err := s.Before(t.Context(), st, math.MaxInt64)
+	last, err := s.ReadBackward(t.Context(), st, math.MaxInt64)
 	if err != nil || int64(len(last)) != min(length, pageBack) {
 		t.Fatalf("%s before its end: %d commits, %v", id, len(last), err)
 	}

@@ -85,7 +85,7 @@ func testLog(t *testing.T, p Ports) {
 	t.Run("a stream that nobody wrote to is empty", func(t *testing.T) {
 		got, _ := readAll(t, p, stream("log-none"), 0)
 		same(t, "stream", got, nil)
-		before, err := p.Log.Before(t.Context(), stream("log-none"), math.MaxInt64)
+		before, err := p.Log.ReadBackward(t.Context(), stream("log-none"), math.MaxInt64)
 		if err != nil || len(before) > 0 {
 			t.Errorf("Before: %v, %v; nothing was expected", before, err)
 		}
@@ -164,14 +164,14 @@ func testLog(t *testing.T, p Ports) {
 		given(t, p, all...)
 		slices.Reverse(all)
 		for before := int64(math.MaxInt64); len(all) > 0; {
-			got, err := p.Log.Before(t.Context(), stream("log-back"), before)
+			got, err := p.Log.ReadBackward(t.Context(), stream("log-back"), before)
 			if err != nil || len(got) == 0 {
 				t.Fatalf("before %d: %d commits, %v", before, len(got), err)
 			}
 			same(t, fmt.Sprintf("before %d", before), got, all[:min(len(got), len(all))])
 			all, before = all[len(got):], got[len(got)-1].Seq
 		}
-		got, err := p.Log.Before(t.Context(), stream("log-back"), 0)
+		got, err := p.Log.ReadBackward(t.Context(), stream("log-back"), 0)
 		if err != nil || len(got) > 0 {
 			t.Errorf("before the first: %d commits, %v", len(got), err)
 		}

@@ -319,8 +319,8 @@ func (w *World) garbled(c engine.Commit) engine.Commit {
 	return c
 }
 
-// Before implements [engine.Log].
-func (p *Process) Before(ctx context.Context, s engine.Stream, before int64) (out []engine.Commit, err error) {
+// ReadBackward implements [engine.Log].
+func (p *Process) ReadBackward(ctx context.Context, s engine.Stream, before int64) (out []engine.Commit, err error) {
 	err = p.call(ctx, func() error {
 		log := p.world.logs[s]
 		end := min(before, int64(len(log)))
