@@ -21,13 +21,18 @@ const maxLine = 255
 func (p *Problems) Length(pointer, s string, min, max int) {
 	p.bounds(pointer, utf8.RuneCountInString(s), min, max, "characters")
 	lines := max < 0 || max > maxLine
+	seen := false // a character that can be seen
 	for _, r := range s {
+		if ' ' <= r && r < 0x7f { // as most are
+			seen = seen || r != ' '
+			continue
+		}
 		if what := unwanted(r, lines); what != "" {
 			p.Add(pointer, "must not have %s (U+%04X)", what, r)
 			return
 		}
 	}
-	if min > 0 && s != "" && !strings.ContainsFunc(s, visible) {
+	if min > 0 && s != "" && !seen && !strings.ContainsFunc(s, visible) {
 		p.Add(pointer, "must have a character that can be seen")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
 
 	"onlineshop/es"
@@ -47,7 +46,19 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 		}
 	}()
 	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: plugin + "." + t.Name, sends: t.Sends, stopping: stopping})
+	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: plugin + "." + t.Name, sends: targets(t), stopping: stopping})
+}
+
+// targets are the aggregates that the task sends to; nil: all.
+func targets(t es.Task) map[string]bool {
+	if t.Sends == nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, a := range t.Sends {
+		names[a.Definition().Name] = true
+	}
+	return names
 }
 
 // Check says what a plugin's task would make of an object, and does nothing of it.
@@ -58,7 +69,7 @@ func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Objec
 	}
 	defer Guard(fmt.Sprintf("check of task %s on %s", task, o.Key), &err)
 	never := func() bool { return false }
-	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, t.Sends, never, &rehearsal{states: map[Stream]es.Loaded{}}})
+	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, targets(t), never, &rehearsal{states: map[Stream]es.Loaded{}}})
 }
 
 // rehearsal is the aggregates that a check's commands have changed, as they would be.
@@ -117,7 +128,7 @@ func (s shop) rehearse(ctx context.Context, o *order) (out es.Outcome, err error
 type shop struct {
 	reader
 	task      string
-	sends     []es.AnyAggregate // nil: all
+	sends     map[string]bool // aggregates; nil: all
 	stopping  func() bool
 	rehearsal *rehearsal // nil: it is no check
 }
@@ -177,7 +188,7 @@ func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
 	if a == nil {
 		return es.Outcome{Err: fmt.Errorf("task %s: there is no aggregate %s", s.task, c.Aggregate)}
 	}
-	if s.sends != nil && !slices.ContainsFunc(s.sends, func(a es.AnyAggregate) bool { return a.Definition().Name == c.Aggregate }) {
+	if s.sends != nil && !s.sends[c.Aggregate] {
 		return es.Outcome{Err: fmt.Errorf("task %s: it sends to %s, which its Sends does not name", s.task, c.Aggregate)}
 	}
 	if !es.ValidInternalID(c.ID) || !a.Internal && !es.ValidID(c.ID) {

@@ -268,6 +268,17 @@ var (
 
 // price is the text of a price as our numbers are written, or why it is none.
 func (d dialect) price(text string) (string, string) {
+	points := 0
+	other := strings.ContainsFunc(text, func(r rune) bool {
+		if r == '.' {
+			points++
+			return false
+		}
+		return r < '0' || r > '9'
+	})
+	if !other && (points == 0 || points == 1 && !d.decimalComma) {
+		return text, "" // as most are
+	}
 	switch {
 	case d.decimalComma && commaPrice.MatchString(text):
 		return strings.Replace(text, ",", ".", 1), ""

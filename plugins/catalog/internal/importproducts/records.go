@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode"
 )
 
 // maxRecord is how many bytes a record may have.
@@ -100,7 +101,7 @@ func (r *records) next() (record, error) {
 // blank says whether a line has nothing but separators and space, as spreadsheets
 // leave them.
 func (r *records) blank(line []byte) bool {
-	return len(bytes.TrimSpace(bytes.ReplaceAll(line, []byte(string(r.comma)), nil))) == 0
+	return !bytes.ContainsFunc(line, func(c rune) bool { return c != r.comma && !unicode.IsSpace(c) })
 }
 
 // swallows says whether a record of several lines has others inside a field: two
