@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -321,8 +322,32 @@ func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(C
 	}
 }
 
-// decode reads a commit's events, with their envelopes.
+// decoding is a commit's events, decoded by the first who needs them.
+type decoding struct {
+	once   sync.Once
+	events []es.Recorded[any]
+	err    error
+}
+
+// shared is the commit with its decoded events kept for all who get a copy of it.
+func (c Commit) shared() Commit {
+	if c.decoded == nil {
+		c.decoded = &decoding{}
+	}
+	return c
+}
+
+// decode returns a commit's events, with their envelopes. The caller must not modify
+// them: they may be shared.
 func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
+	if c.decoded == nil {
+		return a.decodeAnew(c)
+	}
+	c.decoded.once.Do(func() { c.decoded.events, c.decoded.err = a.decodeAnew(c) })
+	return c.decoded.events, c.decoded.err
+}
+
+func (a *aggregate) decodeAnew(c Commit) ([]es.Recorded[any], error) {
 	out := make([]es.Recorded[any], len(c.Events))
 	for i, s := range c.Events {
 		e, err := decode(a.DecodeEvent, s)

@@ -247,6 +247,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
+		c = c.shared()
 		err = e.Log.Append(ctx, c)
 		var conflict *Conflict
 		switch {

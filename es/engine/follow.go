@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"onlineshop/es"
@@ -13,16 +14,17 @@ import (
 // follower acts on one stream's commits in order: a mapping, an extension or a
 // side effect.
 type follower struct {
-	name      string // kind:Plugin.Name; also the cursors' key and the ids' From
-	plugin    string
-	source    string // aggregate; empty for an extension
-	point     string // extension point; empty for others
-	contract  es.PointDefinition
-	target    string // aggregate that is sent to; empty for a side effect
-	delay     time.Duration
-	start     es.Start
-	concerned func(d delivery) bool // false: nothing to do, and no cursor to move
-	apply     func(context.Context, delivery) error
+	name     string // kind:Plugin.Name; also the cursors' key and the ids' From
+	plugin   string
+	source   string // aggregate; empty for an extension
+	point    string // extension point; empty for others
+	contract es.PointDefinition
+	target   string // aggregate that is sent to; empty for a side effect
+	delay    time.Duration
+	start    es.Start
+	// react returns what the follower does about a delivery; nil: nothing, and there is
+	// no cursor to move. Mappings have run when it returns.
+	react     func(d delivery) (act func(context.Context) error, err error)
 	forgetful bool // a side effect: passes over what is older than a day
 }
 
@@ -33,6 +35,7 @@ type delivery struct {
 	seq    int64
 	meta   Meta
 	events []es.Recorded[any]
+	act    func(context.Context) error // the follower's reaction, where it is known; nil: it is not
 }
 
 // tooOld is how long after a commit its side effects still run.
@@ -61,21 +64,19 @@ func (e *Engine) sends(f *follower, commands func(id string, ev any) []es.Comman
 		}
 		return out, nil
 	}
-	f.concerned = func(d delivery) bool {
+	f.react = func(d delivery) (func(context.Context) error, error) {
 		out, err := all(d)
-		return err != nil || len(out) > 0 // a failing one is found again by apply, and parked
-	}
-	f.apply = func(ctx context.Context, d delivery) error {
-		out, err := all(d)
-		if err != nil {
-			return err
+		if err != nil || len(out) == 0 {
+			return nil, err
 		}
-		for nr, c := range out {
-			if err := e.send(ctx, f, d, int64(nr), c); err != nil {
-				return err
+		return func(ctx context.Context) error {
+			for nr, c := range out {
+				if err := e.send(ctx, f, d, int64(nr), c); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		}, nil
 	}
 }
 
@@ -108,35 +109,36 @@ func (e *Engine) reject(ctx context.Context, f *follower, d delivery, c es.Comma
 
 func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) *follower {
 	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, start: d.Start, forgetful: true}
-	f.concerned = func(dl delivery) bool {
-		for _, ev := range dl.events {
-			if d.Concerns(ev.Event) {
-				return true
-			}
+	f.react = func(dl delivery) (func(context.Context) error, error) {
+		if !slices.ContainsFunc(dl.events, func(ev es.Recorded[any]) bool { return d.Concerns(ev.Event) }) {
+			return nil, nil
 		}
-		return false
-	}
-	f.apply = func(ctx context.Context, dl delivery) error {
-		for _, ev := range dl.events {
-			if !d.Concerns(ev.Event) {
-				continue
-			}
-			err := func() (err error) {
-				defer Guard(f.name, &err)
-				return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev)
-			}()
-			if ctx.Err() != nil {
-				return ctx.Err() // stopped in the middle, which is no failure of the effect's
-			}
-			if err != nil {
-				e.Count(SideEffectFailed, f.name)
-				e.Logger.ErrorContext(ctx, "side effect failed; it is not tried again", "effect", f.name, "stream", dl.stream,
-					"version", ev.Version, "error", err, "correlationId", dl.meta.CorrelationID)
-			}
-		}
-		return nil
+		return func(ctx context.Context) error { return e.runEffect(ctx, f, d, dl) }, nil
 	}
 	return f
+}
+
+// runEffect runs a side effect for the events that concern it. It returns an error
+// only if ctx ends: a failing side effect is logged and counted.
+func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffectDefinition, dl delivery) error {
+	for _, ev := range dl.events {
+		if !d.Concerns(ev.Event) {
+			continue
+		}
+		err := func() (err error) {
+			defer Guard(f.name, &err)
+			return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev)
+		}()
+		if ctx.Err() != nil {
+			return ctx.Err() // stopped in the middle, which is no failure of the effect's
+		}
+		if err != nil {
+			e.Count(SideEffectFailed, f.name)
+			e.Logger.ErrorContext(ctx, "side effect failed; it is not tried again", "effect", f.name, "stream", dl.stream,
+				"version", ev.Version, "error", err, "correlationId", dl.meta.CorrelationID)
+		}
+	}
+	return nil
 }
 
 // Follow brings a follower to the end of a stream, or as far as the hint's
@@ -168,7 +170,13 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			failure = err
 			break
 		}
-		if !f.concerned(d) {
+		act := d.act
+		if act == nil {
+			if act, failure = f.react(d); failure != nil {
+				break
+			}
+		}
+		if act == nil {
 			continue
 		}
 		var past bool
@@ -188,7 +196,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		}
 		if f.forgetful && e.Clock.Now().Sub(d.meta.Time) > tooOld {
 			e.Logger.WarnContext(ctx, "side effect passed over: its commit is older than a day", "effect", f.name, "stream", d.stream, "seq", d.seq)
-		} else if failure = f.apply(ctx, d); failure != nil {
+		} else if failure = act(ctx); failure != nil {
 			break
 		}
 		at = d.seq + 1
@@ -278,7 +286,11 @@ func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64
 	return func(yield func(delivery, error) bool) {
 		one := func(c Commit) error {
 			events, err := e.aggregates[f.source].decode(c)
-			if !yield(delivery{c.Stream, c.Seq, c.Meta, events}, err) || err != nil {
+			d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, events: events}
+			if h.Commit != nil && c.Seq == h.Commit.Seq {
+				d.act = h.act
+			}
+			if !yield(d, err) || err != nil {
 				return errStop
 			}
 			return nil
@@ -301,7 +313,7 @@ var errStop = errors.New("stop")
 func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
 	return func(yield func(delivery, error) bool) {
 		one := func(en Entry) bool {
-			d := delivery{en.Stream, en.Seq, en.Meta, make([]es.Recorded[any], len(en.Events))}
+			d := delivery{stream: en.Stream, seq: en.Seq, meta: en.Meta, events: make([]es.Recorded[any], len(en.Events))}
 			for i, p := range en.Events {
 				ev, err := decode(f.contract.Decode, p.StoredEvent)
 				if err != nil {

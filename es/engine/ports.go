@@ -44,6 +44,15 @@ type Commit struct {
 	Version int64            // events in the stream up to and with this commit
 	Events  []es.StoredEvent // at least one
 	Meta    Meta
+
+	decoded *decoding // shared by copies of the commit in this process; nil: none is kept
+}
+
+// Detached returns the commit as another process gets it, without what only this one
+// has made of it.
+func (c Commit) Detached() Commit {
+	c.decoded = nil
+	return c
 }
 
 // Meta is what a commit knows beside its events. Its JSON is stored.
@@ -207,6 +216,19 @@ type Hint struct {
 	Entry    *Entry  // likewise, for an extension
 	Parked   bool    // a redrive's: the key is listed, whatever its cursor says
 	Waited   bool    // sent with a delay: it has been waited for the commits up to Seq
+
+	act func(context.Context) error // what the follower does about Commit, where that is known already
+}
+
+// Detached returns the hint as another process gets it, without what only this one has
+// made of its commit.
+func (h Hint) Detached() Hint {
+	h.act = nil
+	if h.Commit != nil {
+		c := h.Commit.Detached()
+		h.Commit = &c
+	}
+	return h
 }
 
 // Hints carries hints to the followers, at least once, in any order.

@@ -19,6 +19,7 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 	if a == nil {
 		return nil
 	}
+	c = c.shared()
 	want := catch{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}
 	if len(c.Events) == 0 {
 		want.commit = nil

@@ -37,10 +37,11 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	}
 	var events []es.Recorded[any]
 	c, failure := e.content(ctx, c)
+	c = c.shared()
 	if failure == nil {
 		events, failure = a.decode(c)
 	}
-	d := delivery{c.Stream, c.Seq, c.Meta, events}
+	d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, events: events}
 	var errs []error
 	for _, f := range a.followers {
 		if f.forgetful && !effects || !f.forgetful && !commands {
@@ -50,9 +51,10 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 			errs = append(errs, e.failed(ctx, f.name, c.Stream, failure))
 			continue
 		}
-		if !f.concerned(d) {
+		act, err := f.react(d)
+		if act == nil && err == nil {
 			continue
-		}
+		} // what fails here fails again where it is followed, and is parked there
 		past, err := e.past(ctx, f, d)
 		if err != nil {
 			errs = append(errs, err)
@@ -61,7 +63,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 			continue
 		}
 		wait := e.delayLeft(ctx, f, d, false)
-		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0}
+		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0, act: act}
 		if err := e.Hints.Send(ctx, wait, h); err != nil {
 			errs = append(errs, fmt.Errorf("hint for %s at %s: %w", f.name, c.Stream, err))
 		}

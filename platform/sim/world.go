@@ -313,6 +313,7 @@ func (w *World) readable(commits []engine.Commit) []engine.Commit {
 
 func (w *World) garbled(c engine.Commit) engine.Commit {
 	if w.Steps < w.PoisonSteps && c.Stream.String() == w.Poison {
+		c = c.Detached()
 		c.Events = slices.Clone(c.Events)
 		c.Events[0].Data = []byte(`{"name":`)
 	}
@@ -349,12 +350,25 @@ func (p *Process) Append(ctx context.Context, c engine.Commit) error {
 			w.ids++
 			c.Meta.Command = engine.ID{From: "forgotten/" + strconv.Itoa(w.ids)}
 		}
-		w.logs[c.Stream] = append(log, c)
+		w.logs[c.Stream] = append(log, c.Detached())
 		w.appended[c.Stream] = append(w.appended[c.Stream], w.Steps)
-		w.post(0, "project "+c.Stream.String(), func(ctx context.Context, p *Process) error { return p.Project(ctx, w.garbled(c)) })
-		w.post(0, "relay "+c.Stream.String(), func(ctx context.Context, p *Process) error { return p.Relay(ctx, w.garbled(c)) })
+		w.post(0, "project "+c.Stream.String(), func(ctx context.Context, to *Process) error {
+			return to.Project(ctx, w.garbled(p.hand(c, to)))
+		})
+		w.post(0, "relay "+c.Stream.String(), func(ctx context.Context, to *Process) error {
+			return to.Relay(ctx, w.garbled(p.hand(c, to)))
+		})
 		return nil
 	})
+}
+
+// hand is a commit as it comes to a process: whole within one, and as it is stored to
+// another.
+func (p *Process) hand(c engine.Commit, to *Process) engine.Commit {
+	if to == p {
+		return c
+	}
+	return c.Detached()
 }
 
 // Streams implements [engine.Log].
@@ -579,7 +593,12 @@ func (p *Process) Send(ctx context.Context, delay time.Duration, hints ...engine
 			if w.rand.IntN(3) == 0 {
 				h.Commit, h.Entry = nil, nil
 			}
-			w.post(delay, "hint "+h.Follower+" "+h.Stream.String(), func(ctx context.Context, p *Process) error { return p.Follow(ctx, h) })
+			w.post(delay, "hint "+h.Follower+" "+h.Stream.String(), func(ctx context.Context, to *Process) error {
+				if to == p {
+					return to.Follow(ctx, h)
+				}
+				return to.Follow(ctx, h.Detached())
+			})
 		}
 		return nil
 	})
