@@ -28,7 +28,7 @@ type Config struct {
 	Bus          Bus
 	Publications Publications // nil: every plugin is in this process
 	Snapshots    Snapshots    // nil: none are kept
-	Gate         Gate         // nil: commands race
+	Gate         StreamLock         // nil: commands race
 	Clock        Clock
 	Logger       *slog.Logger // nil: slog.Default
 	// Count is told of what operators count, e.g. ("SideEffectFailed",
@@ -39,8 +39,8 @@ type Config struct {
 	Parallel int
 	// CacheBytes bounds the folded aggregates in memory, by estimate; default 64 MiB.
 	CacheBytes int64
-	// Memory is how many commits' command ids an aggregate remembers; default 256.
-	Memory int
+	// DedupWindow is how many commits' command ids an aggregate remembers; default 256.
+	DedupWindow int
 	// SnapshotEvery is how many commits lie between two snapshots; default 100.
 	SnapshotEvery int64
 
@@ -55,12 +55,12 @@ type Engine struct {
 	models     map[string]*model
 	followers  map[string]*follower
 	points     map[string]*point
-	beginners  map[string]*beginners // by plugin
+	beginners  map[string]*startingFollowers // by plugin
 	cache      *cache
 }
 
-// beginners are a plugin's followers that keep a start.
-type beginners struct {
+// startingFollowers are a plugin's followers that keep a start.
+type startingFollowers struct {
 	names []string
 	begun atomic.Bool // their starts are kept
 }
@@ -115,8 +115,8 @@ func New(c Config) (*Engine, error) {
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 64 << 20
 	}
-	if c.Memory == 0 {
-		c.Memory = 256
+	if c.DedupWindow == 0 {
+		c.DedupWindow = 256
 	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 100
@@ -126,10 +126,10 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{
 		Config: c, aggregates: map[string]*aggregate{}, models: map[string]*model{},
-		followers: map[string]*follower{}, points: map[string]*point{}, beginners: map[string]*beginners{}, cache: newCache(c.CacheBytes),
+		followers: map[string]*follower{}, points: map[string]*point{}, beginners: map[string]*startingFollowers{}, cache: newCache(c.CacheBytes),
 	}
 	for _, p := range c.Plugins {
-		e.beginners[p.Name] = &beginners{}
+		e.beginners[p.Name] = &startingFollowers{}
 		for _, a := range p.Aggregates {
 			d := a.Definition()
 			if e.aggregates[d.Name] != nil {
@@ -293,9 +293,9 @@ func Guard(what string, err *error) {
 	}
 }
 
-// passing says that an error is no verdict on the work: it is worth trying
+// transient says that an error is no verdict on the work: it is worth trying
 // again, and parks nothing.
-func passing(err error) bool {
+func transient(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDamaged) || errors.Is(err, es.ErrUnknownType) || errors.Is(err, ErrContention) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -375,8 +375,8 @@ func (m Meta) public() es.Meta {
 	}
 }
 
-// Followers are the consumers' names, read models included, in a stable order.
-func (e *Engine) Followers() (names []string) {
+// Consumers are the consumers' names, read models included, in a stable order.
+func (e *Engine) Consumers() (names []string) {
 	for n := range e.followers {
 		names = append(names, n)
 	}

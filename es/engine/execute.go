@@ -35,12 +35,12 @@ const MaxCommit = 380 << 10
 // the stream to another.
 const maxConflicts = 64
 
-// order is a command on its way through execute.
-type order struct {
+// attempt is a command on its way through execute.
+type attempt struct {
 	of          *aggregate
 	stream      Stream
 	payload     any
-	id          ID
+	id          CommandID
 	from        fromHash // of id.From
 	hash        string   // of the payload
 	messageID   string
@@ -71,12 +71,12 @@ func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
 		o.messageID = e.Clock.NewID()
 	}
 	// Keys are per user: a separator that no printable key contains.
-	o.identify(ID{From: "user:" + r.Caller.User + "\n" + o.messageID})
+	o.identify(CommandID{Origin: "user:" + r.Caller.User + "\n" + o.messageID})
 	return e.execute(ctx, o)
 }
 
 // order prepares a command; its ids are still to be set.
-func (e *Engine) order(a *aggregate, r Request) (*order, error) {
+func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 	typ, data, err := a.EncodeCommand(r.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("command for %s %q: %w", a.Name, r.ID, err)
@@ -85,13 +85,13 @@ func (e *Engine) order(a *aggregate, r Request) (*order, error) {
 		return nil, err
 	}
 	access := a.commands[typ].Access
-	return &order{
+	return &attempt{
 		of: a, stream: Stream{a.Name, r.ID}, payload: r.Payload, hash: hashCommand(typ, data),
 		owned: access.Owner && !access.Admits(r.Caller), ifVersion: r.IfVersion, Request: r,
 	}, nil
 }
 
-func (o *order) identify(id ID) { o.id, o.from = id, hashFrom(id.From) }
+func (o *attempt) identify(id CommandID) { o.id, o.from = id, hashFrom(id.Origin) }
 
 // hashCommand tells one payload from another, for [ErrKeyReused].
 func hashCommand(typ string, data []byte) string {
@@ -99,11 +99,11 @@ func hashCommand(typ string, data []byte) string {
 	return hex.EncodeToString(h[:12])
 }
 
-// verdict is what a folded stream says to a command.
-type verdict struct {
+// decision is what a folded stream says to a command.
+type decision struct {
 	done    bool // decided earlier: outcome holds
 	lookup  bool // perhaps decided earlier: the log must tell
-	veiled  bool // it is somebody else's: a rejection must not tell its state
+	hidden  bool // it is somebody else's: a rejection must not tell its state
 	outcome Outcome
 	events  []any
 	err     error
@@ -113,10 +113,10 @@ type verdict struct {
 	last    time.Time
 }
 
-func (f *folded) judge(o *order) (v verdict) {
+func (f *aggregateState) evaluate(o *attempt) (v decision) {
 	f.Lock()
 	defer f.Unlock()
-	v = verdict{next: f.next, version: f.version, owner: f.owner, last: f.last, outcome: Outcome{Version: f.version}}
+	v = decision{next: f.next, version: f.version, owner: f.owner, last: f.last, outcome: Outcome{Version: f.version}}
 	if o.owned && f.owner != o.Caller.User {
 		v.err = notFound(o.of.Name, o.ID)
 		return v
@@ -127,18 +127,18 @@ func (f *folded) judge(o *order) (v verdict) {
 			return v
 		}
 		v.done = true
-		if r.At == o.id.At && r.Nr == o.id.Nr {
+		if r.At == o.id.Seq && r.Nr == o.id.Index {
 			v.outcome = Outcome{r.Version, r.Events}
 		}
 		return v
 	}
-	if !o.since.IsZero() && !o.lookedUp && f.mayHaveForgotten(o.from, o.since) {
+	if !o.since.IsZero() && !o.lookedUp && f.mayBeEvicted(o.from, o.since) {
 		v.lookup = true
 		return v
 	}
-	v.veiled = f.version > 0 && f.owner != o.Caller.User && o.of.keepsFrom(o.Caller)
+	v.hidden = f.version > 0 && f.owner != o.Caller.User && o.of.keepsFrom(o.Caller)
 	other := o.ifVersion != nil && f.version != *o.ifVersion
-	if other && !v.veiled {
+	if other && !v.hidden {
 		v.err = ErrVersionMismatch.Because("%s has version %d, If-Match says %d", o.stream.ID, f.version, *o.ifVersion)
 		return v
 	}
@@ -162,11 +162,11 @@ func (a *aggregate) keepsFrom(c es.Caller) bool {
 	return owned
 }
 
-// veil is the rejection that a stranger is told: what the aggregate's first
+// hideState is the rejection that a stranger is told: what the aggregate's first
 // commit would have answered, which tells no more than that the id is taken. A
 // command that it would have let pass is one that strangers may send, and is
 // answered as it is.
-func (e *Engine) veil(ctx context.Context, o *order, rejection error) error {
+func (e *Engine) hideState(ctx context.Context, o *attempt, rejection error) error {
 	state := o.of.Initial
 	err := e.commits(ctx, o.stream, 0, func(c Commit) (err error) {
 		defer Guard("fold "+c.Stream.String(), &err)
@@ -188,7 +188,7 @@ func (e *Engine) veil(ctx context.Context, o *order, rejection error) error {
 	return rejection
 }
 
-func (o *order) decide(state any) (events []any, err error) {
+func (o *attempt) decide(state any) (events []any, err error) {
 	defer Guard("decide "+o.stream.String(), &err)
 	return o.of.Decide(o.payload, state)
 }
@@ -196,7 +196,7 @@ func (o *order) decide(state any) (events []any, err error) {
 // execute decides on the cached state, or, for a stream not seen before, on the
 // speculation that it is empty. An append is conditional on the stream's end, so
 // it proves the state right; any other answer is confirmed by a consistent read.
-func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
+func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 	if e.Gate != nil {
 		leave, err := e.Gate.Enter(ctx, o.stream)
 		if err != nil {
@@ -212,7 +212,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 		return e.catchUp(ctx, f)
 	}
 	for conflicts := 0; ; {
-		v, rd := f.judge(o), reader{e, o.Caller, map[Stream]es.Loaded{}}
+		v, rd := f.evaluate(o), reader{e, o.Caller, map[Stream]es.Loaded{}}
 		if v.done {
 			return v.outcome, nil
 		}
@@ -232,8 +232,8 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 			if v.err != nil && !errors.As(v.err, &no) {
 				return Outcome{}, fmt.Errorf("%s: %w", o.stream, v.err)
 			}
-			if confirmed && v.veiled && v.err != nil {
-				return v.outcome, e.veil(ctx, o, v.err)
+			if confirmed && v.hidden && v.err != nil {
+				return v.outcome, e.hideState(ctx, o, v.err)
 			}
 			if confirmed {
 				return v.outcome, v.err
@@ -254,7 +254,7 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 		case err == nil:
 			f.Lock()
 			if f.next == c.Seq {
-				if err := f.add(c, v.events, e.Memory); err != nil {
+				if err := f.add(c, v.events, e.DedupWindow); err != nil {
 					e.cache.drop(o.stream)
 				}
 			}
@@ -284,13 +284,13 @@ func (e *Engine) execute(ctx context.Context, o *order) (Outcome, error) {
 	}
 }
 
-func (f *folded) wasRead() bool {
+func (f *aggregateState) wasRead() bool {
 	f.Lock()
 	defer f.Unlock()
 	return f.read
 }
 
-func (o *order) check(ctx context.Context, r es.Reader) (err error) {
+func (o *attempt) check(ctx context.Context, r es.Reader) (err error) {
 	if o.of.Check == nil {
 		return nil
 	}
@@ -300,13 +300,13 @@ func (o *order) check(ctx context.Context, r es.Reader) (err error) {
 
 // decidedBy says whether the commit tells that the order was decided earlier: a
 // row of an import that is done again most often meets its own.
-func (o *order) decidedBy(c Commit) bool {
+func (o *attempt) decidedBy(c Commit) bool {
 	id := c.Meta.Command
-	return remembered{From: hashFrom(id.From), At: id.At, Nr: id.Nr}.covers(o.from, o.id)
+	return dedupEntry{From: hashFrom(id.Origin), At: id.Seq, Nr: id.Index}.covers(o.from, o.id)
 }
 
 // lookup searches the whole log for the order's id.
-func (e *Engine) lookup(ctx context.Context, o *order) (found bool, err error) {
+func (e *Engine) lookup(ctx context.Context, o *attempt) (found bool, err error) {
 	err = e.commits(ctx, o.stream, 0, func(c Commit) error {
 		found = found || o.decidedBy(c)
 		return nil
@@ -314,7 +314,7 @@ func (e *Engine) lookup(ctx context.Context, o *order) (found bool, err error) {
 	return found, err
 }
 
-func (e *Engine) commit(ctx context.Context, o *order, v verdict, r reader) (c Commit, err error) {
+func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (c Commit, err error) {
 	defer Guard("commit to "+o.stream.String(), &err)
 	c = Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
 	size := 0

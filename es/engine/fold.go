@@ -17,9 +17,9 @@ import (
 	"onlineshop/es"
 )
 
-// folded is a stream's state with the ids of its latest commits. Its mutex is
+// aggregateState is a stream's state with the ids of its latest commits. Its mutex is
 // never held across a port call.
-type folded struct {
+type aggregateState struct {
 	sync.Mutex
 	of *aggregate
 	id string
@@ -30,15 +30,15 @@ type folded struct {
 	state      any
 	owner      string
 	last       time.Time // of the latest commit
-	recent     []remembered
-	forgot     time.Time // of the newest commit whose id is no longer in recent
-	forgotten  *filter   // the From of those ids; nil: none
+	window     []dedupEntry
+	evictedUntil     time.Time // of the newest commit whose id is no longer in recent
+	evicted  *filter   // the From of those ids; nil: none
 	snapshotAt int64     // next, as of the latest snapshot
 	bytes      int64     // estimate of what all of this takes
 }
 
-// remembered is a commit's command, as much of it as a repeat needs.
-type remembered struct {
+// dedupEntry is a commit's command, as much of it as a repeat needs.
+type dedupEntry struct {
 	From    fromHash  `json:"f"`
 	At      int64     `json:"a,omitempty"`
 	Nr      int64     `json:"n,omitempty"`
@@ -65,28 +65,28 @@ func hashFrom(from string) fromHash {
 
 // covers says whether a command with the id was decided already, as far as this
 // commit can tell.
-func (r remembered) covers(from fromHash, id ID) bool {
-	return r.From == from && (r.At > id.At || r.At == id.At && r.Nr >= id.Nr)
+func (r dedupEntry) covers(from fromHash, id CommandID) bool {
+	return r.From == from && (r.At > id.Seq || r.At == id.Seq && r.Nr >= id.Index)
 }
 
 // find returns the commit that covers the id.
-func (f *folded) find(from fromHash, id ID) *remembered {
-	for i := len(f.recent) - 1; i >= 0; i-- {
-		if f.recent[i].covers(from, id) {
-			return &f.recent[i]
+func (f *aggregateState) find(from fromHash, id CommandID) *dedupEntry {
+	for i := len(f.window) - 1; i >= 0; i-- {
+		if f.window[i].covers(from, id) {
+			return &f.window[i]
 		}
 	}
 	return nil
 }
 
-// mayHaveForgotten says whether a commit that covers the id may lie further
+// mayBeEvicted says whether a commit that covers the id may lie further
 // back than recent reaches, given when the command was made.
-func (f *folded) mayHaveForgotten(from fromHash, since time.Time) bool {
-	return f.forgotten != nil && !since.After(f.forgot) && f.forgotten.mayHave(from)
+func (f *aggregateState) mayBeEvicted(from fromHash, since time.Time) bool {
+	return f.evicted != nil && !since.After(f.evictedUntil) && f.evicted.mayHave(from)
 }
 
 // add folds the stream's next commit; events are its decoded events.
-func (f *folded) add(c Commit, events []any, memory int) (err error) {
+func (f *aggregateState) add(c Commit, events []any, memory int) (err error) {
 	defer Guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
 	names := make([]string, len(events))
 	for i, e := range events {
@@ -99,17 +99,17 @@ func (f *folded) add(c Commit, events []any, memory int) (err error) {
 	}
 	f.read, f.next, f.version, f.last = true, c.Seq+1, c.Version, c.Meta.Time
 	f.bytes += 160
-	f.recent = append(f.recent, remembered{hashFrom(c.Meta.Command.From), c.Meta.Command.At, c.Meta.Command.Nr, c.Meta.Payload, c.Version, names, c.Meta.Time})
-	if drop := len(f.recent) - memory; drop > 0 {
-		if f.forgotten == nil {
-			f.forgotten = &filter{}
-			f.bytes += int64(len(f.forgotten)) * 8
+	f.window = append(f.window, dedupEntry{hashFrom(c.Meta.Command.Origin), c.Meta.Command.Seq, c.Meta.Command.Index, c.Meta.Payload, c.Version, names, c.Meta.Time})
+	if drop := len(f.window) - memory; drop > 0 {
+		if f.evicted == nil {
+			f.evicted = &filter{}
+			f.bytes += int64(len(f.evicted)) * 8
 		}
-		for _, r := range f.recent[:drop] {
-			f.forgot = r.Time
-			f.forgotten.add(r.From)
+		for _, r := range f.window[:drop] {
+			f.evictedUntil = r.Time
+			f.evicted.add(r.From)
 		}
-		f.recent = f.recent[drop:] // append moves on to a new array when this one is used up
+		f.window = f.window[drop:] // append moves on to a new array when this one is used up
 		f.bytes -= 160 * int64(drop)
 	}
 	return nil
@@ -144,7 +144,7 @@ func (f *filter) mayHave(h fromHash) bool {
 }
 
 // catchUp brings f to the end of its stream.
-func (e *Engine) catchUp(ctx context.Context, f *folded) error {
+func (e *Engine) catchUp(ctx context.Context, f *aggregateState) error {
 	f.Lock()
 	read, from := f.read, f.next
 	f.Unlock()
@@ -160,7 +160,7 @@ func (e *Engine) catchUp(ctx context.Context, f *folded) error {
 }
 
 // absorb folds a commit if it is the next one.
-func (e *Engine) absorb(f *folded, c Commit) error {
+func (e *Engine) absorb(f *aggregateState, c Commit) error {
 	f.Lock()
 	defer f.Unlock()
 	if c.Seq != f.next {
@@ -174,7 +174,7 @@ func (e *Engine) absorb(f *folded, c Commit) error {
 	for i, d := range decoded {
 		events[i] = d.Event
 	}
-	if err := f.add(c, events, e.Memory); err != nil {
+	if err := f.add(c, events, e.DedupWindow); err != nil {
 		e.cache.drop(c.Stream) // half folded
 		return err
 	}
@@ -189,14 +189,14 @@ type snapshot struct {
 	Owner     string          `json:"owner"`
 	State     json.RawMessage `json:"state"`
 	Last      time.Time       `json:"last"`
-	Recent    []remembered    `json:"recent"`
+	Recent    []dedupEntry    `json:"recent"`
 	Forgot    time.Time       `json:"forgot"`
 	Forgotten *filter         `json:"forgotten,omitempty"`
 }
 
 // restore fills f from a snapshot and returns where reading goes on. Snapshots
 // are best effort: whatever is wrong with one, the log has everything.
-func (e *Engine) restore(ctx context.Context, s Stream, f *folded) int64 {
+func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64 {
 	data, err := e.Snapshots.Snapshot(ctx, s)
 	if err != nil || data == nil {
 		if err != nil {
@@ -226,14 +226,14 @@ func (e *Engine) restore(ctx context.Context, s Stream, f *folded) int64 {
 	defer f.Unlock()
 	if err == nil && state != nil && !f.read {
 		f.read, f.next, f.version, f.owner, f.state = true, n.Next, n.Version, n.Owner, state
-		f.last, f.recent, f.forgot, f.forgotten, f.snapshotAt = n.Last, n.Recent, n.Forgot, n.Forgotten, n.Next
+		f.last, f.window, f.evictedUntil, f.evicted, f.snapshotAt = n.Last, n.Recent, n.Forgot, n.Forgotten, n.Next
 		f.bytes += int64(len(n.State)) + 160*int64(len(n.Recent))
 	}
 	return f.next
 }
 
 // save keeps a snapshot where one is due.
-func (e *Engine) save(ctx context.Context, f *folded) {
+func (e *Engine) save(ctx context.Context, f *aggregateState) {
 	if e.Snapshots == nil {
 		return
 	}
@@ -249,7 +249,7 @@ func (e *Engine) save(ctx context.Context, f *folded) {
 		if err != nil {
 			return nil, err
 		}
-		raw, err := json.Marshal(snapshot{f.of.Sources, f.next, f.version, f.owner, state, f.last, f.recent, f.forgot, f.forgotten})
+		raw, err := json.Marshal(snapshot{f.of.Sources, f.next, f.version, f.owner, state, f.last, f.window, f.evictedUntil, f.evicted})
 		if err != nil {
 			return nil, err
 		}
@@ -279,7 +279,7 @@ type cache struct {
 }
 
 type slot struct {
-	*folded
+	*aggregateState
 	stream Stream
 	bytes  int64 // as counted in used
 }
@@ -289,27 +289,27 @@ func newCache(max int64) *cache {
 }
 
 // folded returns the stream's entry, made where there is none.
-func (c *cache) folded(a *aggregate, id string) *folded {
+func (c *cache) folded(a *aggregate, id string) *aggregateState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := Stream{a.Name, id}
 	if el := c.slots[s]; el != nil {
 		c.order.MoveToFront(el)
-		return el.Value.(*slot).folded
+		return el.Value.(*slot).aggregateState
 	}
-	f := &folded{of: a, id: id, state: a.Initial, bytes: int64(len(id)) + 400}
+	f := &aggregateState{of: a, id: id, state: a.Initial, bytes: int64(len(id)) + 400}
 	c.slots[s] = c.order.PushFront(&slot{f, s, 0})
 	return f
 }
 
 // settle counts the entry's present size, and lets the least used ones go.
-func (c *cache) settle(f *folded) {
+func (c *cache) settle(f *aggregateState) {
 	f.Lock()
 	size := f.bytes
 	f.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if el := c.slots[Stream{f.of.Name, f.id}]; el != nil && el.Value.(*slot).folded == f {
+	if el := c.slots[Stream{f.of.Name, f.id}]; el != nil && el.Value.(*slot).aggregateState == f {
 		s := el.Value.(*slot)
 		c.used += size - s.bytes
 		s.bytes = size

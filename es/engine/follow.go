@@ -25,7 +25,7 @@ type follower struct {
 	// react returns what the follower does about a delivery; nil: nothing, and there is
 	// no cursor to move. Mappings have run when it returns.
 	react     func(d delivery) (act func(context.Context) error, err error)
-	forgetful bool // a side effect: passes over what is older than a day
+	skipStale bool // a side effect: passes over what is older than a day
 }
 
 // delivery is one commit as a follower sees it: its source aggregate's events,
@@ -90,7 +90,7 @@ func (e *Engine) send(ctx context.Context, f *follower, d delivery, nr int64, c 
 		e.reject(ctx, f, d, c, ErrInvalidID)
 		return nil
 	}
-	o.identify(ID{From: f.name + "/" + d.stream.String(), At: d.seq, Nr: nr})
+	o.identify(CommandID{Origin: f.name + "/" + d.stream.String(), Seq: d.seq, Index: nr})
 	o.messageID = fmt.Sprintf("%s/%s/%d/%d", f.name, d.stream, d.seq, nr)
 	o.causationID, o.since = d.meta.MessageID, d.meta.Time
 	_, err = e.execute(ctx, o)
@@ -108,7 +108,7 @@ func (e *Engine) reject(ctx context.Context, f *follower, d delivery, c es.Comma
 }
 
 func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) *follower {
-	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, start: d.Start, forgetful: true}
+	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, start: d.Start, skipStale: true}
 	f.react = func(dl delivery) (func(context.Context) error, error) {
 		if !slices.ContainsFunc(dl.events, func(ev es.Recorded[any]) bool { return d.Concerns(ev.Event) }) {
 			return nil, nil
@@ -155,7 +155,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
 	}
 	if h.Seq < cur.Next {
-		return e.overrun(ctx, f, h, cur.Next)
+		return e.resetExtension(ctx, f, h, cur.Next)
 	}
 	var parked *Parked
 	if cur.Parked || h.Parked {
@@ -189,12 +189,12 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		if wait := e.delayLeft(ctx, f, d, h.Waited && d.seq <= h.Seq); wait > 0 {
 			until := d.seq
 			if parked != nil {
-				until = Latest // what failed comes after it, and has no hint left
+				until = StreamEnd // what failed comes after it, and has no hint left
 			}
 			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true})
 			break
 		}
-		if f.forgetful && e.Clock.Now().Sub(d.meta.Time) > tooOld {
+		if f.skipStale && e.Clock.Now().Sub(d.meta.Time) > tooOld {
 			e.Logger.WarnContext(ctx, "side effect passed over: its commit is older than a day", "effect", f.name, "stream", d.stream, "seq", d.seq)
 		} else if failure = act(ctx); failure != nil {
 			break
@@ -261,10 +261,10 @@ func (e *Engine) past(ctx context.Context, f *follower, d delivery) (bool, error
 	return past, nil
 }
 
-// overrun moves an extension's cursor back that is beyond the end of the
+// resetExtension moves an extension's cursor back that is beyond the end of the
 // publisher's log, as after that was restored from a backup. A sweep's entry,
 // which is the latest, gives reason to ask.
-func (e *Engine) overrun(ctx context.Context, f *follower, h Hint, next int64) error {
+func (e *Engine) resetExtension(ctx context.Context, f *follower, h Hint, next int64) error {
 	if h.Entry == nil || !h.Entry.Swept || next <= h.Seq+1 {
 		return nil
 	}
@@ -359,7 +359,7 @@ func (e *Engine) publications() Publications {
 // failed parks a key, unless the failure is a passing one: then it is returned,
 // and the hint is to be delivered again.
 func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure error) error {
-	if passing(failure) {
+	if transient(failure) {
 		return fmt.Errorf("%s on %s: %w", consumer, s, failure)
 	}
 	return e.park(ctx, consumer, s, failure)

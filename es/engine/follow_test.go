@@ -108,7 +108,7 @@ func TestAParkedFollowerThatWaitsGoesToTheEndThen(t *testing.T) {
 	plugins := platformtest.Library{World: p}.Plugins()
 	plugins[0].Mappings[0] = plugins[0].Mappings[0].After(10 * time.Minute)
 	p.follow(t, plugins, "mapping:Lending.Remind")
-	if len(p.sent) != 1 || p.sent[0].Seq != engine.Latest {
+	if len(p.sent) != 1 || p.sent[0].Seq != engine.StreamEnd {
 		t.Errorf("hints: %+v; one for the stream's end was expected", p.sent)
 	}
 }

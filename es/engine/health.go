@@ -53,7 +53,7 @@ func (e *Engine) Health(version string, now time.Time, problems []Problem, heard
 	if len(problems) > 0 {
 		h.Status = "degraded"
 	}
-	consumers := append(e.Followers(), e.Tasks()...)
+	consumers := append(e.Consumers(), e.Tasks()...)
 	for _, x := range e.Plugins {
 		last := heard[x.Name]
 		p := PluginHealth{

@@ -57,7 +57,7 @@ func (c Commit) Detached() Commit {
 
 // Meta is what a commit knows beside its events. Its JSON is stored.
 type Meta struct {
-	Command       ID        `json:"command"`
+	Command       CommandID        `json:"command"`
 	Payload       string    `json:"payload"`   // hash of the command, see hashCommand
 	MessageID     string    `json:"messageId"` // the command's
 	CorrelationID string    `json:"correlationId"`
@@ -69,13 +69,13 @@ type Meta struct {
 	Traceparent   string    `json:"traceparent,omitempty"`
 }
 
-// ID names a command, so that it takes effect once: an idempotency key (At and
+// CommandID names a command, so that it takes effect once: an idempotency key (At and
 // Nr 0), or a follower and its source stream at a commit's place. A remembered
 // id covers every earlier one of the same From.
-type ID struct {
-	From string `json:"from"`
-	At   int64  `json:"at,omitempty"`
-	Nr   int64  `json:"nr,omitempty"`
+type CommandID struct {
+	Origin string `json:"from"`
+	Seq   int64  `json:"at,omitempty"`
+	Index   int64  `json:"nr,omitempty"`
 }
 
 // ErrConflict is what [Conflict] is.
@@ -204,8 +204,8 @@ type Parking interface {
 	ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error)
 }
 
-// Latest is a hint's Seq that stands for whatever the stream's end is.
-const Latest = math.MaxInt64
+// StreamEnd is a hint's Seq that stands for whatever the stream's end is.
+const StreamEnd = math.MaxInt64
 
 // Hint says that a stream has a commit that concerns a follower.
 type Hint struct {
@@ -285,8 +285,8 @@ type Clock interface {
 	NewID() string
 }
 
-// Gate lets one command at a time decide on a stream within a process, so that
+// StreamLock lets one command at a time decide on a stream within a process, so that
 // neighbours don't race each other to the log. Optional: the log decides anyway.
-type Gate interface {
+type StreamLock interface {
 	Enter(ctx context.Context, s Stream) (leave func(), err error)
 }

@@ -20,7 +20,7 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 		return nil
 	}
 	c = c.shared()
-	want := catch{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}
+	want := catchUpTo{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}
 	if len(c.Events) == 0 {
 		want.commit = nil
 	}
@@ -33,8 +33,8 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 	return errors.Join(errs...)
 }
 
-// catch says how far a row is to be brought.
-type catch struct {
+// catchUpTo says how far a row is to be brought.
+type catchUpTo struct {
 	source string  // this source to its end, and others where the row is absent; empty: all sources
 	seq    int64   // known to exist in source: a row that has it is left
 	commit *Commit // the one at seq; may be nil
@@ -44,7 +44,7 @@ type catch struct {
 // row keeps a row equal to the canonical fold: each source's stream of its id,
 // whole, in declared order. A repeated, late, early or lost hint, a rebuild and
 // a read of one's own write are all this call.
-func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row, error) {
+func (e *Engine) row(ctx context.Context, m *model, id string, want catchUpTo) (Row, error) {
 	// A stream's first commit makes the row, most often: the conditional write
 	// proves it, and saves the read.
 	speculate := want.commit != nil && want.seq == 0 && want.source == m.Sources[0]
@@ -78,7 +78,7 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catch) (Row,
 
 // foldRow is the row after what it has missed. An absent row is folded from all
 // its logs, so nothing has to be kept for later, whoever comes first.
-func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want catch) (next Row, changed bool, err error) {
+func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want catchUpTo) (next Row, changed bool, err error) {
 	var view any
 	afresh := want.afresh || row.View == nil
 	if !afresh {
@@ -86,7 +86,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 			return row, false, err
 		}
 		if want.source == "" {
-			if afresh, err = e.beyond(ctx, m, id, row); err != nil {
+			if afresh, err = e.aheadOfLog(ctx, m, id, row); err != nil {
 				return row, false, err
 			}
 		}
@@ -160,9 +160,9 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 	return next, !same, nil
 }
 
-// beyond reports a row that is ahead of a log, as after a table was restored
+// aheadOfLog reports a row that is ahead of a log, as after a table was restored
 // from a backup.
-func (e *Engine) beyond(ctx context.Context, m *model, id string, row Row) (bool, error) {
+func (e *Engine) aheadOfLog(ctx context.Context, m *model, id string, row Row) (bool, error) {
 	for _, s := range m.Sources {
 		if row.At[s].Next == 0 {
 			continue
@@ -234,7 +234,7 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 	}
 	var row Row
 	if minVersion != nil {
-		row, err = e.row(ctx, m, id, catch{})
+		row, err = e.row(ctx, m, id, catchUpTo{})
 	} else {
 		row, err = e.Rows.Row(ctx, m.Name, id)
 	}

@@ -44,7 +44,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, events: events}
 	var errs []error
 	for _, f := range a.followers {
-		if f.forgetful && !effects || !f.forgetful && !commands {
+		if f.skipStale && !effects || !f.skipStale && !commands {
 			continue
 		}
 		if failure != nil {

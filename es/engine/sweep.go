@@ -16,7 +16,7 @@ import (
 type Progress struct {
 	Done       int    `json:"done"`
 	Next       string `json:"next,omitempty"`
-	PassedOver int    `json:"-"` // streams that only a newer version of the program can read
+	Skipped int    `json:"-"` // streams that only a newer version of the program can read
 }
 
 // ErrCursor says that a cursor is not one of this work.
@@ -56,20 +56,20 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 	for _, p := range parked {
 		if due(p) {
 			out.Done++
-			errs = append(errs, e.again(ctx, p))
+			errs = append(errs, e.retryParked(ctx, p))
 		}
 	}
 	return out, errors.Join(errs...)
 }
 
-// again tries a parked key. A row is folded afresh, since it may be a rebuild that
+// retryParked tries a parked key. A row is folded afresh, since it may be a rebuild that
 // failed, and is taken off the list by this alone.
-func (e *Engine) again(ctx context.Context, p Parked) error {
+func (e *Engine) retryParked(ctx context.Context, p Parked) error {
 	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
 	case e.followers[p.Consumer] != nil:
-		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: Latest, Parked: true})
+		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: StreamEnd, Parked: true})
 	case kind == "readmodel" && e.models[name] != nil:
-		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catch{afresh: true}); err != nil {
+		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catchUpTo{afresh: true}); err != nil {
 			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
 		}
 		return e.unpark(ctx, p)
@@ -94,9 +94,9 @@ func (e *Engine) hint(ctx context.Context, h Hint) error {
 	return nil
 }
 
-// passOver lets a page of work go on where one stream has what only a newer
+// skipNewer lets a page of work go on where one stream has what only a newer
 // version of the program can read: it waits, and holds up no others.
-func (e *Engine) passOver(ctx context.Context, s Stream, failures ...error) (passed bool, err error) {
+func (e *Engine) skipNewer(ctx context.Context, s Stream, failures ...error) (passed bool, err error) {
 	for _, f := range failures {
 		if !errors.Is(f, es.ErrUnknownType) {
 			err = errors.Join(err, f)
@@ -115,7 +115,7 @@ func (e *Engine) passOver(ctx context.Context, s Stream, failures ...error) (pas
 func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, err error) {
 	a := e.aggregates[s.Aggregate]
 	var head *Commit
-	for before := int64(Latest); before > 0; {
+	for before := int64(StreamEnd); before > 0; {
 		page, err := e.before(ctx, s, before)
 		if err != nil {
 			return false, e.failed(ctx, p.publisher(), s, err)
@@ -151,7 +151,7 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 	if err := e.Begin(ctx); err != nil {
 		return Progress{}, err
 	}
-	return e.walk(ctx, cursor, e.names, func(a *aggregate, id string) []error {
+	return e.forEachStream(ctx, cursor, e.names, func(a *aggregate, id string) []error {
 		s := Stream{a.Name, id}
 		var errs []error
 		for _, f := range a.followers {
@@ -159,14 +159,14 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 				errs = append(errs, e.failed(ctx, f.name, s, err))
 				continue
 			}
-			errs = append(errs, e.hint(ctx, Hint{Follower: f.name, Stream: s, Seq: Latest}))
+			errs = append(errs, e.hint(ctx, Hint{Follower: f.name, Stream: s, Seq: StreamEnd}))
 		}
 		for _, p := range a.points {
 			_, err := e.republish(ctx, p, s)
 			errs = append(errs, err)
 		}
 		for _, m := range a.models {
-			if _, err := e.row(ctx, m, id, catch{}); err != nil {
+			if _, err := e.row(ctx, m, id, catchUpTo{}); err != nil {
 				errs = append(errs, e.failed(ctx, m.consumer, s, err))
 			}
 		}
@@ -200,17 +200,17 @@ func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, er
 	if m == nil {
 		return Progress{}, ErrNotFound.Because("there is no read model %s", name)
 	}
-	return e.walk(ctx, cursor, m.Sources, func(a *aggregate, id string) []error {
-		if _, err := e.row(ctx, m, id, catch{afresh: true}); err != nil {
+	return e.forEachStream(ctx, cursor, m.Sources, func(a *aggregate, id string) []error {
+		if _, err := e.row(ctx, m, id, catchUpTo{afresh: true}); err != nil {
 			return []error{e.failed(ctx, m.consumer, Stream{a.Name, id}, err)}
 		}
 		return nil
 	})
 }
 
-// walk does a page of the streams of some aggregates, one aggregate after the
+// forEachStream does a page of the streams of some aggregates, one aggregate after the
 // other. A cursor is the aggregate's place in the list, a colon, the log's own.
-func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) []error) (Progress, error) {
+func (e *Engine) forEachStream(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) []error) (Progress, error) {
 	place, inner, _ := strings.Cut(cursor, ":")
 	i := 0
 	if cursor != "" {
@@ -225,12 +225,12 @@ func (e *Engine) walk(ctx context.Context, cursor string, aggregates []string, d
 		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
 	}
 	errs := make([][]error, len(ids))
-	e.sideBySide(len(ids), func(i int) { errs[i] = do(a, ids[i]) })
+	e.parallel(len(ids), func(i int) { errs[i] = do(a, ids[i]) })
 	var out Progress
 	for n, id := range ids {
-		passed, failure := e.passOver(ctx, Stream{a.Name, id}, errs[n]...)
+		passed, failure := e.skipNewer(ctx, Stream{a.Name, id}, errs[n]...)
 		if passed {
-			out.PassedOver++
+			out.Skipped++
 		} else {
 			out.Done++
 		}

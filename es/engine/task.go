@@ -92,7 +92,7 @@ func (s shop) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 }
 
 // rehearse decides an order on what those before it decided, and appends nothing.
-func (s shop) rehearse(ctx context.Context, o *order) (out es.Outcome, err error) {
+func (s shop) rehearse(ctx context.Context, o *attempt) (out es.Outcome, err error) {
 	if o.of.InPlace {
 		return out, fmt.Errorf("rehearse %s: it evolves in place, so what it was can't be kept", o.stream)
 	}
@@ -149,15 +149,15 @@ func (s shop) Execute(ctx context.Context, commands ...es.TaskCommand) []es.Outc
 	}
 	run := func(st Stream) {
 		for _, i := range groups[st] {
-			outcomes[i] = s.one(ctx, commands[i])
+			outcomes[i] = s.executeOne(ctx, commands[i])
 		}
 	}
-	s.sideBySide(len(order), func(i int) { run(order[i]) })
+	s.parallel(len(order), func(i int) { run(order[i]) })
 	return outcomes
 }
 
-// sideBySide does n things, as many at a time as Parallel says.
-func (e *Engine) sideBySide(n int, do func(i int)) {
+// parallel does n things, as many at a time as Parallel says.
+func (e *Engine) parallel(n int, do func(i int)) {
 	if e.Parallel == 1 {
 		for i := range n {
 			do(i)
@@ -180,7 +180,7 @@ func (e *Engine) sideBySide(n int, do func(i int)) {
 	wg.Wait()
 }
 
-func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
+func (s shop) executeOne(ctx context.Context, c es.TaskCommand) es.Outcome {
 	if err := ctx.Err(); err != nil {
 		return es.Outcome{Err: err}
 	}
@@ -206,7 +206,7 @@ func (s shop) one(ctx context.Context, c es.TaskCommand) es.Outcome {
 	if o.messageID = c.MessageID; o.messageID == "" {
 		o.messageID = s.Clock.NewID()
 	}
-	o.identify(ID{From: "task:" + s.task + "/" + o.messageID})
+	o.identify(CommandID{Origin: "task:" + s.task + "/" + o.messageID})
 	out, err := s.execute(ctx, o)
 	return es.Outcome{Version: out.Version, Events: out.Events, Err: err}
 }

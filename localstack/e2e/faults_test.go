@@ -53,7 +53,7 @@ func TestAPoisonEventParksItsStreamOnly(t *testing.T) {
 	poison.Stream.ID = "poison"
 	good := poison.Events
 	poison.Events = []es.StoredEvent{{Type: "Placed", Data: json.RawMessage(`{"customerId":"poison-ann","productIds":7}`)}}
-	poison.Meta.Command.From, poison.Meta.MessageID = "key:poison", "poison"
+	poison.Meta.Command.Origin, poison.Meta.MessageID = "key:poison", "poison"
 	if err := log.Append(t.Context(), poison); err != nil {
 		t.Fatal(err)
 	}

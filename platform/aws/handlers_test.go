@@ -578,7 +578,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 			if err := p.store.Append(t.Context(), engine.Commit{
 				Stream: engine.Stream{Aggregate: "Lending.Book", ID: id}, Seq: int64(i), Version: int64(i + 1),
 				Events: []es.StoredEvent{{Type: kind, Data: json.RawMessage(`{"text":"` + text + `"}`)}},
-				Meta:   engine.Meta{Command: engine.ID{From: "test"}, MessageID: "m", User: "ada", Owner: "ada", Time: time.Now()},
+				Meta:   engine.Meta{Command: engine.CommandID{Origin: "test"}, MessageID: "m", User: "ada", Owner: "ada", Time: time.Now()},
 			}); err != nil {
 				t.Fatal(err)
 			}

@@ -200,7 +200,7 @@ func (p *Platform) waits(consumer string) (out []wait) {
 // CloudWatch knows.
 func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]time.Duration, error) {
 	places := map[wait]figure{}
-	for _, name := range p.engine.Followers() {
+	for _, name := range p.engine.Consumers() {
 		for _, w := range p.waits(name) {
 			places[w] = figure{w.namespace, w.metric, map[string]string{w.dimension: w.name}}
 		}
@@ -217,7 +217,7 @@ func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]time.Durat
 // hours, as far as CloudWatch knows.
 func (p *Platform) failures(ctx context.Context, now time.Time) (map[string]int, error) {
 	counts := map[string]figure{}
-	for _, name := range append(p.engine.Followers(), p.engine.Tasks()...) {
+	for _, name := range append(p.engine.Consumers(), p.engine.Tasks()...) {
 		var metric string
 		switch kind, _, _ := strings.Cut(name, ":"); kind {
 		case "effect":

@@ -20,7 +20,7 @@ var placed = engine.Commit{
 	Stream: engine.Stream{Aggregate: "Ordering.Order", ID: "o1"}, Seq: 2, Version: 5,
 	Events: []es.StoredEvent{{Type: "Placed", Data: json.RawMessage(`{"customerId":"c1","productIds":["p1","p2"]}`)}, {Type: "Noted", Version: 2, Data: json.RawMessage(`{}`)}},
 	Meta: engine.Meta{
-		Command: engine.ID{From: "user:ann\nk1"}, Payload: "beef", MessageID: "m1", CorrelationID: "c1", User: "ann", Owner: "ann", Service: "Ordering",
+		Command: engine.CommandID{Origin: "user:ann\nk1"}, Payload: "beef", MessageID: "m1", CorrelationID: "c1", User: "ann", Owner: "ann", Service: "Ordering",
 		Time: time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC), Traceparent: "00-01",
 	},
 }
@@ -43,7 +43,7 @@ var asSent = cmpopts.IgnoreUnexported(engine.Hint{}, engine.Commit{})
 func TestAHintComesOutOfAQueueAsItWentIn(t *testing.T) {
 	for _, h := range []engine.Hint{
 		{Follower: "mapping:Ordering.AutoShip", Stream: placed.Stream, Seq: 2, Commit: &placed},
-		{Follower: "mapping:Ordering.AutoShip", Stream: engine.Stream{Aggregate: "Ordering.Order", ID: "a#b/ü"}, Seq: engine.Latest},
+		{Follower: "mapping:Ordering.AutoShip", Stream: engine.Stream{Aggregate: "Ordering.Order", ID: "a#b/ü"}, Seq: engine.StreamEnd},
 	} {
 		b, err := encodeHint(h)
 		if err != nil {

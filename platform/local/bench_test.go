@@ -84,7 +84,7 @@ func rate(b *testing.B, appendTo func(engine.Commit) error) float64 {
 					Seq:    i % 10, Version: i%10 + 1,
 					Events: []es.StoredEvent{{Type: "Happened", Data: data}},
 					Meta: engine.Meta{
-						Command: engine.ID{From: "user:bench\n" + fmt.Sprint(w, i)}, Payload: "0123456789abcdef01234567", MessageID: fmt.Sprint(w, i),
+						Command: engine.CommandID{Origin: "user:bench\n" + fmt.Sprint(w, i)}, Payload: "0123456789abcdef01234567", MessageID: fmt.Sprint(w, i),
 						CorrelationID: fmt.Sprint(w, i), User: "bench", Owner: "bench", Service: "Bench", Time: start.UTC(),
 					},
 				}

@@ -254,7 +254,7 @@ func (p *Platform) meet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := slices.DeleteFunc(p.engine.Followers(), func(n string) bool { return known[n] })
+	names := slices.DeleteFunc(p.engine.Consumers(), func(n string) bool { return known[n] })
 	if len(names) == 0 || p.met {
 		return nil
 	}
@@ -279,7 +279,7 @@ func (p *Platform) sweep(ctx context.Context) (whole bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		passedOver += progress.PassedOver
+		passedOver += progress.Skipped
 		if cursor = progress.Next; cursor == "" {
 			return passedOver == 0, nil
 		}

@@ -414,7 +414,7 @@ func TestHealth(t *testing.T) {
 			names = append(names, c.Name)
 		}
 	}
-	expect(t, "consumers", len(names), len(p.Engine().Followers())+len(p.Engine().Tasks()))
+	expect(t, "consumers", len(names), len(p.Engine().Consumers())+len(p.Engine().Tasks()))
 
 	// When something is parked
 	key := engine.Parked{Consumer: "readmodel:Catalog.Products", Stream: engine.Stream{Aggregate: "Catalog.Product", ID: "p1"}, Since: time.Now(), Last: time.Now(), Attempts: 1}

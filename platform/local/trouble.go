@@ -80,7 +80,7 @@ type line struct {
 	trouble *trouble
 }
 
-// Enter implements [engine.Gate]. [engine.ErrUnavailable] says that it takes too long.
+// Enter implements [engine.StreamLock]. [engine.ErrUnavailable] says that it takes too long.
 func (l line) Enter(ctx context.Context, s engine.Stream) (leave func(), err error) {
 	if leave, ok := l.TryEnter(s); ok {
 		return leave, nil

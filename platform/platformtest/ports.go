@@ -25,7 +25,7 @@ func at(id string, seq int64, bytes int) engine.Commit {
 		Stream: engine.Stream{Aggregate: probeName, ID: id}, Seq: seq, Version: seq + 1,
 		Events: []es.StoredEvent{{Type: "Probed", Data: data}},
 		Meta: engine.Meta{
-			Command: engine.ID{From: "user:ada\nk1", At: 3, Nr: 2}, Payload: "beef", MessageID: "m1", CorrelationID: "c1", CausationID: "m0",
+			Command: engine.CommandID{Origin: "user:ada\nk1", Seq: 3, Index: 2}, Payload: "beef", MessageID: "m1", CorrelationID: "c1", CausationID: "m0",
 			User: "ada", Owner: "ada", Service: "Lending", Time: time.Date(2026, 2, 3, 4, 5, 6, int(7*time.Millisecond), time.UTC), Traceparent: "00-01",
 		},
 	}

@@ -86,7 +86,7 @@ func (s scene) again(id string) {
 				}
 			}
 			for _, f := range []string{remind, mention} {
-				if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: f, Stream: st, Seq: engine.Latest}); err != nil {
+				if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: f, Stream: st, Seq: engine.StreamEnd}); err != nil {
 					s.Errorf("follow %s: %v", st, err)
 				}
 			}

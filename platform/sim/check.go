@@ -104,7 +104,7 @@ func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[
 func (w *World) CheckLogs() error {
 	for s, log := range w.logs {
 		version := int64(0)
-		ids := map[engine.ID]int64{}
+		ids := map[engine.CommandID]int64{}
 		for i, c := range log {
 			version += int64(len(c.Events))
 			if c.Seq != int64(i) || c.Version != version || len(c.Events) == 0 {
@@ -124,7 +124,7 @@ func (w *World) CheckLogs() error {
 }
 
 // isKey says whether the id is a user's Idempotency-Key's, not a follower's place.
-func isKey(id engine.ID) bool { return strings.HasPrefix(id.From, "user:") }
+func isKey(id engine.CommandID) bool { return strings.HasPrefix(id.Origin, "user:") }
 
 // CheckViews compares every row with the canonical fold: each source's stream
 // whole, in declared order.
@@ -232,7 +232,7 @@ func (w *World) CheckAnswers(history []Operation, foreign func(d es.AggregateDef
 func (w *World) repeats(s engine.Stream, ops []porcupine.Operation) (more []porcupine.Operation) {
 	commits := map[string][]engine.Commit{}
 	for _, c := range w.logs[s] {
-		if _, key, ok := strings.Cut(c.Meta.Command.From, "\n"); ok && isKey(c.Meta.Command) {
+		if _, key, ok := strings.Cut(c.Meta.Command.Origin, "\n"); ok && isKey(c.Meta.Command) {
 			commits[key] = append(commits[key], c)
 		}
 	}

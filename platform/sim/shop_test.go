@@ -419,7 +419,7 @@ func checkOrders(w *sim.World, sent outbox, calm, backfilled bool) error {
 			for _, e := range c.Events {
 				types = append(types, e.Type)
 			}
-			followed = followed || strings.HasPrefix(c.Meta.Command.From, ship)
+			followed = followed || strings.HasPrefix(c.Meta.Command.Origin, ship)
 		}
 		got := strings.Join(types, " ")
 		switch {

@@ -135,7 +135,7 @@ func (w *World) boot(i int) error {
 	var err error
 	p.Engine, err = engine.New(engine.Config{
 		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
-		Logger: slog.New(slog.DiscardHandler), Memory: memory, SnapshotEvery: 5, CacheBytes: 8 << 10,
+		Logger: slog.New(slog.DiscardHandler), DedupWindow: memory, SnapshotEvery: 5, CacheBytes: 8 << 10,
 	})
 	w.processes[i] = p
 	return err
@@ -348,7 +348,7 @@ func (p *Process) Append(ctx context.Context, c engine.Commit) error {
 		}
 		if w.Fault == ForgetKeys || w.Fault == CursorBack {
 			w.ids++
-			c.Meta.Command = engine.ID{From: "forgotten/" + strconv.Itoa(w.ids)}
+			c.Meta.Command = engine.CommandID{Origin: "forgotten/" + strconv.Itoa(w.ids)}
 		}
 		w.logs[c.Stream] = append(log, c.Detached())
 		w.appended[c.Stream] = append(w.appended[c.Stream], w.Steps)
