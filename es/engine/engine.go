@@ -1,17 +1,12 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"onlineshop/es"
 )
@@ -28,7 +23,7 @@ type Config struct {
 	Bus          Bus
 	Publications Publications // nil: every plugin is in this process
 	Snapshots    Snapshots    // nil: none are kept
-	Gate         StreamLock         // nil: commands race
+	Gate         StreamLock   // nil: commands race
 	Clock        Clock
 	Logger       *slog.Logger // nil: slog.Default
 	// Count is told of what operators count, e.g. ("SideEffectFailed",
@@ -57,12 +52,6 @@ type Engine struct {
 	points     map[string]*point
 	beginners  map[string]*startingFollowers // by plugin
 	cache      *cache
-}
-
-// startingFollowers are a plugin's followers that keep a start.
-type startingFollowers struct {
-	names []string
-	begun atomic.Bool // their starts are kept
 }
 
 // aggregate is one aggregate with everything that consumes its events.
@@ -291,147 +280,4 @@ func Guard(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
 	}
-}
-
-// transient says that an error is no verdict on the work: it is worth trying
-// again, and parks nothing.
-func transient(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDamaged) || errors.Is(err, es.ErrUnknownType) || errors.Is(err, ErrContention) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// commits reads a stream from seq on to its end.
-func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(Commit) error) error {
-	for {
-		page, more, err := e.Log.Read(ctx, s, from)
-		if err != nil {
-			return fmt.Errorf("read %s from %d: %w", s, from, err)
-		}
-		for _, c := range page {
-			if c.Seq != from {
-				return fmt.Errorf("read %s: commit %d is missing, %d is there: the log is damaged", s, from, c.Seq)
-			}
-			if err := yield(c); err != nil {
-				return err
-			}
-			from++
-		}
-		if !more {
-			return nil
-		}
-	}
-}
-
-// decoding is a commit's events, decoded by the first who needs them.
-type decoding struct {
-	once   sync.Once
-	events []es.Recorded[any]
-	err    error
-}
-
-// shared is the commit with its decoded events kept for all who get a copy of it.
-func (c Commit) shared() Commit {
-	if c.decoded == nil {
-		c.decoded = &decoding{}
-	}
-	return c
-}
-
-// decode returns a commit's events, with their envelopes. The caller must not modify
-// them: they may be shared.
-func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
-	if c.decoded == nil {
-		return a.decodeAnew(c)
-	}
-	c.decoded.once.Do(func() { c.decoded.events, c.decoded.err = a.decodeAnew(c) })
-	return c.decoded.events, c.decoded.err
-}
-
-func (a *aggregate) decodeAnew(c Commit) ([]es.Recorded[any], error) {
-	out := make([]es.Recorded[any], len(c.Events))
-	for i, s := range c.Events {
-		e, err := decode(a.DecodeEvent, s)
-		if err != nil {
-			return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
-		}
-		out[i] = es.Recorded[any]{
-			ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1,
-			Time: c.Meta.Time, Meta: c.Meta.public(),
-		}
-	}
-	return out, nil
-}
-
-// decode reads an event. Upcasters are the author's code, and may panic.
-func decode(read func(typ string, version int, data []byte) (any, error), s es.StoredEvent) (ev any, err error) {
-	defer Guard("read event "+s.Type, &err)
-	return read(s.Type, s.Version, s.Data)
-}
-
-func (m Meta) public() es.Meta {
-	return es.Meta{
-		MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID,
-		User: m.User, Owner: m.Owner, Service: m.Service,
-	}
-}
-
-// Consumers are the consumers' names, read models included, in a stable order.
-func (e *Engine) Consumers() (names []string) {
-	for n := range e.followers {
-		names = append(names, n)
-	}
-	for _, m := range e.models {
-		names = append(names, m.consumer)
-	}
-	for _, p := range e.points {
-		names = append(names, p.publisher())
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Tasks are the names, e.g. "task:Catalog.ImportProducts", under which the tasks
-// that have a bucket are counted, in the plugins' order.
-func (e *Engine) Tasks() (names []string) {
-	for _, p := range e.Plugins {
-		for _, t := range p.Tasks {
-			if t.Bucket != "" {
-				names = append(names, TaskConsumer(p.Name, t))
-			}
-		}
-	}
-	return names
-}
-
-// TaskConsumer is the name under which a plugin's task is counted.
-func TaskConsumer(plugin string, t es.Task) string { return "task:" + plugin + "." + t.Name }
-
-// Listeners are the followers that hear of what is published at the point.
-func (e *Engine) Listeners(point string) (names []string) {
-	for _, f := range e.followers {
-		if f.point == point {
-			names = append(names, f.name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Target is the aggregate that a follower sends commands to, "" for a side
-// effect; false: there is no such follower here.
-func (e *Engine) Target(follower string) (aggregate string, ok bool) {
-	f := e.followers[follower]
-	if f == nil {
-		return "", false
-	}
-	return f.target, true
-}
-
-// Delay is how long a follower waits before it acts on a commit; 0 for what does
-// not, or is no follower.
-func (e *Engine) Delay(follower string) time.Duration {
-	if f := e.followers[follower]; f != nil {
-		return f.delay
-	}
-	return 0
 }

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -92,12 +90,6 @@ func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 }
 
 func (o *attempt) identify(id CommandID) { o.id, o.from = id, hashFrom(id.Origin) }
-
-// hashCommand tells one payload from another, for [ErrKeyReused].
-func hashCommand(typ string, data []byte) string {
-	h := sha256.Sum256(append([]byte(typ+"\n"), data...))
-	return hex.EncodeToString(h[:12])
-}
 
 // decision is what a folded stream says to a command.
 type decision struct {
@@ -284,34 +276,12 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 	}
 }
 
-func (f *aggregateState) wasRead() bool {
-	f.Lock()
-	defer f.Unlock()
-	return f.read
-}
-
 func (o *attempt) check(ctx context.Context, r es.Reader) (err error) {
 	if o.of.Check == nil {
 		return nil
 	}
 	defer Guard("check "+o.stream.String(), &err)
 	return o.of.Check(ctx, r, o.payload)
-}
-
-// decidedBy says whether the commit tells that the order was decided earlier: a
-// row of an import that is done again most often meets its own.
-func (o *attempt) decidedBy(c Commit) bool {
-	id := c.Meta.Command
-	return dedupEntry{From: hashFrom(id.Origin), At: id.Seq, Nr: id.Index}.covers(o.from, o.id)
-}
-
-// lookup searches the whole log for the order's id.
-func (e *Engine) lookup(ctx context.Context, o *attempt) (found bool, err error) {
-	err = e.commits(ctx, o.stream, 0, func(c Commit) error {
-		found = found || o.decidedBy(c)
-		return nil
-	})
-	return found, err
 }
 
 func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (c Commit, err error) {

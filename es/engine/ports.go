@@ -57,7 +57,7 @@ func (c Commit) Detached() Commit {
 
 // Meta is what a commit knows beside its events. Its JSON is stored.
 type Meta struct {
-	Command       CommandID        `json:"command"`
+	Command       CommandID `json:"command"`
 	Payload       string    `json:"payload"`   // hash of the command, see hashCommand
 	MessageID     string    `json:"messageId"` // the command's
 	CorrelationID string    `json:"correlationId"`
@@ -74,8 +74,8 @@ type Meta struct {
 // id covers every earlier one of the same From.
 type CommandID struct {
 	Origin string `json:"from"`
-	Seq   int64  `json:"at,omitempty"`
-	Index   int64  `json:"nr,omitempty"`
+	Seq    int64  `json:"at,omitempty"`
+	Index  int64  `json:"nr,omitempty"`
 }
 
 // ErrConflict is what [Conflict] is.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"onlineshop/es"
 )
@@ -14,78 +13,13 @@ import (
 // Progress is one bounded step of long work: how many streams or keys it did,
 // and where the next step goes on; empty at the end.
 type Progress struct {
-	Done       int    `json:"done"`
-	Next       string `json:"next,omitempty"`
+	Done    int    `json:"done"`
+	Next    string `json:"next,omitempty"`
 	Skipped int    `json:"-"` // streams that only a newer version of the program can read
 }
 
 // ErrCursor says that a cursor is not one of this work.
 var ErrCursor = errors.New("this cursor belongs to something else; start again without one")
-
-// ListParked pages through what is parked.
-func (e *Engine) ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error) {
-	if parked, next, err = e.Parking.ListParked(ctx, cursor); err != nil {
-		return nil, "", fmt.Errorf("list what is parked: %w", err)
-	}
-	return parked, next, nil
-}
-
-// Redrive tries a page of parked keys again, whenever they failed.
-func (e *Engine) Redrive(ctx context.Context, cursor string) (Progress, error) {
-	return e.redrive(ctx, cursor, func(Parked) bool { return true })
-}
-
-// RedriveDue tries those parked keys of a page again whose back-off is over:
-// 10 s after the first failure, doubled for each further one, at most an hour.
-func (e *Engine) RedriveDue(ctx context.Context, cursor string) (Progress, error) {
-	now := e.Clock.Now()
-	return e.redrive(ctx, cursor, func(p Parked) bool {
-		doubled := min(max(p.Attempts-1, 0), 10) // what is stored is not trusted to be in range
-		wait := min(10*time.Second<<doubled, time.Hour)
-		return !p.Last.Add(wait).After(now)
-	})
-}
-
-func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bool) (Progress, error) {
-	parked, next, err := e.ListParked(ctx, cursor)
-	if err != nil {
-		return Progress{}, err
-	}
-	out := Progress{Next: next}
-	var errs []error
-	for _, p := range parked {
-		if due(p) {
-			out.Done++
-			errs = append(errs, e.retryParked(ctx, p))
-		}
-	}
-	return out, errors.Join(errs...)
-}
-
-// retryParked tries a parked key. A row is folded afresh, since it may be a rebuild that
-// failed, and is taken off the list by this alone.
-func (e *Engine) retryParked(ctx context.Context, p Parked) error {
-	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
-	case e.followers[p.Consumer] != nil:
-		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: StreamEnd, Parked: true})
-	case kind == "readmodel" && e.models[name] != nil:
-		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catchUpTo{afresh: true}); err != nil {
-			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
-		}
-		return e.unpark(ctx, p)
-	case kind == "publication" && e.points[name] != nil:
-		ok, err := e.republish(ctx, e.points[name], p.Stream)
-		if err != nil {
-			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
-		}
-		if !ok {
-			return nil
-		}
-		return e.unpark(ctx, p)
-	}
-	e.Logger.WarnContext(ctx, "parked for a consumer that this program does not have; left alone", "consumer", p.Consumer, "stream", p.Stream)
-	return nil
-}
 
 func (e *Engine) hint(ctx context.Context, h Hint) error {
 	if err := e.Hints.Send(ctx, 0, h); err != nil {
@@ -107,40 +41,6 @@ func (e *Engine) skipNewer(ctx context.Context, s Stream, failures ...error) (pa
 		e.Logger.ErrorContext(ctx, "passed over: a newer version of the program wrote this; do it again with that version", "stream", s, "error", f)
 	}
 	return passed, err
-}
-
-// republish puts the stream's latest publication on the bus again; its followers
-// ask for what they lack before it. Without an error, ok is false where it was
-// parked instead.
-func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, err error) {
-	a := e.aggregates[s.Aggregate]
-	var head *Commit
-	for before := int64(StreamEnd); before > 0; {
-		page, err := e.before(ctx, s, before)
-		if err != nil {
-			return false, e.failed(ctx, p.publisher(), s, err)
-		}
-		if len(page) == 0 {
-			break
-		}
-		if head == nil {
-			head = &page[0]
-		}
-		for _, c := range page {
-			en, err := p.entry(a, c)
-			if err != nil {
-				return false, e.failed(ctx, p.publisher(), s, err)
-			}
-			if en != nil {
-				return e.publish(ctx, a, p, c, true)
-			}
-			before = c.Seq
-		}
-	}
-	if head == nil {
-		return true, nil
-	}
-	return e.publish(ctx, a, p, *head, true)
 }
 
 // Sweep brings the consumers of a page of streams up to date, whatever was lost:

@@ -4,37 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 
 	"onlineshop/es"
 )
-
-// Events implements [es.Reader].
-func (r reader) Events(ctx context.Context, name, id string) iter.Seq2[es.Recorded[any], error] {
-	return func(yield func(es.Recorded[any], error) bool) {
-		a := r.aggregates[name]
-		if a == nil {
-			yield(es.Recorded[any]{}, fmt.Errorf("events of %s %q: there is no such aggregate in this plugin", name, id))
-			return
-		}
-		err := r.commits(ctx, Stream{name, id}, 0, func(c Commit) error {
-			events, err := a.decode(c)
-			if err != nil {
-				return err
-			}
-			for _, ev := range events {
-				if !yield(ev, nil) {
-					return errStop
-				}
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errStop) {
-			yield(es.Recorded[any]{}, err)
-		}
-	}
-}
 
 // OnObject runs a plugin's task for an object. [es.ErrUnfinished] or another
 // error: to be called again. stopping tells the task to return at its next

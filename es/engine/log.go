@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"onlineshop/es"
+	"sync"
+)
+
+// errStop ends a walk through a log early.
+var errStop = errors.New("stop")
+
+// commits reads a stream from seq on to its end.
+func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(Commit) error) error {
+	for {
+		page, more, err := e.Log.Read(ctx, s, from)
+		if err != nil {
+			return fmt.Errorf("read %s from %d: %w", s, from, err)
+		}
+		for _, c := range page {
+			if c.Seq != from {
+				return fmt.Errorf("read %s: commit %d is missing, %d is there: the log is damaged", s, from, c.Seq)
+			}
+			if err := yield(c); err != nil {
+				return err
+			}
+			from++
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// content is the commit with its events.
+func (e *Engine) content(ctx context.Context, c Commit) (Commit, error) {
+	if len(c.Events) > 0 {
+		return c, nil
+	}
+	err := e.commits(ctx, c.Stream, c.Seq, func(stored Commit) error {
+		c = stored
+		return errStop
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return c, err
+}
+
+func (e *Engine) before(ctx context.Context, s Stream, seq int64) ([]Commit, error) {
+	page, err := e.Log.ReadBackward(ctx, s, seq)
+	if err != nil {
+		return nil, fmt.Errorf("read %s before %d: %w", s, seq, err)
+	}
+	return page, nil
+}
+
+// head is the stream's last commit; nil where there is none.
+func (e *Engine) head(ctx context.Context, s Stream) (*Commit, error) {
+	page, err := e.before(ctx, s, math.MaxInt64)
+	if err != nil || len(page) == 0 {
+		return nil, err
+	}
+	return &page[0], nil
+}
+
+// decoding is a commit's events, decoded by the first who needs them.
+type decoding struct {
+	once   sync.Once
+	events []es.Recorded[any]
+	err    error
+}
+
+// shared is the commit with its decoded events kept for all who get a copy of it.
+func (c Commit) shared() Commit {
+	if c.decoded == nil {
+		c.decoded = &decoding{}
+	}
+	return c
+}
+
+// decode returns a commit's events, with their envelopes. The caller must not modify
+// them: they may be shared.
+func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
+	if c.decoded == nil {
+		return a.decodeAnew(c)
+	}
+	c.decoded.once.Do(func() { c.decoded.events, c.decoded.err = a.decodeAnew(c) })
+	return c.decoded.events, c.decoded.err
+}
+
+func (a *aggregate) decodeAnew(c Commit) ([]es.Recorded[any], error) {
+	out := make([]es.Recorded[any], len(c.Events))
+	for i, s := range c.Events {
+		e, err := decode(a.DecodeEvent, s)
+		if err != nil {
+			return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
+		}
+		out[i] = es.Recorded[any]{
+			ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1,
+			Time: c.Meta.Time, Meta: c.Meta.public(),
+		}
+	}
+	return out, nil
+}
+
+// decode reads an event. Upcasters are the author's code, and may panic.
+func decode(read func(typ string, version int, data []byte) (any, error), s es.StoredEvent) (ev any, err error) {
+	defer Guard("read event "+s.Type, &err)
+	return read(s.Type, s.Version, s.Data)
+}
+
+func (m Meta) public() es.Meta {
+	return es.Meta{
+		MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID,
+		User: m.User, Owner: m.Owner, Service: m.Service,
+	}
+}

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"onlineshop/es"
+)
+
+// reader is what checks, side effects and tasks read through.
+type reader struct {
+	*Engine
+	caller es.Caller
+	// loaded is what one decision has read: a stream that its rules read twice
+	// costs one read. nil: every read is a new one.
+	loaded map[Stream]es.Loaded
+}
+
+func (r reader) Caller() es.Caller { return r.caller }
+
+// Load implements [es.Reader].
+func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
+	a := r.aggregates[name]
+	switch {
+	case a == nil:
+		return es.Loaded{}, fmt.Errorf("load %s %q: there is no such aggregate in this plugin", name, id)
+	case a.InPlace:
+		return es.Loaded{}, fmt.Errorf("load %s %q: it evolves in place and can't be read by others", name, id)
+	case !es.ValidInternalID(id):
+		return es.Loaded{State: a.Initial}, nil // nothing can be there
+	}
+	s := Stream{name, id}
+	if l, ok := r.loaded[s]; ok {
+		return l, nil
+	}
+	f := r.cache.folded(a, id)
+	err := r.catchUp(ctx, f)
+	r.cache.settle(f)
+	if err != nil {
+		return es.Loaded{}, fmt.Errorf("load %s %q: %w", name, id, err)
+	}
+	f.Lock()
+	defer f.Unlock()
+	l := es.Loaded{State: f.state, Owner: f.owner, Version: f.version}
+	if r.loaded != nil {
+		r.loaded[s] = l
+	}
+	return l, nil
+}
+
+// Events implements [es.Reader].
+func (r reader) Events(ctx context.Context, name, id string) iter.Seq2[es.Recorded[any], error] {
+	return func(yield func(es.Recorded[any], error) bool) {
+		a := r.aggregates[name]
+		if a == nil {
+			yield(es.Recorded[any]{}, fmt.Errorf("events of %s %q: there is no such aggregate in this plugin", name, id))
+			return
+		}
+		err := r.commits(ctx, Stream{name, id}, 0, func(c Commit) error {
+			events, err := a.decode(c)
+			if err != nil {
+				return err
+			}
+			for _, ev := range events {
+				if !yield(ev, nil) {
+					return errStop
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(es.Recorded[any]{}, err)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// snapshot is a folded stream as it is stored, gzipped.
+type snapshot struct {
+	Sources   string          `json:"sources"`
+	Next      int64           `json:"next"`
+	Version   int64           `json:"version"`
+	Owner     string          `json:"owner"`
+	State     json.RawMessage `json:"state"`
+	Last      time.Time       `json:"last"`
+	Recent    []dedupEntry    `json:"recent"`
+	Forgot    time.Time       `json:"forgot"`
+	Forgotten *filter         `json:"forgotten,omitempty"`
+}
+
+// restore fills f from a snapshot and returns where reading goes on. Snapshots
+// are best effort: whatever is wrong with one, the log has everything.
+func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64 {
+	data, err := e.Snapshots.Snapshot(ctx, s)
+	if err != nil || data == nil {
+		if err != nil {
+			e.Logger.WarnContext(ctx, "snapshot not read, the log serves", "stream", s, "error", err)
+		}
+		return 0
+	}
+	var n snapshot
+	state, err := func() (any, error) {
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		raw, err := io.ReadAll(z)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(raw, &n); err != nil || n.Sources != f.of.Sources {
+			return nil, err
+		}
+		return f.of.DecodeState(n.State)
+	}()
+	if err != nil {
+		e.Logger.WarnContext(ctx, "snapshot not usable, the log serves", "stream", s, "error", err)
+	}
+	f.Lock()
+	defer f.Unlock()
+	if err == nil && state != nil && !f.read {
+		f.read, f.next, f.version, f.owner, f.state = true, n.Next, n.Version, n.Owner, state
+		f.last, f.window, f.evictedUntil, f.evicted, f.snapshotAt = n.Last, n.Recent, n.Forgot, n.Forgotten, n.Next
+		f.bytes += int64(len(n.State)) + 160*int64(len(n.Recent))
+	}
+	return f.next
+}
+
+// save keeps a snapshot where one is due.
+func (e *Engine) save(ctx context.Context, f *aggregateState) {
+	if e.Snapshots == nil {
+		return
+	}
+	f.Lock()
+	if f.next-f.snapshotAt < e.SnapshotEvery {
+		f.Unlock()
+		return
+	}
+	f.snapshotAt = f.next
+	s := Stream{f.of.Name, f.id}
+	data, err := func() ([]byte, error) {
+		state, err := f.of.EncodeState(f.state)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := json.Marshal(snapshot{f.of.Sources, f.next, f.version, f.owner, state, f.last, f.window, f.evictedUntil, f.evicted})
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write(raw)
+		err = z.Close()
+		return b.Bytes(), err
+	}()
+	f.Unlock()
+	if err == nil {
+		err = e.Snapshots.SaveSnapshot(ctx, s, data)
+	}
+	if err != nil {
+		e.Count("SnapshotSkipped", f.of.Name)
+		e.Logger.WarnContext(ctx, "snapshot not saved", "stream", s, "error", err)
+	}
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// aggregateState is a stream's state with the ids of its latest commits. Its mutex is
+// never held across a port call.
+type aggregateState struct {
+	sync.Mutex
+	of *aggregate
+	id string
+
+	read         bool // something of the stream was read; false: speculating that it is empty
+	next         int64
+	version      int64
+	state        any
+	owner        string
+	last         time.Time // of the latest commit
+	window       []dedupEntry
+	evictedUntil time.Time // of the newest commit whose id is no longer in recent
+	evicted      *filter   // the From of those ids; nil: none
+	snapshotAt   int64     // next, as of the latest snapshot
+	bytes        int64     // estimate of what all of this takes
+}
+
+// add folds the stream's next commit; events are its decoded events.
+func (f *aggregateState) add(c Commit, events []any, memory int) (err error) {
+	defer Guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
+	names := make([]string, len(events))
+	for i, e := range events {
+		f.state = f.of.Evolve(e, f.state)
+		names[i] = c.Events[i].Type
+		f.bytes += int64(len(c.Events[i].Data)) / 2 // much of it replaces what was there
+	}
+	if c.Seq == 0 {
+		f.owner = c.Meta.Owner
+	}
+	f.read, f.next, f.version, f.last = true, c.Seq+1, c.Version, c.Meta.Time
+	f.bytes += 160
+	f.window = append(f.window, dedupEntry{hashFrom(c.Meta.Command.Origin), c.Meta.Command.Seq, c.Meta.Command.Index, c.Meta.Payload, c.Version, names, c.Meta.Time})
+	if drop := len(f.window) - memory; drop > 0 {
+		if f.evicted == nil {
+			f.evicted = &filter{}
+			f.bytes += int64(len(f.evicted)) * 8
+		}
+		for _, r := range f.window[:drop] {
+			f.evictedUntil = r.Time
+			f.evicted.add(r.From)
+		}
+		f.window = f.window[drop:] // append moves on to a new array when this one is used up
+		f.bytes -= 160 * int64(drop)
+	}
+	return nil
+}
+
+// catchUp brings f to the end of its stream.
+func (e *Engine) catchUp(ctx context.Context, f *aggregateState) error {
+	f.Lock()
+	read, from := f.read, f.next
+	f.Unlock()
+	s := Stream{f.of.Name, f.id}
+	if !read && e.Snapshots != nil {
+		from = e.restore(ctx, s, f)
+	}
+	err := e.commits(ctx, s, from, func(c Commit) error { return e.absorb(f, c) })
+	f.Lock()
+	f.read = f.read || err == nil
+	f.Unlock()
+	return err
+}
+
+// absorb folds a commit if it is the next one.
+func (e *Engine) absorb(f *aggregateState, c Commit) error {
+	f.Lock()
+	defer f.Unlock()
+	if c.Seq != f.next {
+		return nil // folded already, by a neighbour
+	}
+	decoded, err := f.of.decode(c)
+	if err != nil {
+		return err
+	}
+	events := make([]any, len(decoded))
+	for i, d := range decoded {
+		events[i] = d.Event
+	}
+	if err := f.add(c, events, e.DedupWindow); err != nil {
+		e.cache.drop(c.Stream) // half folded
+		return err
+	}
+	return nil
+}
+
+func (f *aggregateState) wasRead() bool {
+	f.Lock()
+	defer f.Unlock()
+	return f.read
+}
