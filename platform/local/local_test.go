@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -521,31 +520,5 @@ func TestCloseLetsNothingIn(t *testing.T) {
 	c := engine.Commit{Stream: engine.Stream{Aggregate: "Catalog.Product", ID: "p1"}, Events: []es.StoredEvent{{Type: "Added"}}}
 	if err := p.store.Append(t.Context(), c); !errors.Is(err, engine.ErrUnavailable) {
 		t.Errorf("append after Close: %v", err)
-	}
-}
-
-// As guarantee 2 says; the simulation has a memory of six.
-func TestAKeyIsRememberedFor256Commits(t *testing.T) {
-	p := open(t, Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, 0)})
-	reprice := func(key string, price int) engine.Outcome {
-		t.Helper()
-		out, err := request(t.Context(), p, key, "Catalog.Product", "p1", "UpdatePrice", fmt.Sprintf(`{"price":%d}`, price))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	// Given a command with a key, and 255 commits after it
-	send(t, p, "Catalog.Product", "p1", "Add", `{"name":"A","description":"","price":1}`)
-	first := reprice("k", 5)
-	for i := range 255 {
-		reprice("", 100+i)
-	}
-	// When it is sent again, then it is answered as it was, and takes no effect
-	if again := reprice("k", 5); !reflect.DeepEqual(again, first) {
-		t.Errorf("it is answered with %+v, and was with %+v", again, first)
-	}
-	if n := len(types(t, p, "Catalog.Product", "p1")); n != 257 {
-		t.Errorf("there are %d events, want 257", n)
 	}
 }
