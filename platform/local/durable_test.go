@@ -175,8 +175,14 @@ func lockedByAnother(t *testing.T, dir string) (unlock func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
+	for { // between two writes of the shop's
+		_, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+		if err == nil {
+			break
+		}
+		if _, primary := result(err); primary != sqlite3.SQLITE_BUSY {
+			t.Fatal(err)
+		}
 	}
 	var once sync.Once
 	unlock = func() {
