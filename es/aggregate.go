@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"onlineshop/es/wire"
 )
 
 // Aggregate ties a name to its decider: sealed unions of commands C and events
@@ -38,7 +39,7 @@ type CommandType[C any] struct {
 	Access   *Access // nil: the aggregate's
 	Schema   string  // JSON Schema 2020-12 of the payload
 	Empty    bool    // has no payload
-	Read     func(Value) C
+	Read     func(wire.Value) C
 }
 
 // EventType is one member of an aggregate's or an extension point's events.
@@ -46,7 +47,7 @@ type EventType[E any] struct {
 	Name    string
 	Version int // of its present shape, from 1
 	Schema  string
-	Read    func(Value) E
+	Read    func(wire.Value) E
 }
 
 // NewAggregate is called by generated code.
@@ -238,7 +239,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 		ReadCommand: func(name string, body []byte) (any, error) {
 			for _, t := range r.Commands {
 				if t.Name == name {
-					c, err := readStrict(body, t.Empty, t.Read)
+					c, err := wire.ReadSent(body, t.Empty, t.Read)
 					if err != nil {
 						return nil, err
 					}
@@ -284,7 +285,7 @@ func decodeEvent[E any](of string, types []EventType[E], up Upcasters[E], typ st
 	}
 	for _, t := range types {
 		if t.Name == typ && t.Version == version {
-			e, err := readStored(data, t.Read)
+			e, err := wire.ReadStored(data, t.Read)
 			if err != nil {
 				return nil, fmt.Errorf("event %s of %s: %w", typ, of, err)
 			}

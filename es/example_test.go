@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // What a plugin's author writes in the aggregate's package: commands, events and
@@ -69,12 +70,12 @@ var Reorder = es.NewMapping("Reorder", Aggregate, Aggregate, func(id string, e E
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name: "Warehouse.Stock", Decide: Command.decide, Evolve: Event.evolve,
 	Commands: []es.CommandType[Command]{
-		{Name: "Receive", Schema: `{"type":"object"}`, Read: func(v es.Value) Command { return Receive{readQuantity(v)} }},
-		{Name: "Take", Schema: `{"type":"object"}`, Read: func(v es.Value) Command { return Take{readQuantity(v)} }},
+		{Name: "Receive", Schema: `{"type":"object"}`, Read: func(v wire.Value) Command { return Receive{readQuantity(v)} }},
+		{Name: "Take", Schema: `{"type":"object"}`, Read: func(v wire.Value) Command { return Take{readQuantity(v)} }},
 	},
 	Events: []es.EventType[Event]{
-		{Name: "Received", Version: 1, Schema: `{"type":"object"}`, Read: func(v es.Value) Event { return Received{readQuantity(v)} }},
-		{Name: "Taken", Version: 1, Schema: `{"type":"object"}`, Read: func(v es.Value) Event { return Taken{readQuantity(v)} }},
+		{Name: "Received", Version: 1, Schema: `{"type":"object"}`, Read: func(v wire.Value) Event { return Received{readQuantity(v)} }},
+		{Name: "Taken", Version: 1, Schema: `{"type":"object"}`, Read: func(v wire.Value) Event { return Taken{readQuantity(v)} }},
 	},
 	Encode: func(c Command) (string, []byte, error) {
 		switch c := c.(type) {
@@ -96,20 +97,20 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	},
 })
 
-func readQuantity(v es.Value) int {
+func readQuantity(v wire.Value) int {
 	f := v.Fields()
 	defer f.Done()
 	return int(f.Field("quantity").Int(64))
 }
 
 func appendQuantity(b []byte, n int) []byte {
-	return append(strconv.AppendInt(es.AppendName(append(b, '{'), "quantity"), int64(n), 10), '}')
+	return append(strconv.AppendInt(wire.AppendName(append(b, '{'), "quantity"), int64(n), 10), '}')
 }
 
 func (l Level) MarshalJSON() ([]byte, error) { return appendQuantity(nil, l.Quantity), nil }
 
 func (l *Level) UnmarshalJSON(b []byte) (err error) {
-	l.Quantity, err = es.ReadStored(b, readQuantity)
+	l.Quantity, err = wire.ReadStored(b, readQuantity)
 	return err
 }
 

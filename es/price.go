@@ -1,6 +1,7 @@
 package es
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -47,6 +48,10 @@ func (p Price) String() string {
 	s := fmt.Sprintf("%d.%04d", p.e4/10000, p.e4%10000)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
+
+// Compare is negative if p is less than q, zero if they are equal, and positive if p is
+// greater.
+func (p Price) Compare(q Price) int { return cmp.Compare(p.e4, q.e4) }
 
 // MarshalJSON is the shortest form as a number.
 func (p Price) MarshalJSON() ([]byte, error) { return []byte(p.String()), nil }

@@ -17,6 +17,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/wire"
 	"onlineshop/httpapi"
 )
 
@@ -392,7 +393,7 @@ func TestCollidingNames(t *testing.T) {
 func TestAnInternalCommandIsNotThere(t *testing.T) {
 	a := newAPI(t, func(c *httpapi.Config) {
 		type payload struct{}
-		read := func(v es.Value) any { v.Fields().Done(); return payload{} }
+		read := func(v wire.Value) any { v.Fields().Done(); return payload{} }
 		orders := es.NewAggregate(es.AggregateRules[any, any, int]{
 			Name:     "A.Order",
 			Commands: []es.CommandType[any]{{Name: "Place", Schema: "{}", Empty: true, Read: read}, {Name: "Settle", Internal: true, Schema: "{}", Empty: true, Read: read}},

@@ -9,6 +9,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/wire"
 )
 
 // addOperations adds what operators of the shop do.
@@ -66,7 +67,7 @@ func (a *api) addStep(name, summary string, model bool, do func(context.Context,
 }
 
 func (c *call) step(model bool) (step, error) {
-	s, err := es.ReadSent(c.body, !model, func(v es.Value) (s step) {
+	s, err := wire.ReadSent(c.body, !model, func(v wire.Value) (s step) {
 		f := v.Fields()
 		defer f.Done()
 		if model {

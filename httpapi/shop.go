@@ -16,6 +16,7 @@ import (
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/es/names"
+	"onlineshop/es/wire"
 )
 
 // addPlugins adds what the plugins' definitions declare.
@@ -239,7 +240,7 @@ func (a *api) list(c *call, model string) (*answer, error) {
 
 // item is a row as callers see it: its id, then the view's fields.
 func item(row engine.Row) []byte {
-	b := es.AppendString([]byte(`{"id":`), row.ID)
+	b := wire.AppendString([]byte(`{"id":`), row.ID)
 	fields := row.View[1:] // without the brace
 	if string(fields) != "}" {
 		b = append(b, ',')

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"onlineshop/es"
 	"onlineshop/platform/platformtest"
 )
 
@@ -98,7 +97,8 @@ func (e emulator) logged(line *regexp.Regexp) (names []string, err error) {
 	for _, m := range line.FindAllSubmatch(log, -1) {
 		names = append(names, string(m[1]))
 	}
-	return es.Distinct(names), err
+	slices.Sort(names)
+	return slices.Compact(names), err
 }
 
 func contexts(arch string, values []string) (args []string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // The aggregate that this package's tests and examples are about: a bank account,
@@ -90,7 +91,7 @@ var Account = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	},
 	Valid: func(c Command, p *es.Problems) Command {
 		if c, ok := c.(Open); ok {
-			c.Holder = es.Trim(c.Holder)
+			c.Holder = wire.Trim(c.Holder)
 			p.Length("/holder", c.Holder, 1, 10)
 			return c
 		}
@@ -98,9 +99,9 @@ var Account = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	},
 	Commands: []es.CommandType[Command]{{Name: "Deposit"}, {Name: "Open", Access: &anybody}, {Name: "Withdraw"}},
 	Events: []es.EventType[Event]{
-		{Name: "Deposited", Version: 1, Read: func(v es.Value) Event { return Deposited{amount(v)} }},
-		{Name: "Opened", Version: 1, Read: func(v es.Value) Event { return Opened{v.Fields().Field("Holder").String()} }},
-		{Name: "Withdrawn", Version: 1, Read: func(v es.Value) Event { return Withdrawn{amount(v)} }},
+		{Name: "Deposited", Version: 1, Read: func(v wire.Value) Event { return Deposited{amount(v)} }},
+		{Name: "Opened", Version: 1, Read: func(v wire.Value) Event { return Opened{v.Fields().Field("Holder").String()} }},
+		{Name: "Withdrawn", Version: 1, Read: func(v wire.Value) Event { return Withdrawn{amount(v)} }},
 	},
 	Encode: func(c Command) (string, []byte, error) {
 		b, err := json.Marshal(c)
@@ -124,7 +125,7 @@ var Account = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	},
 })
 
-func amount(v es.Value) int { return int(v.Fields().Field("Amount").Int(64)) }
+func amount(v wire.Value) int { return int(v.Fields().Field("Amount").Int(64)) }
 
 // Balance is a row of Balances.
 type Balance struct {

@@ -1,4 +1,10 @@
-package es
+// Package wire is the runtime of the code that esgen writes: it reads and writes JSON
+// without reflection. Do not import it by hand.
+//
+// One reader serves both what users send (strict: unknown, missing and repeated members
+// are problems) and what is stored (lenient: an unknown member is a newer version's, a
+// missing one has its zero value).
+package wire
 
 import (
 	"bytes"
@@ -14,10 +20,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 )
-
-// This file is what generated codecs call: they hold no reflection, and one
-// reader serves both what users send (strict) and what is stored (lenient:
-// an unknown field is a newer version's, an absent one is its zero value).
 
 // Malformed says that a body is not one JSON value in valid UTF-8 with every
 // member once.
@@ -104,16 +106,22 @@ func AtMost[N Number](p *Problems, pointer string, x, max N) {
 	}
 }
 
-// AtLeastPrice notes a price below min.
-func (p *Problems) AtLeastPrice(pointer string, x, min Price) {
-	if x.e4 < min.e4 {
+// Ordered is a number that has a type of its own, such as a price.
+type Ordered[T any] interface {
+	Compare(T) int
+	String() string
+}
+
+// AtLeastOrdered notes a number below min.
+func AtLeastOrdered[T Ordered[T]](p *Problems, pointer string, x, min T) {
+	if x.Compare(min) < 0 {
 		p.Add(pointer, "must be at least %s, is %s", min, x)
 	}
 }
 
-// AtMostPrice notes a price above max.
-func (p *Problems) AtMostPrice(pointer string, x, max Price) {
-	if x.e4 > max.e4 {
+// AtMostOrdered notes a number above max.
+func AtMostOrdered[T Ordered[T]](p *Problems, pointer string, x, max T) {
+	if x.Compare(max) > 0 {
 		p.Add(pointer, "must be at most %s, is %s", max, x)
 	}
 }
@@ -164,10 +172,12 @@ type reading struct {
 	stored bool
 }
 
-func readStrict[T any](body []byte, empty bool, read func(Value) T) (t T, err error) {
+// ReadSent reads a value that a user sent. It returns a [*Malformed] if it is not JSON,
+// and [*Problems] if read finds mistakes. If bare, an empty body stands for {}.
+func ReadSent[T any](body []byte, bare bool, read func(Value) T) (t T, err error) {
 	body = bytes.Trim(body, " \t\r\n") // JSON knows no other space
 	if len(body) == 0 {
-		if !empty {
+		if !bare {
 			return t, &Malformed{"the body is missing: the command's payload is expected as JSON"}
 		}
 		body = []byte("{}")
@@ -181,20 +191,13 @@ func readStrict[T any](body []byte, empty bool, read func(Value) T) (t T, err er
 	return t, in.Err()
 }
 
-func readStored[T any](data []byte, read func(Value) T) (t T, err error) {
+// ReadStored reads a value that the program itself wrote. It returns [*Problems] if the
+// value is damaged.
+func ReadStored[T any](data []byte, read func(Value) T) (t T, err error) {
 	in := &reading{stored: true}
 	t = read(Value{raw: data, in: in})
 	return t, in.Err()
 }
-
-// ReadSent reads a value that a user sent: [*Malformed] where it is no JSON,
-// [*Problems] where read finds mistakes. Where bare, an empty body is {}.
-func ReadSent[T any](body []byte, bare bool, read func(Value) T) (T, error) {
-	return readStrict(body, bare, read)
-}
-
-// ReadStored reads a value that the program itself wrote; for generated code.
-func ReadStored[T any](data []byte, read func(Value) T) (T, error) { return readStored(data, read) }
 
 func parse(body []byte) (jsontext.Value, error) {
 	if i := invalidUTF8(body); i >= 0 {
@@ -307,20 +310,21 @@ func (v Value) Float(bits int) float64 {
 	return f
 }
 
-// Price reads a [Price].
-func (v Value) Price() Price {
+// Parse reads a number that has a type of its own, such as a price.
+func Parse[T any](v Value, parse func(string) (T, error)) (t T) {
 	if v.raw == nil {
-		return Price{}
+		return t
 	}
-	p, err := ParsePrice(string(v.raw))
+	p, err := parse(string(v.raw))
 	switch {
 	case err == nil:
+		return p
 	case v.raw.Kind() != '0':
 		v.mistaken("a number")
 	default:
 		v.in.Add(v.pointer(), "%s", err)
 	}
-	return p
+	return t
 }
 
 // Time reads an RFC 3339 time.

@@ -1,4 +1,4 @@
-package es_test
+package wire_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // payload has a field of every kind, read as generated code reads it.
@@ -28,19 +29,19 @@ type payload struct {
 
 type inner struct{ X int64 }
 
-func readPayload(v es.Value) payload {
+func readPayload(v wire.Value) payload {
 	f := v.Fields()
 	defer f.Done()
 	return payload{
 		Name:   f.Field("name").String(),
-		Price:  f.Field("price").Price(),
+		Price:  wire.Parse(f.Field("price"), es.ParsePrice),
 		Count:  f.Field("count").Int(8),
 		Size:   f.Field("size").Uint(8),
 		Weight: f.Field("weight").Float(64),
 		On:     f.Field("on").Bool(),
 		At:     f.Field("at").Time(),
-		Tags:   es.List(f.Field("tags"), es.Value.String),
-		Inner: func(v es.Value) inner {
+		Tags:   wire.List(f.Field("tags"), wire.Value.String),
+		Inner: func(v wire.Value) inner {
 			f := v.Fields()
 			defer f.Done()
 			return inner{f.Field("x").Int(64)}
@@ -69,7 +70,7 @@ func TestReadsWhatIsWellFormed(t *testing.T) {
 		"escaped":          {strings.Replace(whole, `"Ä \"x\"\n"`, `"\u00c4 \u0022x\u0022\u000a"`, 1), all},
 		"without optional": {strings.Replace(whole, `,"optional":"o"`, "", 1), without},
 	} {
-		got, err := es.ReadSent([]byte(c.body), false, readPayload)
+		got, err := wire.ReadSent([]byte(c.body), false, readPayload)
 		if diff := cmp.Diff(c.want, got, samePrice); err != nil || diff != "" {
 			t.Errorf("%s: error: %v (-want +got):\n%s", name, err, diff)
 		}
@@ -105,9 +106,9 @@ func TestMalformedBodies(t *testing.T) {
 		"a raw control character":    "{\"name\":\"\x01\"}",
 		"deep nesting":               strings.Repeat("[", 100_000),
 	} {
-		_, err := es.ReadSent([]byte(body), false, readPayload)
-		if malformed := (*es.Malformed)(nil); !errors.As(err, &malformed) || malformed.Reason == "" {
-			t.Errorf("%s: got %v, want *es.Malformed with a reason", name, err)
+		_, err := wire.ReadSent([]byte(body), false, readPayload)
+		if malformed := (*wire.Malformed)(nil); !errors.As(err, &malformed) || malformed.Reason == "" {
+			t.Errorf("%s: got %v, want *wire.Malformed with a reason", name, err)
 		}
 	}
 }
@@ -152,10 +153,10 @@ func TestMistakesArePointedAt(t *testing.T) {
 		"everything":          {`{}`, []string{"/name", "/price", "/count", "/size", "/weight", "/on", "/at", "/tags", "/inner"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := es.ReadSent([]byte(c.body), false, readPayload)
-			problems := (*es.Problems)(nil)
+			_, err := wire.ReadSent([]byte(c.body), false, readPayload)
+			problems := (*wire.Problems)(nil)
 			if !errors.As(err, &problems) {
-				t.Fatalf("got %v, want *es.Problems", err)
+				t.Fatalf("got %v, want *wire.Problems", err)
 			}
 			var got []string
 			for _, p := range problems.List {
@@ -173,12 +174,12 @@ func TestMistakesArePointedAt(t *testing.T) {
 
 func TestAPayloadFreeCommandNeedsNoBody(t *testing.T) {
 	for _, body := range []string{"", " ", "{}", " {} "} {
-		if _, err := es.ReadSent([]byte(body), true, es.Value.Empty); err != nil {
+		if _, err := wire.ReadSent([]byte(body), true, wire.Value.Empty); err != nil {
 			t.Errorf("body %q: %v", body, err)
 		}
 	}
 	for _, body := range []string{`{"x":1}`, "[]", "null", "{"} {
-		if _, err := es.ReadSent([]byte(body), true, es.Value.Empty); err == nil {
+		if _, err := wire.ReadSent([]byte(body), true, wire.Value.Empty); err == nil {
 			t.Errorf("body %q was read as a payload-free command's", body)
 		}
 	}
@@ -186,12 +187,12 @@ func TestAPayloadFreeCommandNeedsNoBody(t *testing.T) {
 
 // What is stored was written by an earlier or later version of the program.
 func TestStoredValuesAreReadLeniently(t *testing.T) {
-	got, err := es.ReadStored([]byte(`{"name":"x","later":{"a":[1]},"inner":{},"optional":null}`), readPayload)
+	got, err := wire.ReadStored([]byte(`{"name":"x","later":{"a":[1]},"inner":{},"optional":null}`), readPayload)
 	if diff := cmp.Diff(payload{Name: "x"}, got, samePrice); err != nil || diff != "" {
 		t.Errorf("error: %v (-want +got):\n%s", err, diff)
 	}
 	for name, data := range map[string]string{"mistyped": `{"name":1}`, "cut off": `{"name":"x"`, "empty": ``} {
-		if _, err := es.ReadStored([]byte(data), readPayload); err == nil {
+		if _, err := wire.ReadStored([]byte(data), readPayload); err == nil {
 			t.Errorf("%s: it was read", name)
 		}
 	}
@@ -199,29 +200,29 @@ func TestStoredValuesAreReadLeniently(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	for name, c := range map[string]struct {
-		check func(*es.Problems)
+		check func(*wire.Problems)
 		fine  bool
 	}{
-		"length in code points":  {func(p *es.Problems) { p.Length("/x", "äöü", 3, 3) }, true},
-		"too short":              {func(p *es.Problems) { p.Length("/x", "", 1, 3) }, false},
-		"too long":               {func(p *es.Problems) { p.Length("/x", "abcd", 1, 3) }, false},
-		"no upper bound":         {func(p *es.Problems) { p.Length("/x", "abcd", 1, -1) }, true},
-		"too short, unbounded":   {func(p *es.Problems) { p.Length("/x", "", 1, -1) }, false},
-		"enough items":           {func(p *es.Problems) { p.Count("/x", 3, 1, 3) }, true},
-		"too few items":          {func(p *es.Problems) { p.Count("/x", 0, 1, 3) }, false},
-		"too many items":         {func(p *es.Problems) { p.Count("/x", 4, 1, 3) }, false},
-		"one of":                 {func(p *es.Problems) { p.OneOf("/x", "a", "a", "b") }, true},
-		"none of":                {func(p *es.Problems) { p.OneOf("/x", "c", "a", "b") }, false},
-		"an e-mail address":      {func(p *es.Problems) { p.Email("/x", "ann@example.com") }, true},
-		"a name and an address":  {func(p *es.Problems) { p.Email("/x", "Ann <ann@example.com>") }, false},
-		"an address in brackets": {func(p *es.Problems) { p.Email("/x", "<ann@example.com>") }, false},
-		"no at sign":             {func(p *es.Problems) { p.Email("/x", "ann.example.com") }, false},
-		"two at signs":           {func(p *es.Problems) { p.Email("/x", `"a@b"@example.com`) }, false},
-		"no domain":              {func(p *es.Problems) { p.Email("/x", "ann@localhost") }, false},
-		"a dot too many":         {func(p *es.Problems) { p.Email("/x", "ann@example.com.") }, false},
-		"an address too long":    {func(p *es.Problems) { p.Email("/x", strings.Repeat("a", 243)+"@example.com") }, false},
+		"length in code points":  {func(p *wire.Problems) { p.Length("/x", "äöü", 3, 3) }, true},
+		"too short":              {func(p *wire.Problems) { p.Length("/x", "", 1, 3) }, false},
+		"too long":               {func(p *wire.Problems) { p.Length("/x", "abcd", 1, 3) }, false},
+		"no upper bound":         {func(p *wire.Problems) { p.Length("/x", "abcd", 1, -1) }, true},
+		"too short, unbounded":   {func(p *wire.Problems) { p.Length("/x", "", 1, -1) }, false},
+		"enough items":           {func(p *wire.Problems) { p.Count("/x", 3, 1, 3) }, true},
+		"too few items":          {func(p *wire.Problems) { p.Count("/x", 0, 1, 3) }, false},
+		"too many items":         {func(p *wire.Problems) { p.Count("/x", 4, 1, 3) }, false},
+		"one of":                 {func(p *wire.Problems) { p.OneOf("/x", "a", "a", "b") }, true},
+		"none of":                {func(p *wire.Problems) { p.OneOf("/x", "c", "a", "b") }, false},
+		"an e-mail address":      {func(p *wire.Problems) { p.Email("/x", "ann@example.com") }, true},
+		"a name and an address":  {func(p *wire.Problems) { p.Email("/x", "Ann <ann@example.com>") }, false},
+		"an address in brackets": {func(p *wire.Problems) { p.Email("/x", "<ann@example.com>") }, false},
+		"no at sign":             {func(p *wire.Problems) { p.Email("/x", "ann.example.com") }, false},
+		"two at signs":           {func(p *wire.Problems) { p.Email("/x", `"a@b"@example.com`) }, false},
+		"no domain":              {func(p *wire.Problems) { p.Email("/x", "ann@localhost") }, false},
+		"a dot too many":         {func(p *wire.Problems) { p.Email("/x", "ann@example.com.") }, false},
+		"an address too long":    {func(p *wire.Problems) { p.Email("/x", strings.Repeat("a", 243)+"@example.com") }, false},
 	} {
-		var p es.Problems
+		var p wire.Problems
 		c.check(&p)
 		if fine := p.Err() == nil; fine != c.fine {
 			t.Errorf("%s: %v, want it to be fine: %t", name, p.Err(), c.fine)
@@ -231,7 +232,7 @@ func TestLimits(t *testing.T) {
 
 func TestDistinctKeepsTheFirst(t *testing.T) {
 	given := []string{"b", "a", "b", "c", "a"}
-	if diff := cmp.Diff([]string{"b", "a", "c"}, es.Distinct(given)); diff != "" {
+	if diff := cmp.Diff([]string{"b", "a", "c"}, wire.Distinct(given)); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"b", "a", "b", "c", "a"}, given); diff != "" {
@@ -240,11 +241,11 @@ func TestDistinctKeepsTheFirst(t *testing.T) {
 }
 
 func TestWrites(t *testing.T) {
-	b := es.AppendString(es.AppendName([]byte("{"), "a"), "Ä<\"\n\xff")
-	b = es.AppendList(es.AppendName(b, "b"), []string{"x", "y"}, es.AppendString)
-	b = es.AppendList(es.AppendName(b, "c"), []string(nil), es.AppendString)
-	b = es.AppendTime(es.AppendName(b, "d"), time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600)))
-	b = es.AppendFloat(es.AppendName(b, "e"), 1.5, 64)
+	b := wire.AppendString(wire.AppendName([]byte("{"), "a"), "Ä<\"\n\xff")
+	b = wire.AppendList(wire.AppendName(b, "b"), []string{"x", "y"}, wire.AppendString)
+	b = wire.AppendList(wire.AppendName(b, "c"), []string(nil), wire.AppendString)
+	b = wire.AppendTime(wire.AppendName(b, "d"), time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600)))
+	b = wire.AppendFloat(wire.AppendName(b, "e"), 1.5, 64)
 	b = append(b, '}')
 	want := `{"a":"Ä<\"\n` + "\uFFFD" + `","b":["x","y"],"c":[],"d":"2026-01-02T02:04:05.678Z","e":1.5}`
 	if string(b) != want {
@@ -258,10 +259,10 @@ func FuzzReadSent(f *testing.F) {
 	f.Add([]byte(`{"inner":{"x":[]},"tags":{"a":1},"at":"2026"}`))
 	f.Add([]byte("\xff{}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		_, err := es.ReadSent(body, false, readPayload)
-		malformed, problems := (*es.Malformed)(nil), (*es.Problems)(nil)
+		_, err := wire.ReadSent(body, false, readPayload)
+		malformed, problems := (*wire.Malformed)(nil), (*wire.Problems)(nil)
 		if err != nil && !errors.As(err, &malformed) && !errors.As(err, &problems) {
-			t.Errorf("got %v, want *es.Malformed or *es.Problems", err)
+			t.Errorf("got %v, want *wire.Malformed or *wire.Problems", err)
 		}
 	})
 }
@@ -275,9 +276,9 @@ func TestProblemsAreListedUpToAHundred(t *testing.T) {
 		fmt.Fprintf(&b, `,"m%d":1`, i)
 	}
 	// When it is read
-	_, err := es.ReadSent([]byte("{"+b.String()[1:]+"}"), false, func(v es.Value) int { v.Fields().Done(); return 0 })
+	_, err := wire.ReadSent([]byte("{"+b.String()[1:]+"}"), false, func(v wire.Value) int { v.Fields().Done(); return 0 })
 	// Then a hundred are listed, and that there are more
-	var problems *es.Problems
+	var problems *wire.Problems
 	if !errors.As(err, &problems) || len(problems.List) != 101 || problems.List[100].Detail != "there are more problems than are listed" {
 		t.Errorf("problems: %v", err)
 	}

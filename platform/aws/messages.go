@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,8 @@ func newEntryMessage(e engine.Entry) entryMessage {
 		m.Types = append(m.Types, ev.Type)
 		m.Events = append(m.Events, c)
 	}
-	m.Types = es.Distinct(m.Types)
+	slices.Sort(m.Types)
+	m.Types = slices.Compact(m.Types)
 	return m
 }
 

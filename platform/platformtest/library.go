@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Library is two small plugins that have one component of each kind that a
@@ -99,8 +100,8 @@ func aggregate(name string, internal bool, access es.Access, kinds ...[2]string)
 	return es.NewAggregate(r)
 }
 
-func readNote(kind string) func(es.Value) note {
-	return func(v es.Value) note {
+func readNote(kind string) func(wire.Value) note {
+	return func(v wire.Value) note {
 		f := v.Fields()
 		defer f.Done()
 		return note{kind, f.Field("text").String()}
@@ -126,7 +127,7 @@ type lent struct {
 var books = es.NewPoint(es.PointRules[lent]{
 	Name: "Lending.Books",
 	Key:  func(l lent) string { return l.Book },
-	Events: []es.EventType[lent]{{Name: "BookLent", Version: 1, Schema: "{}", Read: func(v es.Value) lent {
+	Events: []es.EventType[lent]{{Name: "BookLent", Version: 1, Schema: "{}", Read: func(v wire.Value) lent {
 		f := v.Fields()
 		defer f.Done()
 		return lent{f.Field("book").String(), f.Field("to").String()}

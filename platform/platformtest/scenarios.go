@@ -7,6 +7,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/wire"
 )
 
 // scene is a platform with the words of the library's tests.
@@ -49,7 +50,7 @@ func (s scene) events(aggregate, id string) (out []string) {
 	commits, _ := readAll(s.T, s.Ports, engine.Stream{Aggregate: aggregate, ID: id}, 0)
 	for _, c := range commits {
 		for _, e := range c.Events {
-			n, err := es.ReadStored(e.Data, readNote(e.Type))
+			n, err := wire.ReadStored(e.Data, readNote(e.Type))
 			if err != nil {
 				s.Fatalf("event of %s at %d: %v", c.Stream, c.Seq, err)
 			}

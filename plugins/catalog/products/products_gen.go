@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // ExtensionPoint is Catalog.Products.
@@ -15,10 +16,10 @@ var ExtensionPoint = es.NewPoint(es.PointRules[Event]{
 	Events: []es.EventType[Event]{
 		{Name: "ProductBecameAvailable", Version: 1,
 			Schema: `{"type":"object","description":"ProductBecameAvailable tells of a new product.","properties":{"productId":{"type":"string"},"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["productId","name","price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readProductBecameAvailable(v) }},
+			Read:   func(v wire.Value) Event { return readProductBecameAvailable(v) }},
 		{Name: "ProductPriceChanged", Version: 1,
 			Schema: `{"type":"object","description":"ProductPriceChanged tells a product's new price.","properties":{"productId":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["productId","price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readProductPriceChanged(v) }},
+			Read:   func(v wire.Value) Event { return readProductPriceChanged(v) }},
 	},
 	Wire: encodeEvent,
 })
@@ -36,13 +37,13 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readProductBecameAvailable(v es.Value) ProductBecameAvailable {
+func readProductBecameAvailable(v wire.Value) ProductBecameAvailable {
 	f := v.Fields()
 	defer f.Done()
 	return ProductBecameAvailable{
 		ProductID: f.Field("productId").String(),
 		Name:      f.Field("name").String(),
-		Price:     f.Field("price").Price(),
+		Price:     wire.Parse(f.Field("price"), es.ParsePrice),
 	}
 }
 
@@ -53,18 +54,18 @@ func appendProductBecameAvailable(b []byte, in ProductBecameAvailable) []byte {
 		Price     es.Price
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "productId"), x.ProductID)
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
-	b = append(es.AppendName(b, "price"), x.Price.String()...)
+	b = wire.AppendString(wire.AppendName(b, "productId"), x.ProductID)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
+	b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	return append(b, '}')
 }
 
-func readProductPriceChanged(v es.Value) ProductPriceChanged {
+func readProductPriceChanged(v wire.Value) ProductPriceChanged {
 	f := v.Fields()
 	defer f.Done()
 	return ProductPriceChanged{
 		ProductID: f.Field("productId").String(),
-		Price:     f.Field("price").Price(),
+		Price:     wire.Parse(f.Field("price"), es.ParsePrice),
 	}
 }
 
@@ -74,7 +75,7 @@ func appendProductPriceChanged(b []byte, in ProductPriceChanged) []byte {
 		Price     es.Price
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "productId"), x.ProductID)
-	b = append(es.AppendName(b, "price"), x.Price.String()...)
+	b = wire.AppendString(wire.AppendName(b, "productId"), x.ProductID)
+	b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	return append(b, '}')
 }

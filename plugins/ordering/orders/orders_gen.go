@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // ExtensionPoint is Ordering.Orders.
@@ -15,10 +16,10 @@ var ExtensionPoint = es.NewPoint(es.PointRules[Event]{
 	Events: []es.EventType[Event]{
 		{Name: "ItemOrderCancelled", Version: 1,
 			Schema: `{"type":"object","description":"ItemOrderCancelled tells that an order with the product was cancelled: one per product of the order.","properties":{"productId":{"type":"string"},"orderId":{"type":"string"}},"required":["productId","orderId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readItemOrderCancelled(v) }},
+			Read:   func(v wire.Value) Event { return readItemOrderCancelled(v) }},
 		{Name: "ItemOrdered", Version: 1,
 			Schema: `{"type":"object","description":"ItemOrdered tells that an order with the product was placed: one per product of the order.","properties":{"productId":{"type":"string"},"orderId":{"type":"string"}},"required":["productId","orderId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return ItemOrdered(readItemOrderCancelled(v)) }},
+			Read:   func(v wire.Value) Event { return ItemOrdered(readItemOrderCancelled(v)) }},
 	},
 	Wire: encodeEvent,
 })
@@ -36,7 +37,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readItemOrderCancelled(v es.Value) ItemOrderCancelled {
+func readItemOrderCancelled(v wire.Value) ItemOrderCancelled {
 	f := v.Fields()
 	defer f.Done()
 	return ItemOrderCancelled{
@@ -51,7 +52,7 @@ func appendItemOrderCancelled(b []byte, in ItemOrderCancelled) []byte {
 		OrderID   string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "productId"), x.ProductID)
-	b = es.AppendString(es.AppendName(b, "orderId"), x.OrderID)
+	b = wire.AppendString(wire.AppendName(b, "productId"), x.ProductID)
+	b = wire.AppendString(wire.AppendName(b, "orderId"), x.OrderID)
 	return append(b, '}')
 }

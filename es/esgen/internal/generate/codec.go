@@ -76,7 +76,8 @@ func (w *writer) qualifier(importPath, packageName string) string {
 	return local
 }
 
-func (w *writer) es(name string) string { return w.symbol(framework, "es", name) }
+func (w *writer) es(name string) string   { return w.symbol(framework, "es", name) }
+func (w *writer) wire(name string) string { return w.symbol(framework+"/wire", "wire", name) }
 func (w *writer) std(name string) string {
 	p, symbol, _ := strings.Cut(name, ".")
 	return w.symbol(p, path.Base(p), symbol)
@@ -96,7 +97,7 @@ func (w *writer) source() ([]byte, error) {
 	b.WriteString(header + "\npackage " + w.pkg.name + "\n\nimport (\n")
 	for _, std := range []bool{true, false} {
 		for _, p := range slices.Sorted(maps.Keys(w.imports)) {
-			if first, _, _ := strings.Cut(p, "/"); std != (p != framework && !w.m.owns(p) && !strings.Contains(first, ".")) {
+			if first, _, _ := strings.Cut(p, "/"); std != (p != framework && p != framework+"/wire" && !w.m.owns(p) && !strings.Contains(first, ".")) {
 				continue
 			}
 			if n := w.imports[p]; n != path.Base(p) {
@@ -227,11 +228,11 @@ func (w *writer) read(t *wireType, v string) string {
 	case float:
 		return w.as(t, "float64", fmt.Sprintf("%s.Float(%d)", v, t.bits))
 	case price:
-		return w.as(t, w.es("Price"), v+".Price()")
+		return w.as(t, w.es("Price"), fmt.Sprintf("%s(%s, %s)", w.wire("Parse"), v, w.es("ParsePrice")))
 	case moment:
 		return w.as(t, w.std("time.Time"), v+".Time()")
 	case list:
-		return w.as(t, "[]"+w.goType(t.item), fmt.Sprintf("%s(%s, %s)", w.es("List"), v, w.reader(t.item)))
+		return w.as(t, "[]"+w.goType(t.item), fmt.Sprintf("%s(%s, %s)", w.wire("List"), v, w.reader(t.item)))
 	}
 	return w.readStruct(t.named, t.object, v)
 }
@@ -249,13 +250,11 @@ func (w *writer) reader(t *wireType) string {
 	if t.named == nil {
 		switch t.kind {
 		case text:
-			return w.es("Value.String")
+			return w.wire("Value.String")
 		case truth:
-			return w.es("Value.Bool")
-		case price:
-			return w.es("Value.Price")
+			return w.wire("Value.Bool")
 		case moment:
-			return w.es("Value.Time")
+			return w.wire("Value.Time")
 		}
 	}
 	if t.kind == nested && len(t.object.fields) > 0 {
@@ -263,14 +262,14 @@ func (w *writer) reader(t *wireType) string {
 			return "read" + c.name
 		}
 	}
-	return fmt.Sprintf("func(v %s) %s { return %s }", w.es("Value"), w.goType(t), w.read(t, "v"))
+	return fmt.Sprintf("func(v %s) %s { return %s }", w.wire("Value"), w.goType(t), w.read(t, "v"))
 }
 
 // write is an expression that appends x of type t to b.
 func (w *writer) write(t *wireType, b, x string) string {
 	switch t.kind {
 	case text:
-		return fmt.Sprintf("%s(%s, %s)", w.es("AppendString"), b, w.plain(t, "string", x))
+		return fmt.Sprintf("%s(%s, %s)", w.wire("AppendString"), b, w.plain(t, "string", x))
 	case truth:
 		return fmt.Sprintf("%s(%s, %s)", w.std("strconv.AppendBool"), b, w.plain(t, "bool", x))
 	case integer:
@@ -278,20 +277,20 @@ func (w *writer) write(t *wireType, b, x string) string {
 	case natural:
 		return fmt.Sprintf("%s(%s, %s, 10)", w.std("strconv.AppendUint"), b, w.plain(t, "uint64", x))
 	case float:
-		return fmt.Sprintf("%s(%s, %s, %d)", w.es("AppendFloat"), b, w.plain(t, "float64", x), t.bits)
+		return fmt.Sprintf("%s(%s, %s, %d)", w.wire("AppendFloat"), b, w.plain(t, "float64", x), t.bits)
 	case price:
 		return fmt.Sprintf("append(%s, %s.String()...)", b, w.plain(t, w.es("Price"), x))
 	case moment:
-		return fmt.Sprintf("%s(%s, %s)", w.es("AppendTime"), b, w.plain(t, w.std("time.Time"), x))
+		return fmt.Sprintf("%s(%s, %s)", w.wire("AppendTime"), b, w.plain(t, w.std("time.Time"), x))
 	case list:
-		return fmt.Sprintf("%s(%s, %s, %s)", w.es("AppendList"), b, x, w.appender(t.item))
+		return fmt.Sprintf("%s(%s, %s, %s)", w.wire("AppendList"), b, x, w.appender(t.item))
 	}
 	return w.writeStruct(t.named, t.object, b, x)
 }
 
 func (w *writer) writeStruct(t *typeDecl, o *object, b, x string) string {
 	if len(o.fields) == 0 {
-		return fmt.Sprintf("%s(%s, struct{}(%s))", w.es("AppendEmpty"), b, x)
+		return fmt.Sprintf("%s(%s, struct{}(%s))", w.wire("AppendEmpty"), b, x)
 	}
 	c := w.codec(t, o)
 	return fmt.Sprintf("append%s(%s, %s)", c.name, b, w.convert(x, t, c.typ))
@@ -302,11 +301,11 @@ func (w *writer) appender(t *wireType) string {
 	if t.named == nil {
 		switch t.kind {
 		case text:
-			return w.es("AppendString")
+			return w.wire("AppendString")
 		case truth:
 			return w.std("strconv.AppendBool")
 		case moment:
-			return w.es("AppendTime")
+			return w.wire("AppendTime")
 		}
 	}
 	if t.kind == nested && len(t.object.fields) > 0 {
@@ -346,7 +345,7 @@ func (w *writer) writeCodecs() {
 
 func (w *writer) writeCodec(c *shape) {
 	t := w.ref(c.typ)
-	w.f("func read%s(v %s) %s {", c.name, w.es("Value"), t)
+	w.f("func read%s(v %s) %s {", c.name, w.wire("Value"), t)
 	w.f("f := v.Fields()\ndefer f.Done()\nreturn %s\n}\n", w.literal(t, c.object))
 
 	w.f("func append%s(b []byte, in %s) []byte {", c.name, t)
@@ -355,7 +354,7 @@ func (w *writer) writeCodec(c *shape) {
 	w.f("b = append(b, '{')")
 	for _, l := range c.object.leaves() {
 		x := "x." + l.path
-		statement := "b = " + w.write(l.typ, fmt.Sprintf("%s(b, %q)", w.es("AppendName"), l.wire), x)
+		statement := "b = " + w.write(l.typ, fmt.Sprintf("%s(b, %q)", w.wire("AppendName"), l.wire), x)
 		if l.optional {
 			statement = fmt.Sprintf("if %s {\n%s\n}", w.present(l.typ, x), statement)
 		}
@@ -410,7 +409,7 @@ func (w *writer) writeValids() {
 	for i := 0; i < len(w.valids.list); i++ { // writing one may ask for more
 		c := w.valids.list[i]
 		t := w.ref(c.typ)
-		w.f("func valid%s(x %s, at string, p *%s) %s {", c.name, t, w.es("Problems"), t)
+		w.f("func valid%s(x %s, at string, p *%s) %s {", c.name, t, w.wire("Problems"), t)
 		for _, l := range c.object.leaves() {
 			w.writeLimits(l)
 		}
@@ -421,10 +420,10 @@ func (w *writer) writeValids() {
 func (w *writer) writeLimits(l leaf) {
 	x, at := "x."+l.path, "at+"+strconv.Quote("/"+l.wire)
 	if l.trim {
-		w.f("%s = %s", x, w.as(l.typ, "string", w.es("Trim")+"("+w.plain(l.typ, "string", x)+")"))
+		w.f("%s = %s", x, w.as(l.typ, "string", w.wire("Trim")+"("+w.plain(l.typ, "string", x)+")"))
 	}
 	if l.distinct {
-		w.f("%s = %s(%s)", x, w.es("Distinct"), x)
+		w.f("%s = %s(%s)", x, w.wire("Distinct"), x)
 	}
 	var checks []string
 	if n := l.length; n != nil && l.typ.kind == text {
@@ -437,9 +436,9 @@ func (w *writer) writeLimits(l leaf) {
 			continue
 		}
 		if l.typ.kind == price {
-			checks = append(checks, fmt.Sprintf("p.%sPrice(%s, %s, %s(%q))", b.notes, at, w.plain(l.typ, w.es("Price"), x), w.es("MustPrice"), b.bound))
+			checks = append(checks, fmt.Sprintf("%s(p, %s, %s, %s(%q))", w.wire(b.notes+"Ordered"), at, w.plain(l.typ, w.es("Price"), x), w.es("MustPrice"), b.bound))
 		} else {
-			checks = append(checks, fmt.Sprintf("%s(p, %s, %s, %s)", w.es(b.notes), at, x, b.bound))
+			checks = append(checks, fmt.Sprintf("%s(p, %s, %s, %s)", w.wire(b.notes), at, x, b.bound))
 		}
 	}
 	if l.email {
@@ -469,7 +468,7 @@ func (w *writer) checked(t *wireType, x, at string) string {
 		return fmt.Sprintf("p.OneOf(%s)", strings.Join(args, ", "))
 	case list:
 		return fmt.Sprintf("%s = %s(%s, %s, func(x %s, at string) %s {\n%s\nreturn x\n})",
-			x, w.es("Each"), x, at, w.goType(t.item), w.goType(t.item), w.checked(t.item, "x", "at"))
+			x, w.wire("Each"), x, at, w.goType(t.item), w.goType(t.item), w.checked(t.item, "x", "at"))
 	}
 	return fmt.Sprintf("%s = %s", x, w.validStruct(t.named, t.object, x, at))
 }

@@ -80,7 +80,7 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		if len(c.object.fields) == 0 {
 			w.f("Empty: true,")
 		}
-		w.f("Read: func(v %s) Command { return %s }},", w.es("Value"), w.readStruct(c.decl, c.object, "v"))
+		w.f("Read: func(v %s) Command { return %s }},", w.wire("Value"), w.readStruct(c.decl, c.object, "v"))
 	}
 	w.f("},")
 	w.writeEvents(a.events)
@@ -91,7 +91,7 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 	w.f("})\n")
 
 	if len(limited) > 0 {
-		w.f("func validCommand(c Command, p *%s) Command {\nswitch c := c.(type) {", w.es("Problems"))
+		w.f("func validCommand(c Command, p *%s) Command {\nswitch c := c.(type) {", w.wire("Problems"))
 		for _, c := range limited {
 			w.f("case %s:\nreturn %s", c.decl.name(), w.validStruct(c.decl, c.object, "c", `""`))
 		}
@@ -125,7 +125,7 @@ func (w *writer) writeEvents(events []*member) {
 	for _, e := range events {
 		doc, _ := split(e.decl.doc)
 		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) Event { return %s }},", e.decl.name(), e.current(),
-			goString(e.object.schema(doc, false)), w.es("Value"), w.readStruct(e.decl, e.object, "v"))
+			goString(e.object.schema(doc, false)), w.wire("Value"), w.readStruct(e.decl, e.object, "v"))
 	}
 	w.f("},")
 }
@@ -144,6 +144,6 @@ func (p *plugin) writeRow(w *writer, d *typeDecl) {
 	doc, _ := split(d.doc)
 	w.f("// MarshalJSON writes the row.\nfunc (x %s) MarshalJSON() ([]byte, error) { return %s, nil }\n", name, w.writeStruct(d, o, "nil", "x"))
 	w.f("// UnmarshalJSON reads a stored row.\nfunc (x *%s) UnmarshalJSON(b []byte) (err error) {\n*x, err = %s(b, %s)\nreturn err\n}\n",
-		name, w.es("ReadStored"), w.reader(&wireType{kind: nested, named: d, object: o}))
+		name, w.wire("ReadStored"), w.reader(&wireType{kind: nested, named: d, object: o}))
 	w.f("// JSONSchema is the row's schema (2020-12).\nfunc (%s) JSONSchema() string {\nreturn %s\n}\n", name, goString(o.schema(doc, false)))
 }

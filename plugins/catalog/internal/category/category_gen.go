@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Catalog.Category.
@@ -20,31 +21,31 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Add",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readAdd(v) }},
+			Read:   func(v wire.Value) Command { return readAdd(v) }},
 		{Name: "Archive",
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
 			Empty:  true,
-			Read:   func(v es.Value) Command { return Archive(v.Empty()) }},
+			Read:   func(v wire.Value) Command { return Archive(v.Empty()) }},
 		{Name: "Rename",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return Rename(readAdd(v)) }},
+			Read:   func(v wire.Value) Command { return Rename(readAdd(v)) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Added", Version: 1,
 			Schema: `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Added(readAdd(v)) }},
+			Read:   func(v wire.Value) Event { return Added(readAdd(v)) }},
 		{Name: "Archived", Version: 1,
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Archived(v.Empty()) }},
+			Read:   func(v wire.Value) Event { return Archived(v.Empty()) }},
 		{Name: "Renamed", Version: 1,
 			Schema: `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Renamed(readAdd(v)) }},
+			Read:   func(v wire.Value) Event { return Renamed(readAdd(v)) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *es.Problems) Command {
+func validCommand(c Command, p *wire.Problems) Command {
 	switch c := c.(type) {
 	case Add:
 		return validAdd(c, "", p)
@@ -54,8 +55,8 @@ func validCommand(c Command, p *es.Problems) Command {
 	return c
 }
 
-func validAdd(x Add, at string, p *es.Problems) Add {
-	x.Name = es.Trim(x.Name)
+func validAdd(x Add, at string, p *wire.Problems) Add {
+	x.Name = wire.Trim(x.Name)
 	p.Length(at+"/name", x.Name, 1, 200)
 	return x
 }
@@ -65,7 +66,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Add:
 		return "Add", appendAdd(nil, c), nil
 	case Archive:
-		return "Archive", es.AppendEmpty(nil, struct{}(c)), nil
+		return "Archive", wire.AppendEmpty(nil, struct{}(c)), nil
 	case Rename:
 		return "Rename", appendAdd(nil, Add(c)), nil
 	}
@@ -77,7 +78,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Added:
 		return "Added", 1, appendAdd(nil, Add(e)), nil
 	case Archived:
-		return "Archived", 1, es.AppendEmpty(nil, struct{}(e)), nil
+		return "Archived", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	case Renamed:
 		return "Renamed", 1, appendAdd(nil, Add(e)), nil
 	}
@@ -89,7 +90,7 @@ func (x Listing) MarshalJSON() ([]byte, error) { return appendListing(nil, x), n
 
 // UnmarshalJSON reads a stored row.
 func (x *Listing) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, readListing)
+	*x, err = wire.ReadStored(b, readListing)
 	return err
 }
 
@@ -101,7 +102,7 @@ func (Listing) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readAdd(v es.Value) Add {
+func readAdd(v wire.Value) Add {
 	f := v.Fields()
 	defer f.Done()
 	return Add{
@@ -114,11 +115,11 @@ func appendAdd(b []byte, in Add) []byte {
 		Name string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
 	return append(b, '}')
 }
 
-func readListing(v es.Value) Listing {
+func readListing(v wire.Value) Listing {
 	f := v.Fields()
 	defer f.Done()
 	return Listing{
@@ -133,7 +134,7 @@ func appendListing(b []byte, in Listing) []byte {
 		Archived bool
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
-	b = strconv.AppendBool(es.AppendName(b, "archived"), x.Archived)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
+	b = strconv.AppendBool(wire.AppendName(b, "archived"), x.Archived)
 	return append(b, '}')
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Catalog.Product.
@@ -28,42 +29,42 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Add",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"},"description":{"type":"string","maxLength":10000},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["name","description","price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return Add(readDetails(v)) }},
+			Read:   func(v wire.Value) Command { return Add(readDetails(v)) }},
 		{Name: "ChangeCategory",
 			Schema: `{"type":"object","properties":{"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["categoryId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readChangeCategory(v) }},
+			Read:   func(v wire.Value) Command { return readChangeCategory(v) }},
 		{Name: "UpdateDescription",
 			Schema: `{"type":"object","properties":{"description":{"type":"string","maxLength":10000}},"required":["description"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readUpdateDescription(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateDescription(v) }},
 		{Name: "UpdateName",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readUpdateName(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateName(v) }},
 		{Name: "UpdatePrice",
 			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readUpdatePrice(v) }},
+			Read:   func(v wire.Value) Command { return readUpdatePrice(v) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Added", Version: 1,
 			Schema: `{"type":"object","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Added(readDetails(v)) }},
+			Read:   func(v wire.Value) Event { return Added(readDetails(v)) }},
 		{Name: "CategoryChanged", Version: 1,
 			Schema: `{"type":"object","properties":{"categoryId":{"type":"string"}},"required":["categoryId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return CategoryChanged(readChangeCategory(v)) }},
+			Read:   func(v wire.Value) Event { return CategoryChanged(readChangeCategory(v)) }},
 		{Name: "DescriptionUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"description":{"type":"string"}},"required":["description"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return DescriptionUpdated(readUpdateDescription(v)) }},
+			Read:   func(v wire.Value) Event { return DescriptionUpdated(readUpdateDescription(v)) }},
 		{Name: "NameUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return NameUpdated(readUpdateName(v)) }},
+			Read:   func(v wire.Value) Event { return NameUpdated(readUpdateName(v)) }},
 		{Name: "PriceUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
+			Read:   func(v wire.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *es.Problems) Command {
+func validCommand(c Command, p *wire.Problems) Command {
 	switch c := c.(type) {
 	case Add:
 		return Add(validDetails(Details(c), "", p))
@@ -77,8 +78,8 @@ func validCommand(c Command, p *es.Problems) Command {
 	return c
 }
 
-func validDetails(x Details, at string, p *es.Problems) Details {
-	x.Name = es.Trim(x.Name)
+func validDetails(x Details, at string, p *wire.Problems) Details {
+	x.Name = wire.Trim(x.Name)
 	p.Length(at+"/name", x.Name, 1, 200)
 	p.Length(at+"/description", x.Description, 0, 10000)
 	if x.CategoryID != "" {
@@ -87,18 +88,18 @@ func validDetails(x Details, at string, p *es.Problems) Details {
 	return x
 }
 
-func validChangeCategory(x ChangeCategory, at string, p *es.Problems) ChangeCategory {
+func validChangeCategory(x ChangeCategory, at string, p *wire.Problems) ChangeCategory {
 	p.Length(at+"/categoryId", x.CategoryID, 1, 128)
 	return x
 }
 
-func validUpdateDescription(x UpdateDescription, at string, p *es.Problems) UpdateDescription {
+func validUpdateDescription(x UpdateDescription, at string, p *wire.Problems) UpdateDescription {
 	p.Length(at+"/description", x.Description, 0, 10000)
 	return x
 }
 
-func validUpdateName(x UpdateName, at string, p *es.Problems) UpdateName {
-	x.Name = es.Trim(x.Name)
+func validUpdateName(x UpdateName, at string, p *wire.Problems) UpdateName {
+	x.Name = wire.Trim(x.Name)
 	p.Length(at+"/name", x.Name, 1, 200)
 	return x
 }
@@ -140,7 +141,7 @@ func (x Listing) MarshalJSON() ([]byte, error) { return appendDetails(nil, Detai
 
 // UnmarshalJSON reads a stored row.
 func (x *Listing) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, func(v es.Value) Listing { return Listing(readDetails(v)) })
+	*x, err = wire.ReadStored(b, func(v wire.Value) Listing { return Listing(readDetails(v)) })
 	return err
 }
 
@@ -152,13 +153,13 @@ func (Listing) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readDetails(v es.Value) Details {
+func readDetails(v wire.Value) Details {
 	f := v.Fields()
 	defer f.Done()
 	return Details{
 		Name:        f.Field("name").String(),
 		Description: f.Field("description").String(),
-		Price:       f.Field("price").Price(),
+		Price:       wire.Parse(f.Field("price"), es.ParsePrice),
 		CategoryID:  f.Optional("categoryId").String(),
 	}
 }
@@ -171,16 +172,16 @@ func appendDetails(b []byte, in Details) []byte {
 		CategoryID  string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
-	b = es.AppendString(es.AppendName(b, "description"), x.Description)
-	b = append(es.AppendName(b, "price"), x.Price.String()...)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
+	b = wire.AppendString(wire.AppendName(b, "description"), x.Description)
+	b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	if x.CategoryID != "" {
-		b = es.AppendString(es.AppendName(b, "categoryId"), x.CategoryID)
+		b = wire.AppendString(wire.AppendName(b, "categoryId"), x.CategoryID)
 	}
 	return append(b, '}')
 }
 
-func readChangeCategory(v es.Value) ChangeCategory {
+func readChangeCategory(v wire.Value) ChangeCategory {
 	f := v.Fields()
 	defer f.Done()
 	return ChangeCategory{
@@ -193,11 +194,11 @@ func appendChangeCategory(b []byte, in ChangeCategory) []byte {
 		CategoryID string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "categoryId"), x.CategoryID)
+	b = wire.AppendString(wire.AppendName(b, "categoryId"), x.CategoryID)
 	return append(b, '}')
 }
 
-func readUpdateDescription(v es.Value) UpdateDescription {
+func readUpdateDescription(v wire.Value) UpdateDescription {
 	f := v.Fields()
 	defer f.Done()
 	return UpdateDescription{
@@ -210,11 +211,11 @@ func appendUpdateDescription(b []byte, in UpdateDescription) []byte {
 		Description string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "description"), x.Description)
+	b = wire.AppendString(wire.AppendName(b, "description"), x.Description)
 	return append(b, '}')
 }
 
-func readUpdateName(v es.Value) UpdateName {
+func readUpdateName(v wire.Value) UpdateName {
 	f := v.Fields()
 	defer f.Done()
 	return UpdateName{
@@ -227,15 +228,15 @@ func appendUpdateName(b []byte, in UpdateName) []byte {
 		Name string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
 	return append(b, '}')
 }
 
-func readUpdatePrice(v es.Value) UpdatePrice {
+func readUpdatePrice(v wire.Value) UpdatePrice {
 	f := v.Fields()
 	defer f.Done()
 	return UpdatePrice{
-		Price: f.Field("price").Price(),
+		Price: wire.Parse(f.Field("price"), es.ParsePrice),
 	}
 }
 
@@ -244,6 +245,6 @@ func appendUpdatePrice(b []byte, in UpdatePrice) []byte {
 		Price es.Price
 	}(in)
 	b = append(b, '{')
-	b = append(es.AppendName(b, "price"), x.Price.String()...)
+	b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	return append(b, '}')
 }

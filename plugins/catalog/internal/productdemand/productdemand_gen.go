@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Catalog.ProductDemand.
@@ -20,18 +21,18 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Record",
 			Schema: `{"type":"object","properties":{"orderId":{"type":"string"}},"required":["orderId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readRecord(v) }},
+			Read:   func(v wire.Value) Command { return readRecord(v) }},
 		{Name: "Revoke",
 			Schema: `{"type":"object","properties":{"orderId":{"type":"string"}},"required":["orderId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return Revoke(readRecord(v)) }},
+			Read:   func(v wire.Value) Command { return Revoke(readRecord(v)) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Recorded", Version: 1,
 			Schema: `{"type":"object","properties":{"orderId":{"type":"string"}},"required":["orderId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Recorded(readRecord(v)) }},
+			Read:   func(v wire.Value) Event { return Recorded(readRecord(v)) }},
 		{Name: "Revoked", Version: 1,
 			Schema: `{"type":"object","properties":{"orderId":{"type":"string"}},"required":["orderId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Revoked(readRecord(v)) }},
+			Read:   func(v wire.Value) Event { return Revoked(readRecord(v)) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
@@ -62,7 +63,7 @@ func (x Demand) MarshalJSON() ([]byte, error) { return appendDemand(nil, x), nil
 
 // UnmarshalJSON reads a stored row.
 func (x *Demand) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, readDemand)
+	*x, err = wire.ReadStored(b, readDemand)
 	return err
 }
 
@@ -74,7 +75,7 @@ func (Demand) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readRecord(v es.Value) Record {
+func readRecord(v wire.Value) Record {
 	f := v.Fields()
 	defer f.Done()
 	return Record{
@@ -87,11 +88,11 @@ func appendRecord(b []byte, in Record) []byte {
 		OrderID string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "orderId"), x.OrderID)
+	b = wire.AppendString(wire.AppendName(b, "orderId"), x.OrderID)
 	return append(b, '}')
 }
 
-func readDemand(v es.Value) Demand {
+func readDemand(v wire.Value) Demand {
 	f := v.Fields()
 	defer f.Done()
 	return Demand{
@@ -106,7 +107,7 @@ func appendDemand(b []byte, in Demand) []byte {
 		OrderCount int
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
-	b = strconv.AppendInt(es.AppendName(b, "orderCount"), int64(x.OrderCount), 10)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
+	b = strconv.AppendInt(wire.AppendName(b, "orderCount"), int64(x.OrderCount), 10)
 	return append(b, '}')
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Catalog.ProductImport.
@@ -20,30 +21,30 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Finish",
 			Schema: `{"type":"object","description":"Finish ends the run: every row was read.","properties":{"upload":{"type":"string"}},"required":["upload"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readFinish(v) }},
+			Read:   func(v wire.Value) Command { return readFinish(v) }},
 		{Name: "Progress",
 			Schema: `{"type":"object","description":"Progress moves the checkpoint on from a byte offset, if it still is there.","properties":{"upload":{"type":"string"},"from":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"to":{"type":"object","description":"Progressed is a checkpoint. Its counts are of the whole run so far, its rejections those since the checkpoint before: at most 500.","properties":{"offset":{"type":"integer","description":"byte that reading goes on at","minimum":-9223372036854775808,"maximum":9223372036854775807},"line":{"type":"integer","description":"physical line that starts there, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejections":{"type":"array","items":{"type":"object","description":"Rejection is a row that was not imported.","properties":{"line":{"type":"integer","description":"physical line of its first character, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"code":{"type":"string","description":"e.g. \"InvalidPrice\""},"reason":{"type":"string","description":"for people"}},"required":["line","code","reason"],"additionalProperties":false}},"note":{"type":"string","description":"Note is what a person should know of how the file is read; with the first checkpoint of a run.","minLength":1}},"required":["offset","line","rows","added","unchanged","rejected","rejections"],"additionalProperties":false}},"required":["upload","from","to"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readProgress(v) }},
+			Read:   func(v wire.Value) Command { return readProgress(v) }},
 		{Name: "Reject",
 			Schema: `{"type":"object","description":"Reject ends the run: the file can't be imported.","properties":{"upload":{"type":"string"},"reason":{"type":"string"}},"required":["upload","reason"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readReject(v) }},
+			Read:   func(v wire.Value) Command { return readReject(v) }},
 		{Name: "Start",
 			Schema: `{"type":"object","description":"Start starts a run, unless one of this or a later upload was started before.","properties":{"etag":{"type":"string"},"upload":{"type":"string"},"size":{"type":"integer","description":"bytes","minimum":-9223372036854775808,"maximum":9223372036854775807}},"required":["etag","upload","size"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readStart(v) }},
+			Read:   func(v wire.Value) Command { return readStart(v) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Finished", Version: 1,
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Finished(v.Empty()) }},
+			Read:   func(v wire.Value) Event { return Finished(v.Empty()) }},
 		{Name: "Progressed", Version: 1,
 			Schema: `{"type":"object","description":"Progressed is a checkpoint. Its counts are of the whole run so far, its rejections those since the checkpoint before: at most 500.","properties":{"offset":{"type":"integer","description":"byte that reading goes on at","minimum":-9223372036854775808,"maximum":9223372036854775807},"line":{"type":"integer","description":"physical line that starts there, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"rows":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"added":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"unchanged":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejected":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"rejections":{"type":"array","items":{"type":"object","description":"Rejection is a row that was not imported.","properties":{"line":{"type":"integer","description":"physical line of its first character, from 1","minimum":-9223372036854775808,"maximum":9223372036854775807},"code":{"type":"string","description":"e.g. \"InvalidPrice\""},"reason":{"type":"string","description":"for people"}},"required":["line","code","reason"],"additionalProperties":false}},"note":{"type":"string","description":"Note is what a person should know of how the file is read; with the first checkpoint of a run."}},"required":["offset","line","rows","added","unchanged","rejected","rejections"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readProgressed(v) }},
+			Read:   func(v wire.Value) Event { return readProgressed(v) }},
 		{Name: "Rejected", Version: 1,
 			Schema: `{"type":"object","properties":{"reason":{"type":"string"}},"required":["reason"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readRejected(v) }},
+			Read:   func(v wire.Value) Event { return readRejected(v) }},
 		{Name: "Started", Version: 1,
 			Schema: `{"type":"object","properties":{"etag":{"type":"string"},"upload":{"type":"string"},"size":{"type":"integer","description":"bytes","minimum":-9223372036854775808,"maximum":9223372036854775807}},"required":["etag","upload","size"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Started(readStart(v)) }},
+			Read:   func(v wire.Value) Event { return Started(readStart(v)) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
@@ -66,7 +67,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	switch e := e.(type) {
 	case Finished:
-		return "Finished", 1, es.AppendEmpty(nil, struct{}(e)), nil
+		return "Finished", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	case Progressed:
 		return "Progressed", 1, appendProgressed(nil, e), nil
 	case Rejected:
@@ -82,7 +83,7 @@ func (x Import) MarshalJSON() ([]byte, error) { return appendImport(nil, x), nil
 
 // UnmarshalJSON reads a stored row.
 func (x *Import) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, readImport)
+	*x, err = wire.ReadStored(b, readImport)
 	return err
 }
 
@@ -94,7 +95,7 @@ func (Import) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readFinish(v es.Value) Finish {
+func readFinish(v wire.Value) Finish {
 	f := v.Fields()
 	defer f.Done()
 	return Finish{
@@ -107,11 +108,11 @@ func appendFinish(b []byte, in Finish) []byte {
 		Upload string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "upload"), x.Upload)
+	b = wire.AppendString(wire.AppendName(b, "upload"), x.Upload)
 	return append(b, '}')
 }
 
-func readProgress(v es.Value) Progress {
+func readProgress(v wire.Value) Progress {
 	f := v.Fields()
 	defer f.Done()
 	return Progress{
@@ -128,13 +129,13 @@ func appendProgress(b []byte, in Progress) []byte {
 		To     Progressed
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "upload"), x.Upload)
-	b = strconv.AppendInt(es.AppendName(b, "from"), x.From, 10)
-	b = appendProgressed(es.AppendName(b, "to"), x.To)
+	b = wire.AppendString(wire.AppendName(b, "upload"), x.Upload)
+	b = strconv.AppendInt(wire.AppendName(b, "from"), x.From, 10)
+	b = appendProgressed(wire.AppendName(b, "to"), x.To)
 	return append(b, '}')
 }
 
-func readReject(v es.Value) Reject {
+func readReject(v wire.Value) Reject {
 	f := v.Fields()
 	defer f.Done()
 	return Reject{
@@ -149,12 +150,12 @@ func appendReject(b []byte, in Reject) []byte {
 		Reason string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "upload"), x.Upload)
-	b = es.AppendString(es.AppendName(b, "reason"), x.Reason)
+	b = wire.AppendString(wire.AppendName(b, "upload"), x.Upload)
+	b = wire.AppendString(wire.AppendName(b, "reason"), x.Reason)
 	return append(b, '}')
 }
 
-func readStart(v es.Value) Start {
+func readStart(v wire.Value) Start {
 	f := v.Fields()
 	defer f.Done()
 	return Start{
@@ -171,13 +172,13 @@ func appendStart(b []byte, in Start) []byte {
 		Size   int64
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "etag"), x.ETag)
-	b = es.AppendString(es.AppendName(b, "upload"), x.Upload)
-	b = strconv.AppendInt(es.AppendName(b, "size"), x.Size, 10)
+	b = wire.AppendString(wire.AppendName(b, "etag"), x.ETag)
+	b = wire.AppendString(wire.AppendName(b, "upload"), x.Upload)
+	b = strconv.AppendInt(wire.AppendName(b, "size"), x.Size, 10)
 	return append(b, '}')
 }
 
-func readProgressed(v es.Value) Progressed {
+func readProgressed(v wire.Value) Progressed {
 	f := v.Fields()
 	defer f.Done()
 	return Progressed{
@@ -187,7 +188,7 @@ func readProgressed(v es.Value) Progressed {
 		Added:      int(f.Field("added").Int(64)),
 		Unchanged:  int(f.Field("unchanged").Int(64)),
 		Rejected:   int(f.Field("rejected").Int(64)),
-		Rejections: es.List(f.Field("rejections"), readRejection),
+		Rejections: wire.List(f.Field("rejections"), readRejection),
 		Note:       f.Optional("note").String(),
 	}
 }
@@ -204,20 +205,20 @@ func appendProgressed(b []byte, in Progressed) []byte {
 		Note       string
 	}(in)
 	b = append(b, '{')
-	b = strconv.AppendInt(es.AppendName(b, "offset"), x.Offset, 10)
-	b = strconv.AppendInt(es.AppendName(b, "line"), x.Line, 10)
-	b = strconv.AppendInt(es.AppendName(b, "rows"), int64(x.Rows), 10)
-	b = strconv.AppendInt(es.AppendName(b, "added"), int64(x.Added), 10)
-	b = strconv.AppendInt(es.AppendName(b, "unchanged"), int64(x.Unchanged), 10)
-	b = strconv.AppendInt(es.AppendName(b, "rejected"), int64(x.Rejected), 10)
-	b = es.AppendList(es.AppendName(b, "rejections"), x.Rejections, appendRejection)
+	b = strconv.AppendInt(wire.AppendName(b, "offset"), x.Offset, 10)
+	b = strconv.AppendInt(wire.AppendName(b, "line"), x.Line, 10)
+	b = strconv.AppendInt(wire.AppendName(b, "rows"), int64(x.Rows), 10)
+	b = strconv.AppendInt(wire.AppendName(b, "added"), int64(x.Added), 10)
+	b = strconv.AppendInt(wire.AppendName(b, "unchanged"), int64(x.Unchanged), 10)
+	b = strconv.AppendInt(wire.AppendName(b, "rejected"), int64(x.Rejected), 10)
+	b = wire.AppendList(wire.AppendName(b, "rejections"), x.Rejections, appendRejection)
 	if x.Note != "" {
-		b = es.AppendString(es.AppendName(b, "note"), x.Note)
+		b = wire.AppendString(wire.AppendName(b, "note"), x.Note)
 	}
 	return append(b, '}')
 }
 
-func readRejected(v es.Value) Rejected {
+func readRejected(v wire.Value) Rejected {
 	f := v.Fields()
 	defer f.Done()
 	return Rejected{
@@ -230,11 +231,11 @@ func appendRejected(b []byte, in Rejected) []byte {
 		Reason string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "reason"), x.Reason)
+	b = wire.AppendString(wire.AppendName(b, "reason"), x.Reason)
 	return append(b, '}')
 }
 
-func readImport(v es.Value) Import {
+func readImport(v wire.Value) Import {
 	f := v.Fields()
 	defer f.Done()
 	return Import{
@@ -269,30 +270,30 @@ func appendImport(b []byte, in Import) []byte {
 		Note       string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "status"), string(x.Status))
-	b = strconv.AppendInt(es.AppendName(b, "size"), x.Size, 10)
-	b = strconv.AppendInt(es.AppendName(b, "offset"), x.Offset, 10)
-	b = strconv.AppendInt(es.AppendName(b, "rows"), int64(x.Rows), 10)
-	b = strconv.AppendInt(es.AppendName(b, "added"), int64(x.Added), 10)
-	b = strconv.AppendInt(es.AppendName(b, "unchanged"), int64(x.Unchanged), 10)
-	b = strconv.AppendInt(es.AppendName(b, "rejected"), int64(x.Rejected), 10)
-	b = es.AppendTime(es.AppendName(b, "startedAt"), x.StartedAt)
+	b = wire.AppendString(wire.AppendName(b, "status"), string(x.Status))
+	b = strconv.AppendInt(wire.AppendName(b, "size"), x.Size, 10)
+	b = strconv.AppendInt(wire.AppendName(b, "offset"), x.Offset, 10)
+	b = strconv.AppendInt(wire.AppendName(b, "rows"), int64(x.Rows), 10)
+	b = strconv.AppendInt(wire.AppendName(b, "added"), int64(x.Added), 10)
+	b = strconv.AppendInt(wire.AppendName(b, "unchanged"), int64(x.Unchanged), 10)
+	b = strconv.AppendInt(wire.AppendName(b, "rejected"), int64(x.Rejected), 10)
+	b = wire.AppendTime(wire.AppendName(b, "startedAt"), x.StartedAt)
 	if !x.FinishedAt.IsZero() {
-		b = es.AppendTime(es.AppendName(b, "finishedAt"), x.FinishedAt)
+		b = wire.AppendTime(wire.AppendName(b, "finishedAt"), x.FinishedAt)
 	}
 	if x.Reason != "" {
-		b = es.AppendString(es.AppendName(b, "reason"), x.Reason)
+		b = wire.AppendString(wire.AppendName(b, "reason"), x.Reason)
 	}
 	if x.Report != "" {
-		b = es.AppendString(es.AppendName(b, "report"), x.Report)
+		b = wire.AppendString(wire.AppendName(b, "report"), x.Report)
 	}
 	if x.Note != "" {
-		b = es.AppendString(es.AppendName(b, "note"), x.Note)
+		b = wire.AppendString(wire.AppendName(b, "note"), x.Note)
 	}
 	return append(b, '}')
 }
 
-func readRejection(v es.Value) Rejection {
+func readRejection(v wire.Value) Rejection {
 	f := v.Fields()
 	defer f.Done()
 	return Rejection{
@@ -309,8 +310,8 @@ func appendRejection(b []byte, in Rejection) []byte {
 		Reason string
 	}(in)
 	b = append(b, '{')
-	b = strconv.AppendInt(es.AppendName(b, "line"), x.Line, 10)
-	b = es.AppendString(es.AppendName(b, "code"), x.Code)
-	b = es.AppendString(es.AppendName(b, "reason"), x.Reason)
+	b = strconv.AppendInt(wire.AppendName(b, "line"), x.Line, 10)
+	b = wire.AppendString(wire.AppendName(b, "code"), x.Code)
+	b = wire.AppendString(wire.AppendName(b, "reason"), x.Reason)
 	return append(b, '}')
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Ordering.CatalogProduct.
@@ -18,18 +19,18 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Sync",
 			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readSync(v) }},
+			Read:   func(v wire.Value) Command { return readSync(v) }},
 		{Name: "UpdatePrice",
 			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readUpdatePrice(v) }},
+			Read:   func(v wire.Value) Command { return readUpdatePrice(v) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "PriceUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
+			Read:   func(v wire.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
 		{Name: "Synced", Version: 1,
 			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Synced(readSync(v)) }},
+			Read:   func(v wire.Value) Event { return Synced(readSync(v)) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
@@ -60,7 +61,7 @@ func (x Available) MarshalJSON() ([]byte, error) { return appendSync(nil, Sync(x
 
 // UnmarshalJSON reads a stored row.
 func (x *Available) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, func(v es.Value) Available { return Available(readSync(v)) })
+	*x, err = wire.ReadStored(b, func(v wire.Value) Available { return Available(readSync(v)) })
 	return err
 }
 
@@ -72,12 +73,12 @@ func (Available) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readSync(v es.Value) Sync {
+func readSync(v wire.Value) Sync {
 	f := v.Fields()
 	defer f.Done()
 	return Sync{
 		Name:  f.Field("name").String(),
-		Price: f.Field("price").Price(),
+		Price: wire.Parse(f.Field("price"), es.ParsePrice),
 	}
 }
 
@@ -87,16 +88,16 @@ func appendSync(b []byte, in Sync) []byte {
 		Price es.Price
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "name"), x.Name)
-	b = append(es.AppendName(b, "price"), x.Price.String()...)
+	b = wire.AppendString(wire.AppendName(b, "name"), x.Name)
+	b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	return append(b, '}')
 }
 
-func readUpdatePrice(v es.Value) UpdatePrice {
+func readUpdatePrice(v wire.Value) UpdatePrice {
 	f := v.Fields()
 	defer f.Done()
 	return UpdatePrice{
-		Price: f.Field("price").Price(),
+		Price: wire.Parse(f.Field("price"), es.ParsePrice),
 	}
 }
 
@@ -105,6 +106,6 @@ func appendUpdatePrice(b []byte, in UpdatePrice) []byte {
 		Price es.Price
 	}(in)
 	b = append(b, '{')
-	b = append(es.AppendName(b, "price"), x.Price.String()...)
+	b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	return append(b, '}')
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Ordering.Customer.
@@ -21,37 +22,37 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		{Name: "Deactivate",
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
 			Empty:  true,
-			Read:   func(v es.Value) Command { return Deactivate(v.Empty()) }},
+			Read:   func(v wire.Value) Command { return Deactivate(v.Empty()) }},
 		{Name: "Register",
 			Access: new(Register{}.allow()),
 			Schema: `{"type":"object","properties":{"email":{"type":"string","format":"email"},"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S"}},"required":["email","address"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readRegister(v) }},
+			Read:   func(v wire.Value) Command { return readRegister(v) }},
 		{Name: "UpdateAddress",
 			Schema: `{"type":"object","properties":{"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S"}},"required":["address"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readUpdateAddress(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateAddress(v) }},
 		{Name: "UpdateEmail",
 			Schema: `{"type":"object","properties":{"email":{"type":"string","format":"email"}},"required":["email"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readUpdateEmail(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateEmail(v) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "AddressUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"address":{"type":"string"}},"required":["address"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return AddressUpdated(readUpdateAddress(v)) }},
+			Read:   func(v wire.Value) Event { return AddressUpdated(readUpdateAddress(v)) }},
 		{Name: "Deactivated", Version: 1,
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Deactivated(v.Empty()) }},
+			Read:   func(v wire.Value) Event { return Deactivated(v.Empty()) }},
 		{Name: "EmailUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"email":{"type":"string"}},"required":["email"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return EmailUpdated(readUpdateEmail(v)) }},
+			Read:   func(v wire.Value) Event { return EmailUpdated(readUpdateEmail(v)) }},
 		{Name: "Registered", Version: 1,
 			Schema: `{"type":"object","properties":{"email":{"type":"string"},"address":{"type":"string"}},"required":["email","address"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Registered(readRegister(v)) }},
+			Read:   func(v wire.Value) Event { return Registered(readRegister(v)) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *es.Problems) Command {
+func validCommand(c Command, p *wire.Problems) Command {
 	switch c := c.(type) {
 	case Register:
 		return validRegister(c, "", p)
@@ -63,22 +64,22 @@ func validCommand(c Command, p *es.Problems) Command {
 	return c
 }
 
-func validRegister(x Register, at string, p *es.Problems) Register {
-	x.Email = es.Trim(x.Email)
+func validRegister(x Register, at string, p *wire.Problems) Register {
+	x.Email = wire.Trim(x.Email)
 	p.Email(at+"/email", x.Email)
-	x.Address = es.Trim(x.Address)
+	x.Address = wire.Trim(x.Address)
 	p.Length(at+"/address", x.Address, 1, 1000)
 	return x
 }
 
-func validUpdateAddress(x UpdateAddress, at string, p *es.Problems) UpdateAddress {
-	x.Address = es.Trim(x.Address)
+func validUpdateAddress(x UpdateAddress, at string, p *wire.Problems) UpdateAddress {
+	x.Address = wire.Trim(x.Address)
 	p.Length(at+"/address", x.Address, 1, 1000)
 	return x
 }
 
-func validUpdateEmail(x UpdateEmail, at string, p *es.Problems) UpdateEmail {
-	x.Email = es.Trim(x.Email)
+func validUpdateEmail(x UpdateEmail, at string, p *wire.Problems) UpdateEmail {
+	x.Email = wire.Trim(x.Email)
 	p.Email(at+"/email", x.Email)
 	return x
 }
@@ -86,7 +87,7 @@ func validUpdateEmail(x UpdateEmail, at string, p *es.Problems) UpdateEmail {
 func encodeCommand(c Command) (typ string, data []byte, err error) {
 	switch c := c.(type) {
 	case Deactivate:
-		return "Deactivate", es.AppendEmpty(nil, struct{}(c)), nil
+		return "Deactivate", wire.AppendEmpty(nil, struct{}(c)), nil
 	case Register:
 		return "Register", appendRegister(nil, c), nil
 	case UpdateAddress:
@@ -102,7 +103,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case AddressUpdated:
 		return "AddressUpdated", 1, appendUpdateAddress(nil, UpdateAddress(e)), nil
 	case Deactivated:
-		return "Deactivated", 1, es.AppendEmpty(nil, struct{}(e)), nil
+		return "Deactivated", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	case EmailUpdated:
 		return "EmailUpdated", 1, appendUpdateEmail(nil, UpdateEmail(e)), nil
 	case Registered:
@@ -116,7 +117,7 @@ func (x Account) MarshalJSON() ([]byte, error) { return appendAccount(nil, x), n
 
 // UnmarshalJSON reads a stored row.
 func (x *Account) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, readAccount)
+	*x, err = wire.ReadStored(b, readAccount)
 	return err
 }
 
@@ -128,7 +129,7 @@ func (Account) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readRegister(v es.Value) Register {
+func readRegister(v wire.Value) Register {
 	f := v.Fields()
 	defer f.Done()
 	return Register{
@@ -143,12 +144,12 @@ func appendRegister(b []byte, in Register) []byte {
 		Address string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "email"), x.Email)
-	b = es.AppendString(es.AppendName(b, "address"), x.Address)
+	b = wire.AppendString(wire.AppendName(b, "email"), x.Email)
+	b = wire.AppendString(wire.AppendName(b, "address"), x.Address)
 	return append(b, '}')
 }
 
-func readUpdateAddress(v es.Value) UpdateAddress {
+func readUpdateAddress(v wire.Value) UpdateAddress {
 	f := v.Fields()
 	defer f.Done()
 	return UpdateAddress{
@@ -161,11 +162,11 @@ func appendUpdateAddress(b []byte, in UpdateAddress) []byte {
 		Address string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "address"), x.Address)
+	b = wire.AppendString(wire.AppendName(b, "address"), x.Address)
 	return append(b, '}')
 }
 
-func readUpdateEmail(v es.Value) UpdateEmail {
+func readUpdateEmail(v wire.Value) UpdateEmail {
 	f := v.Fields()
 	defer f.Done()
 	return UpdateEmail{
@@ -178,11 +179,11 @@ func appendUpdateEmail(b []byte, in UpdateEmail) []byte {
 		Email string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "email"), x.Email)
+	b = wire.AppendString(wire.AppendName(b, "email"), x.Email)
 	return append(b, '}')
 }
 
-func readAccount(v es.Value) Account {
+func readAccount(v wire.Value) Account {
 	f := v.Fields()
 	defer f.Done()
 	return Account{
@@ -199,8 +200,8 @@ func appendAccount(b []byte, in Account) []byte {
 		Deactivated bool
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "email"), x.Email)
-	b = es.AppendString(es.AppendName(b, "address"), x.Address)
-	b = strconv.AppendBool(es.AppendName(b, "deactivated"), x.Deactivated)
+	b = wire.AppendString(wire.AppendName(b, "email"), x.Email)
+	b = wire.AppendString(wire.AppendName(b, "address"), x.Address)
+	b = strconv.AppendBool(wire.AppendName(b, "deactivated"), x.Deactivated)
 	return append(b, '}')
 }

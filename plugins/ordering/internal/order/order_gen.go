@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Ordering.Order.
@@ -37,33 +38,33 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		{Name: "Cancel",
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
 			Empty:  true,
-			Read:   func(v es.Value) Command { return Cancel(v.Empty()) }},
+			Read:   func(v wire.Value) Command { return Cancel(v.Empty()) }},
 		{Name: "Place",
 			Access: new(Place{}.allow()),
 			Schema: `{"type":"object","properties":{"customerId":{"type":"string","minLength":1,"maxLength":128},"productIds":{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":100}},"required":["customerId","productIds"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Command { return readPlace(v) }},
+			Read:   func(v wire.Value) Command { return readPlace(v) }},
 		{Name: "Ship",
 			Access: new(Ship{}.allow()),
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
 			Empty:  true,
-			Read:   func(v es.Value) Command { return Ship(v.Empty()) }},
+			Read:   func(v wire.Value) Command { return Ship(v.Empty()) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Cancelled", Version: 1,
 			Schema: `{"type":"object","properties":{"productIds":{"type":"array","items":{"type":"string"}}},"required":["productIds"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readCancelled(v) }},
+			Read:   func(v wire.Value) Event { return readCancelled(v) }},
 		{Name: "Placed", Version: 1,
 			Schema: `{"type":"object","properties":{"customerId":{"type":"string"},"productIds":{"type":"array","items":{"type":"string"}}},"required":["customerId","productIds"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Placed(readPlace(v)) }},
+			Read:   func(v wire.Value) Event { return Placed(readPlace(v)) }},
 		{Name: "Shipped", Version: 1,
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Shipped(v.Empty()) }},
+			Read:   func(v wire.Value) Event { return Shipped(v.Empty()) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *es.Problems) Command {
+func validCommand(c Command, p *wire.Problems) Command {
 	switch c := c.(type) {
 	case Place:
 		return validPlace(c, "", p)
@@ -71,9 +72,9 @@ func validCommand(c Command, p *es.Problems) Command {
 	return c
 }
 
-func validPlace(x Place, at string, p *es.Problems) Place {
+func validPlace(x Place, at string, p *wire.Problems) Place {
 	p.Length(at+"/customerId", x.CustomerID, 1, 128)
-	x.ProductIDs = es.Distinct(x.ProductIDs)
+	x.ProductIDs = wire.Distinct(x.ProductIDs)
 	p.Count(at+"/productIds", len(x.ProductIDs), 1, 100)
 	return x
 }
@@ -81,11 +82,11 @@ func validPlace(x Place, at string, p *es.Problems) Place {
 func encodeCommand(c Command) (typ string, data []byte, err error) {
 	switch c := c.(type) {
 	case Cancel:
-		return "Cancel", es.AppendEmpty(nil, struct{}(c)), nil
+		return "Cancel", wire.AppendEmpty(nil, struct{}(c)), nil
 	case Place:
 		return "Place", appendPlace(nil, c), nil
 	case Ship:
-		return "Ship", es.AppendEmpty(nil, struct{}(c)), nil
+		return "Ship", wire.AppendEmpty(nil, struct{}(c)), nil
 	}
 	return "", nil, fmt.Errorf("%T is no command of Ordering.Order", c)
 }
@@ -97,7 +98,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Placed:
 		return "Placed", 1, appendPlace(nil, Place(e)), nil
 	case Shipped:
-		return "Shipped", 1, es.AppendEmpty(nil, struct{}(e)), nil
+		return "Shipped", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	}
 	return "", 0, nil, fmt.Errorf("%T is no event of Ordering.Order", e)
 }
@@ -107,7 +108,7 @@ func (x Purchase) MarshalJSON() ([]byte, error) { return appendPurchase(nil, x),
 
 // UnmarshalJSON reads a stored row.
 func (x *Purchase) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, readPurchase)
+	*x, err = wire.ReadStored(b, readPurchase)
 	return err
 }
 
@@ -119,12 +120,12 @@ func (Purchase) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readPlace(v es.Value) Place {
+func readPlace(v wire.Value) Place {
 	f := v.Fields()
 	defer f.Done()
 	return Place{
 		CustomerID: f.Field("customerId").String(),
-		ProductIDs: es.List(f.Field("productIds"), es.Value.String),
+		ProductIDs: wire.List(f.Field("productIds"), wire.Value.String),
 	}
 }
 
@@ -134,16 +135,16 @@ func appendPlace(b []byte, in Place) []byte {
 		ProductIDs []string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "customerId"), x.CustomerID)
-	b = es.AppendList(es.AppendName(b, "productIds"), x.ProductIDs, es.AppendString)
+	b = wire.AppendString(wire.AppendName(b, "customerId"), x.CustomerID)
+	b = wire.AppendList(wire.AppendName(b, "productIds"), x.ProductIDs, wire.AppendString)
 	return append(b, '}')
 }
 
-func readCancelled(v es.Value) Cancelled {
+func readCancelled(v wire.Value) Cancelled {
 	f := v.Fields()
 	defer f.Done()
 	return Cancelled{
-		ProductIDs: es.List(f.Field("productIds"), es.Value.String),
+		ProductIDs: wire.List(f.Field("productIds"), wire.Value.String),
 	}
 }
 
@@ -152,16 +153,16 @@ func appendCancelled(b []byte, in Cancelled) []byte {
 		ProductIDs []string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendList(es.AppendName(b, "productIds"), x.ProductIDs, es.AppendString)
+	b = wire.AppendList(wire.AppendName(b, "productIds"), x.ProductIDs, wire.AppendString)
 	return append(b, '}')
 }
 
-func readPurchase(v es.Value) Purchase {
+func readPurchase(v wire.Value) Purchase {
 	f := v.Fields()
 	defer f.Done()
 	return Purchase{
 		CustomerID: f.Field("customerId").String(),
-		ProductIDs: es.List(f.Field("productIds"), es.Value.String),
+		ProductIDs: wire.List(f.Field("productIds"), wire.Value.String),
 		Status:     Status(f.Field("status").String()),
 	}
 }
@@ -173,8 +174,8 @@ func appendPurchase(b []byte, in Purchase) []byte {
 		Status     Status
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "customerId"), x.CustomerID)
-	b = es.AppendList(es.AppendName(b, "productIds"), x.ProductIDs, es.AppendString)
-	b = es.AppendString(es.AppendName(b, "status"), string(x.Status))
+	b = wire.AppendString(wire.AppendName(b, "customerId"), x.CustomerID)
+	b = wire.AppendList(wire.AppendName(b, "productIds"), x.ProductIDs, wire.AppendString)
+	b = wire.AppendString(wire.AppendName(b, "status"), string(x.Status))
 	return append(b, '}')
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"onlineshop/es"
+	"onlineshop/es/wire"
 )
 
 // ExtensionPoint is Library.Lending.
@@ -15,10 +16,10 @@ var ExtensionPoint = es.NewPoint(es.PointRules[Event]{
 	Events: []es.EventType[Event]{
 		{Name: "BookRegistered", Version: 1,
 			Schema: `{"type":"object","description":"BookRegistered says that a book can be borrowed.","properties":{"bookId":{"type":"string"},"title":{"type":"string"}},"required":["bookId","title"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readBookRegistered(v) }},
+			Read:   func(v wire.Value) Event { return readBookRegistered(v) }},
 		{Name: "BookRetired", Version: 2,
 			Schema: `{"type":"object","description":"BookRetired says that it no longer can.","properties":{"bookId":{"type":"string"}},"required":["bookId"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return readBookRetired(v) }},
+			Read:   func(v wire.Value) Event { return readBookRetired(v) }},
 	},
 	Wire:   encodeEvent,
 	Upcast: upcasters,
@@ -37,7 +38,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readBookRegistered(v es.Value) BookRegistered {
+func readBookRegistered(v wire.Value) BookRegistered {
 	f := v.Fields()
 	defer f.Done()
 	return BookRegistered{
@@ -52,12 +53,12 @@ func appendBookRegistered(b []byte, in BookRegistered) []byte {
 		Title  string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "bookId"), x.BookID)
-	b = es.AppendString(es.AppendName(b, "title"), x.Title)
+	b = wire.AppendString(wire.AppendName(b, "bookId"), x.BookID)
+	b = wire.AppendString(wire.AppendName(b, "title"), x.Title)
 	return append(b, '}')
 }
 
-func readBookRetired(v es.Value) BookRetired {
+func readBookRetired(v wire.Value) BookRetired {
 	f := v.Fields()
 	defer f.Done()
 	return BookRetired{
@@ -70,6 +71,6 @@ func appendBookRetired(b []byte, in BookRetired) []byte {
 		BookID string
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "bookId"), x.BookID)
+	b = wire.AppendString(wire.AppendName(b, "bookId"), x.BookID)
 	return append(b, '}')
 }

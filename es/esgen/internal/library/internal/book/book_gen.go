@@ -10,6 +10,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/esgen/internal/library/shelves"
+	"onlineshop/es/wire"
 )
 
 // Aggregate is Library.PrintedBook.
@@ -41,33 +42,33 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		{Name: "Move",
 			Internal: true,
 			Schema:   `{"type":"object","description":"Move puts it elsewhere.","properties":{"shelf":{"type":"object","description":"Shelf is a place in a room.","properties":{"room":{"type":"string","enum":["reading-room","cellar"]},"row":{"type":"integer","description":"counted from the door","minimum":-128,"maximum":127}},"required":["room","row"],"additionalProperties":false}},"required":["shelf"],"additionalProperties":false}`,
-			Read:     func(v es.Value) Command { return readMove(v) }},
+			Read:     func(v wire.Value) Command { return readMove(v) }},
 		{Name: "Register",
 			Schema: "{\"type\":\"object\",\"description\":\"Register puts a book on its shelf.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\",\"minLength\":1,\"maxLength\":20,\"pattern\":\"\\\\S\"},\"publisher\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":50,\"pattern\":\"\\\\S\"},\"year\":{\"type\":\"integer\",\"minimum\":1450,\"maximum\":65535},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\",\"minLength\":1,\"pattern\":\"\\\\S\"},\"pages\":{\"type\":\"integer\",\"minimum\":-1,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false},\"minItems\":1,\"maxItems\":3},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":2},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\",\"minLength\":1,\"format\":\"email\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":0,\"maximum\":99.5},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"description\":\"an exact decimal with at most 4 digits after the point\",\"minimum\":0.5,\"maximum\":1000,\"multipleOf\":0.0001},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
-			Read:   func(v es.Value) Command { return Register(readDetails(v)) }},
+			Read:   func(v wire.Value) Command { return Register(readDetails(v)) }},
 		{Name: "Retire",
 			Access: new(Retire{}.allow()),
 			Schema: `{"type":"object","description":"Retire takes it away.","properties":{},"additionalProperties":false}`,
 			Empty:  true,
-			Read:   func(v es.Value) Command { return Retire(v.Empty()) }},
+			Read:   func(v wire.Value) Command { return Retire(v.Empty()) }},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Moved", Version: 2,
 			Schema: `{"type":"object","description":"Moved says where it stands now. It once named the row alone.","properties":{"shelf":{"type":"object","description":"Shelf is a place in a room.","properties":{"room":{"type":"string","enum":["reading-room","cellar"]},"row":{"type":"integer","description":"counted from the door","minimum":-128,"maximum":127}},"required":["room","row"],"additionalProperties":false}},"required":["shelf"],"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Moved(readMove(v)) }},
+			Read:   func(v wire.Value) Event { return Moved(readMove(v)) }},
 		{Name: "Registered", Version: 1,
 			Schema: "{\"type\":\"object\",\"description\":\"Registered says that a book can be read.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\"},\"publisher\":{\"type\":\"string\"},\"year\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\"},\"pages\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false}},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":-3.4028234663852886e38,\"maximum\":3.4028234663852886e38},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"description\":\"an exact decimal with at most 4 digits after the point\",\"minimum\":0,\"maximum\":999999999999.9999,\"multipleOf\":0.0001},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
-			Read:   func(v es.Value) Event { return Registered(readDetails(v)) }},
+			Read:   func(v wire.Value) Event { return Registered(readDetails(v)) }},
 		{Name: "Retired", Version: 1,
 			Schema: `{"type":"object","description":"Retired says that it is gone.","properties":{},"additionalProperties":false}`,
-			Read:   func(v es.Value) Event { return Retired(v.Empty()) }},
+			Read:   func(v wire.Value) Event { return Retired(v.Empty()) }},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
 	Upcast: upcasters,
 })
 
-func validCommand(c Command, p *es.Problems) Command {
+func validCommand(c Command, p *wire.Problems) Command {
 	switch c := c.(type) {
 	case Move:
 		return validMove(c, "", p)
@@ -77,57 +78,57 @@ func validCommand(c Command, p *es.Problems) Command {
 	return c
 }
 
-func validMove(x Move, at string, p *es.Problems) Move {
+func validMove(x Move, at string, p *wire.Problems) Move {
 	x.Shelf = validShelvesShelf(x.Shelf, at+"/shelf", p)
 	return x
 }
 
-func validDetails(x Details, at string, p *es.Problems) Details {
-	x.Title = es.Trim(x.Title)
+func validDetails(x Details, at string, p *wire.Problems) Details {
+	x.Title = wire.Trim(x.Title)
 	p.Length(at+"/title", x.Title, 1, 20)
-	x.Imprint.Publisher = es.Trim(x.Imprint.Publisher)
+	x.Imprint.Publisher = wire.Trim(x.Imprint.Publisher)
 	p.Length(at+"/publisher", x.Imprint.Publisher, 1, 50)
 	if x.Imprint.Year != 0 {
-		es.AtLeast(p, at+"/year", x.Imprint.Year, 1450)
+		wire.AtLeast(p, at+"/year", x.Imprint.Year, 1450)
 	}
 	x.Shelf = validShelvesShelf(x.Shelf, at+"/shelf", p)
 	if x.Spare != (shelves.Shelf{}) {
 		x.Spare = validShelvesShelf(x.Spare, at+"/spare", p)
 	}
 	p.Count(at+"/chapters", len(x.Chapters), 1, 3)
-	x.Chapters = es.Each(x.Chapters, at+"/chapters", func(x Chapter, at string) Chapter {
+	x.Chapters = wire.Each(x.Chapters, at+"/chapters", func(x Chapter, at string) Chapter {
 		x = validChapter(x, at, p)
 		return x
 	})
-	x.Tags = es.Distinct(x.Tags)
+	x.Tags = wire.Distinct(x.Tags)
 	if len(x.Tags) > 0 {
 		p.Count(at+"/tags", len(x.Tags), 0, 2)
 	}
-	x.Rooms = es.Each(x.Rooms, at+"/rooms", func(x shelves.Room, at string) shelves.Room {
+	x.Rooms = wire.Each(x.Rooms, at+"/rooms", func(x shelves.Room, at string) shelves.Room {
 		p.OneOf(at, string(x), "reading-room", "cellar")
 		return x
 	})
 	if x.Contact != "" {
 		p.Email(at+"/contact", x.Contact)
 	}
-	es.AtLeast(p, at+"/weight", x.Weight, 0)
-	es.AtMost(p, at+"/weight", x.Weight, 99.5)
+	wire.AtLeast(p, at+"/weight", x.Weight, 0)
+	wire.AtMost(p, at+"/weight", x.Weight, 99.5)
 	if x.Price != (es.Price{}) {
-		p.AtLeastPrice(at+"/price", x.Price, es.MustPrice("0.5"))
-		p.AtMostPrice(at+"/price", x.Price, es.MustPrice("1000"))
+		wire.AtLeastOrdered(p, at+"/price", x.Price, es.MustPrice("0.5"))
+		wire.AtMostOrdered(p, at+"/price", x.Price, es.MustPrice("1000"))
 	}
 	return x
 }
 
-func validShelvesShelf(x shelves.Shelf, at string, p *es.Problems) shelves.Shelf {
+func validShelvesShelf(x shelves.Shelf, at string, p *wire.Problems) shelves.Shelf {
 	p.OneOf(at+"/room", string(x.Room), "reading-room", "cellar")
 	return x
 }
 
-func validChapter(x Chapter, at string, p *es.Problems) Chapter {
-	x.Title = es.Trim(x.Title)
+func validChapter(x Chapter, at string, p *wire.Problems) Chapter {
+	x.Title = wire.Trim(x.Title)
 	p.Length(at+"/title", x.Title, 1, -1)
-	es.AtLeast(p, at+"/pages", x.Pages, -1)
+	wire.AtLeast(p, at+"/pages", x.Pages, -1)
 	return x
 }
 
@@ -138,7 +139,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Register:
 		return "Register", appendDetails(nil, Details(c)), nil
 	case Retire:
-		return "Retire", es.AppendEmpty(nil, struct{}(c)), nil
+		return "Retire", wire.AppendEmpty(nil, struct{}(c)), nil
 	}
 	return "", nil, fmt.Errorf("%T is no command of Library.PrintedBook", c)
 }
@@ -150,7 +151,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Registered:
 		return "Registered", 1, appendDetails(nil, Details(e)), nil
 	case Retired:
-		return "Retired", 1, es.AppendEmpty(nil, struct{}(e)), nil
+		return "Retired", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	}
 	return "", 0, nil, fmt.Errorf("%T is no event of Library.PrintedBook", e)
 }
@@ -160,7 +161,7 @@ func (x Card) MarshalJSON() ([]byte, error) { return appendCard(nil, x), nil }
 
 // UnmarshalJSON reads a stored row.
 func (x *Card) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, readCard)
+	*x, err = wire.ReadStored(b, readCard)
 	return err
 }
 
@@ -174,7 +175,7 @@ func (x Shelved) MarshalJSON() ([]byte, error) { return appendMove(nil, Move(x))
 
 // UnmarshalJSON reads a stored row.
 func (x *Shelved) UnmarshalJSON(b []byte) (err error) {
-	*x, err = es.ReadStored(b, func(v es.Value) Shelved { return Shelved(readMove(v)) })
+	*x, err = wire.ReadStored(b, func(v wire.Value) Shelved { return Shelved(readMove(v)) })
 	return err
 }
 
@@ -186,7 +187,7 @@ func (Shelved) JSONSchema() string {
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
 
-func readMove(v es.Value) Move {
+func readMove(v wire.Value) Move {
 	f := v.Fields()
 	defer f.Done()
 	return Move{
@@ -199,11 +200,11 @@ func appendMove(b []byte, in Move) []byte {
 		Shelf shelves.Shelf
 	}(in)
 	b = append(b, '{')
-	b = appendShelvesShelf(es.AppendName(b, "shelf"), x.Shelf)
+	b = appendShelvesShelf(wire.AppendName(b, "shelf"), x.Shelf)
 	return append(b, '}')
 }
 
-func readDetails(v es.Value) Details {
+func readDetails(v wire.Value) Details {
 	f := v.Fields()
 	defer f.Done()
 	return Details{
@@ -214,17 +215,17 @@ func readDetails(v es.Value) Details {
 		},
 		Shelf:      readShelvesShelf(f.Field("shelf")),
 		Spare:      readShelvesShelf(f.Optional("spare")),
-		Chapters:   es.List(f.Field("chapters"), readChapter),
-		Tags:       Tags(es.List(f.Optional("tags"), es.Value.String)),
-		Rooms:      es.List(f.Field("rooms"), func(v es.Value) shelves.Room { return shelves.Room(v.String()) }),
+		Chapters:   wire.List(f.Field("chapters"), readChapter),
+		Tags:       Tags(wire.List(f.Optional("tags"), wire.Value.String)),
+		Rooms:      wire.List(f.Field("rooms"), func(v wire.Value) shelves.Room { return shelves.Room(v.String()) }),
 		Contact:    f.Optional("contact").String(),
 		UIBundleID: f.Field("uiBundleId").String(),
 		Weight:     float32(f.Field("weight").Float(32)),
 		Lent:       f.Field("lent").Bool(),
-		Price:      f.Optional("price").Price(),
+		Price:      wire.Parse(f.Optional("price"), es.ParsePrice),
 		BoughtAt:   f.Field("boughtAt").Time(),
 		SoldAt:     f.Optional("soldAt").Time(),
-		Grid:       es.List(f.Field("grid"), func(v es.Value) []int64 { return es.List(v, func(v es.Value) int64 { return v.Int(64) }) }),
+		Grid:       wire.List(f.Field("grid"), func(v wire.Value) []int64 { return wire.List(v, func(v wire.Value) int64 { return v.Int(64) }) }),
 	}
 }
 
@@ -251,40 +252,40 @@ func appendDetails(b []byte, in Details) []byte {
 		Year      uint16
 	}(x.Imprint)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "title"), x.Title)
-	b = es.AppendString(es.AppendName(b, "publisher"), x.Imprint.Publisher)
+	b = wire.AppendString(wire.AppendName(b, "title"), x.Title)
+	b = wire.AppendString(wire.AppendName(b, "publisher"), x.Imprint.Publisher)
 	if x.Imprint.Year != 0 {
-		b = strconv.AppendUint(es.AppendName(b, "year"), uint64(x.Imprint.Year), 10)
+		b = strconv.AppendUint(wire.AppendName(b, "year"), uint64(x.Imprint.Year), 10)
 	}
-	b = appendShelvesShelf(es.AppendName(b, "shelf"), x.Shelf)
+	b = appendShelvesShelf(wire.AppendName(b, "shelf"), x.Shelf)
 	if x.Spare != (shelves.Shelf{}) {
-		b = appendShelvesShelf(es.AppendName(b, "spare"), x.Spare)
+		b = appendShelvesShelf(wire.AppendName(b, "spare"), x.Spare)
 	}
-	b = es.AppendList(es.AppendName(b, "chapters"), x.Chapters, appendChapter)
+	b = wire.AppendList(wire.AppendName(b, "chapters"), x.Chapters, appendChapter)
 	if len(x.Tags) > 0 {
-		b = es.AppendList(es.AppendName(b, "tags"), x.Tags, es.AppendString)
+		b = wire.AppendList(wire.AppendName(b, "tags"), x.Tags, wire.AppendString)
 	}
-	b = es.AppendList(es.AppendName(b, "rooms"), x.Rooms, func(b []byte, x shelves.Room) []byte { return es.AppendString(b, string(x)) })
+	b = wire.AppendList(wire.AppendName(b, "rooms"), x.Rooms, func(b []byte, x shelves.Room) []byte { return wire.AppendString(b, string(x)) })
 	if x.Contact != "" {
-		b = es.AppendString(es.AppendName(b, "contact"), x.Contact)
+		b = wire.AppendString(wire.AppendName(b, "contact"), x.Contact)
 	}
-	b = es.AppendString(es.AppendName(b, "uiBundleId"), x.UIBundleID)
-	b = es.AppendFloat(es.AppendName(b, "weight"), float64(x.Weight), 32)
-	b = strconv.AppendBool(es.AppendName(b, "lent"), x.Lent)
+	b = wire.AppendString(wire.AppendName(b, "uiBundleId"), x.UIBundleID)
+	b = wire.AppendFloat(wire.AppendName(b, "weight"), float64(x.Weight), 32)
+	b = strconv.AppendBool(wire.AppendName(b, "lent"), x.Lent)
 	if x.Price != (es.Price{}) {
-		b = append(es.AppendName(b, "price"), x.Price.String()...)
+		b = append(wire.AppendName(b, "price"), x.Price.String()...)
 	}
-	b = es.AppendTime(es.AppendName(b, "boughtAt"), x.BoughtAt)
+	b = wire.AppendTime(wire.AppendName(b, "boughtAt"), x.BoughtAt)
 	if !x.SoldAt.IsZero() {
-		b = es.AppendTime(es.AppendName(b, "soldAt"), x.SoldAt)
+		b = wire.AppendTime(wire.AppendName(b, "soldAt"), x.SoldAt)
 	}
-	b = es.AppendList(es.AppendName(b, "grid"), x.Grid, func(b []byte, x []int64) []byte {
-		return es.AppendList(b, x, func(b []byte, x int64) []byte { return strconv.AppendInt(b, x, 10) })
+	b = wire.AppendList(wire.AppendName(b, "grid"), x.Grid, func(b []byte, x []int64) []byte {
+		return wire.AppendList(b, x, func(b []byte, x int64) []byte { return strconv.AppendInt(b, x, 10) })
 	})
 	return append(b, '}')
 }
 
-func readCard(v es.Value) Card {
+func readCard(v wire.Value) Card {
 	f := v.Fields()
 	defer f.Done()
 	return Card{
@@ -299,12 +300,12 @@ func appendCard(b []byte, in Card) []byte {
 		Room  shelves.Room
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "title"), x.Title)
-	b = es.AppendString(es.AppendName(b, "room"), string(x.Room))
+	b = wire.AppendString(wire.AppendName(b, "title"), x.Title)
+	b = wire.AppendString(wire.AppendName(b, "room"), string(x.Room))
 	return append(b, '}')
 }
 
-func readShelvesShelf(v es.Value) shelves.Shelf {
+func readShelvesShelf(v wire.Value) shelves.Shelf {
 	f := v.Fields()
 	defer f.Done()
 	return shelves.Shelf{
@@ -319,12 +320,12 @@ func appendShelvesShelf(b []byte, in shelves.Shelf) []byte {
 		Row  int8
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "room"), string(x.Room))
-	b = strconv.AppendInt(es.AppendName(b, "row"), int64(x.Row), 10)
+	b = wire.AppendString(wire.AppendName(b, "room"), string(x.Room))
+	b = strconv.AppendInt(wire.AppendName(b, "row"), int64(x.Row), 10)
 	return append(b, '}')
 }
 
-func readChapter(v es.Value) Chapter {
+func readChapter(v wire.Value) Chapter {
 	f := v.Fields()
 	defer f.Done()
 	return Chapter{
@@ -339,7 +340,7 @@ func appendChapter(b []byte, in Chapter) []byte {
 		Pages int
 	}(in)
 	b = append(b, '{')
-	b = es.AppendString(es.AppendName(b, "title"), x.Title)
-	b = strconv.AppendInt(es.AppendName(b, "pages"), int64(x.Pages), 10)
+	b = wire.AppendString(wire.AppendName(b, "title"), x.Title)
+	b = strconv.AppendInt(wire.AppendName(b, "pages"), int64(x.Pages), 10)
 	return append(b, '}')
 }
