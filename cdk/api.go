@@ -114,7 +114,7 @@ func refusals() []refusal {
 		later   = "the shop can't answer now; try again in a moment"
 	)
 	return []refusal{
-		{awsapigateway.ResponseType_DEFAULT_4XX(), http.StatusBadRequest, "MalformedRequest", "this is no request that the shop can read"},
+		{awsapigateway.ResponseType_DEFAULT_4XX(), http.StatusBadRequest, "MalformedRequest", "the request could not be read"},
 		{awsapigateway.ResponseType_ACCESS_DENIED(), http.StatusForbidden, "Forbidden", private},
 		{awsapigateway.ResponseType_WAF_FILTERED(), http.StatusForbidden, "Forbidden", private},
 		// What API Gateway calls a missing token is a path that it does not know; what

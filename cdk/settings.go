@@ -76,16 +76,16 @@ func readSettings(get func(name string) any) (settings, error) {
 	}
 	var err error
 	if s.shipDelay, err = time.ParseDuration(text("shipDelay", "0s")); err != nil || s.shipDelay < 0 || s.shipDelay > es.MaxDelay {
-		wrong("-c shipDelay=%v is no duration between 0s and %s, such as 10m", get("shipDelay"), es.MaxDelay)
+		wrong("-c shipDelay=%v is not a duration between 0s and %s, such as 10m", get("shipDelay"), es.MaxDelay)
 	}
 	seconds, err := strconv.Atoi(text("importTimeout", "900"))
 	s.importTimeout = time.Duration(seconds) * time.Second
 	if err != nil || s.importTimeout <= 0 || s.importTimeout > maxImportTimeout {
-		wrong("-c importTimeout=%v is no number of seconds between 1 and %.0f", get("importTimeout"), maxImportTimeout.Seconds())
+		wrong("-c importTimeout=%v is not a number of seconds between 1 and %.0f", get("importTimeout"), maxImportTimeout.Seconds())
 	}
 	for name, address := range map[string]string{"emailFrom": s.emailFrom, "alarmEmail": s.alarmEmail} {
 		if _, err := mail.ParseAddress(address); err != nil && address != "" {
-			wrong("-c %s=%s is no e-mail address", name, address)
+			wrong("-c %s=%s is not an e-mail address", name, address)
 		}
 	}
 	return s, errors.Join(errs...)
@@ -122,7 +122,7 @@ func checkBundles(s settings, kinds []string) error {
 			return fmt.Errorf("there is no %s: run make lambdas ARCH=%s in the project's root", path, s.arch)
 		}
 		if err != nil {
-			return fmt.Errorf("%s is no program for Linux (%w): run make lambdas ARCH=%s", path, err, s.arch)
+			return fmt.Errorf("%s is not a Linux program (%w): run make lambdas ARCH=%s", path, err, s.arch)
 		}
 		built := file.Machine
 		if err := file.Close(); err != nil {

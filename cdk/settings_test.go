@@ -35,14 +35,14 @@ func TestWrongSettingsAreRefusedWithAHint(t *testing.T) {
 		{map[string]any{"auth": "jwt"}, "-c auth=jwt needs -c jwtIssuer=https://…"},
 		{map[string]any{"auth": "jwt", "jwtIssuer": "login", "jwtAudience": "shop"}, `there is "login" and "shop"`},
 		{map[string]any{"jwtIssuer": "https://login.example.com"}, "go with -c auth=jwt, not with -c auth=cognito"},
-		{map[string]any{"shipDelay": "16m"}, "-c shipDelay=16m is no duration between 0s and 15m0s"},
-		{map[string]any{"shipDelay": "-1s"}, "-c shipDelay=-1s is no duration"},
-		{map[string]any{"shipDelay": "soon"}, "-c shipDelay=soon is no duration"},
-		{map[string]any{"importTimeout": "901"}, "-c importTimeout=901 is no number of seconds between 1 and 900"},
-		{map[string]any{"importTimeout": "0"}, "-c importTimeout=0 is no number"},
-		{map[string]any{"importTimeout": "1m"}, "-c importTimeout=1m is no number"},
-		{map[string]any{"emailFrom": "shop"}, "-c emailFrom=shop is no e-mail address"},
-		{map[string]any{"alarmEmail": "ops at home"}, "-c alarmEmail=ops at home is no e-mail address"},
+		{map[string]any{"shipDelay": "16m"}, "-c shipDelay=16m is not a duration between 0s and 15m0s"},
+		{map[string]any{"shipDelay": "-1s"}, "-c shipDelay=-1s is not a duration"},
+		{map[string]any{"shipDelay": "soon"}, "-c shipDelay=soon is not a duration"},
+		{map[string]any{"importTimeout": "901"}, "-c importTimeout=901 is not a number of seconds between 1 and 900"},
+		{map[string]any{"importTimeout": "0"}, "-c importTimeout=0 is not a number"},
+		{map[string]any{"importTimeout": "1m"}, "-c importTimeout=1m is not a number"},
+		{map[string]any{"emailFrom": "shop"}, "-c emailFrom=shop is not an e-mail address"},
+		{map[string]any{"alarmEmail": "ops at home"}, "-c alarmEmail=ops at home is not an e-mail address"},
 		{map[string]any{"auth": "basic", "arch": "arm"}, "-c auth=basic is none of [cognito jwt none]\n-c arch=arm is none of"},
 	} {
 		if _, err := readSettings(context(c.context)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -84,7 +84,7 @@ func TestTheStackWantsTheLambdasBuiltForItsArchitecture(t *testing.T) {
 		t.Errorf("built for something else: %v", err)
 	}
 	write(t, filepath.Join(dir, "command", bootstrap), []byte("#!/bin/sh\n"))
-	if err := check("arm64"); err == nil || !strings.Contains(err.Error(), "is no program for Linux") {
+	if err := check("arm64"); err == nil || !strings.Contains(err.Error(), "is not a Linux program") {
 		t.Errorf("no program: %v", err)
 	}
 }

@@ -225,7 +225,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 		EncodeCommand: func(c any) (string, []byte, error) {
 			m, ok := c.(C)
 			if !ok {
-				return "", nil, fmt.Errorf("%T is no command of %s", c, r.Name)
+				return "", nil, fmt.Errorf("%T is not a command of %s", c, r.Name)
 			}
 			return r.Encode(m)
 		},

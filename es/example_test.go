@@ -84,7 +84,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		case Take:
 			return "Take", appendQuantity(nil, c.Quantity), nil
 		}
-		return "", nil, fmt.Errorf("%T is no command of Warehouse.Stock", c)
+		return "", nil, fmt.Errorf("%T is not a command of Warehouse.Stock", c)
 	},
 	Wire: func(e Event) (string, int, []byte, error) {
 		switch e := e.(type) {
@@ -93,7 +93,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		case Taken:
 			return "Taken", 1, appendQuantity(nil, e.Quantity), nil
 		}
-		return "", 0, nil, fmt.Errorf("%T is no event of Warehouse.Stock", e)
+		return "", 0, nil, fmt.Errorf("%T is not an event of Warehouse.Stock", e)
 	},
 })
 

@@ -142,7 +142,7 @@ func (x *connection) Write(b []byte) (int, error) {
 		return x.Conn.Write(b)
 	}
 	status, _ := strconv.Atoi(string(m[1]))
-	detail := "this is no HTTP request that can be answered"
+	detail := "this is not a valid HTTP request"
 	if status == http.StatusRequestHeaderFieldsTooLarge {
 		detail = "the headers are too large"
 	} else if _, why, ok := bytes.Cut(b[len(m[0]):], []byte(": ")); ok {

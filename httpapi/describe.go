@@ -24,7 +24,7 @@ func (a *api) addDescriptions() error {
 		a.add(describe("/openapi.json", "openapi", "This document", inline(map[string]any{"type": "object"}), fixed(&openAPI))),
 	}
 	if a.Health != nil {
-		e := describe("/health", "health", "How the shop is", healthSchema, a.health)
+		e := describe("/health", "health", "Health of the shop", healthSchema, a.health)
 		e.refuses = []int{503}
 		errs = append(errs, a.add(e))
 	}

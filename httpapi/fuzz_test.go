@@ -64,7 +64,7 @@ func FuzzHTTP(f *testing.F) {
 			return
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Header().Get("Content-Type") != "application/problem+json" {
-			t.Fatalf("%d is no problem document: %s", w.Code, w.Body)
+			t.Fatalf("%d is not a problem document: %s", w.Code, w.Body)
 		}
 		if p.Status != w.Code || p.Title == "" || p.Detail == "" || p.Code == "" || p.CorrelationID == "" || p.CorrelationID != w.Header().Get("X-Correlation-Id") {
 			t.Fatalf("%d with the problem document %s", w.Code, w.Body)

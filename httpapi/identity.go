@@ -119,7 +119,7 @@ func JWT(issuer, audience string) (*OpenID, error) {
 	}
 	u, err := url.Parse(issuer)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("identity provider: the issuer %q is no address, e.g. https://login.example.com", issuer)
+		return nil, fmt.Errorf("identity provider: the issuer %q is not an address, e.g. https://login.example.com", issuer)
 	}
 	ip := net.ParseIP(u.Hostname())
 	if u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
@@ -264,12 +264,12 @@ func (c claims) check(issuer string, now time.Time) error {
 	}
 	expiry, ok := c.time("exp")
 	if !ok || !now.Before(expiry) {
-		return errors.New("its exp is no time to come, in seconds")
+		return errors.New("its exp is not a time to come, in seconds")
 	}
 	for _, name := range []string{"nbf", "iat"} {
 		at, ok := c.time(name)
 		if c.all[name] != nil && !ok {
-			return fmt.Errorf("its %s is no time in seconds", name)
+			return fmt.Errorf("its %s is not a time in seconds", name)
 		}
 		if name == "nbf" && ok && now.Add(5*time.Minute).Before(at) { // as the verifier is patient
 			return errors.New("it is not valid yet, by its nbf")

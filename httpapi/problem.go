@@ -24,7 +24,7 @@ var (
 	errMalformed        = &es.Rejection{Code: "MalformedRequest", Status: http.StatusBadRequest}
 	errInvalidPayload   = &es.Rejection{Code: "InvalidPayload", Status: http.StatusUnprocessableEntity}
 	errUnavailable      = &es.Rejection{Code: "Unavailable", Status: http.StatusServiceUnavailable, Detail: "the shop can't answer now; try again in a moment"}
-	errInternal         = &es.Rejection{Code: "InternalError", Status: http.StatusInternalServerError, Detail: "something went wrong that is no fault of the request; the log has more under this correlationId"}
+	errInternal         = &es.Rejection{Code: "InternalError", Status: http.StatusInternalServerError, Detail: "something went wrong inside the shop; the log has more under this correlationId"}
 )
 
 // refusal is what an error tells the caller.

@@ -54,7 +54,7 @@ func (c serveCommand) check(addr string) error {
 	case c.ShipDelay < 0 || c.ShipDelay > es.MaxDelay:
 		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is between 0s and %s", c.ShipDelay, es.MaxDelay)
 	case sender != nil:
-		return usagef("the sender %q (SHOP_EMAIL_FROM) is no e-mail address", c.EmailFrom)
+		return usagef("the sender %q (SHOP_EMAIL_FROM) is not an e-mail address", c.EmailFrom)
 	case c.Auth == "jwt" && (c.JWTIssuer == "" || c.JWTAudience == ""):
 		return usagef("--auth jwt needs --jwt-issuer (SHOP_JWT_ISSUER) and --jwt-audience (SHOP_JWT_AUDIENCE)")
 	case c.Auth == "none" && !loopback(host):

@@ -153,7 +153,7 @@ func (e *Engine) wire(p es.Plugin) error {
 	source := func(name, of string) (*aggregate, error) {
 		a := e.aggregates[of]
 		if a == nil || a.plugin != p.Name {
-			return nil, fmt.Errorf("%s.%s: %s is no aggregate of its plugin", p.Name, name, of)
+			return nil, fmt.Errorf("%s.%s: %s is not an aggregate of its plugin", p.Name, name, of)
 		}
 		return a, nil
 	}
@@ -236,7 +236,7 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 
 func (e *Engine) listen(p es.Plugin, d es.ExtensionDefinition) error {
 	if a := e.aggregates[d.Target]; a == nil || a.plugin != p.Name {
-		return fmt.Errorf("%s.%s: %s is no aggregate of its plugin", p.Name, d.Name, d.Target)
+		return fmt.Errorf("%s.%s: %s is not an aggregate of its plugin", p.Name, d.Name, d.Target)
 	}
 	return e.add(nil, e.extension(p.Name, d))
 }

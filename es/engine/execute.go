@@ -54,7 +54,7 @@ type attempt struct {
 // *es.Rejection where the answer is no, and [ErrUnavailable].
 func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
 	if !es.ValidID(r.ID) {
-		return Outcome{}, ErrInvalidID.Because("%q is no id: %s", r.ID, es.IDRule)
+		return Outcome{}, ErrInvalidID.Because("%q is not an id: %s", r.ID, es.IDRule)
 	}
 	a := e.aggregates[r.Aggregate]
 	if a == nil || a.Internal && !r.Caller.System {

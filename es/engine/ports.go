@@ -32,7 +32,7 @@ func (s Stream) String() string { return s.Aggregate + "#" + s.ID }
 func ParseStream(s string) (Stream, error) {
 	a, id, ok := strings.Cut(s, "#")
 	if !ok {
-		return Stream{}, fmt.Errorf("%q is no stream: expected Plugin.Aggregate#id", s)
+		return Stream{}, fmt.Errorf("%q is not a stream: expected Plugin.Aggregate#id", s)
 	}
 	return Stream{a, id}, nil
 }

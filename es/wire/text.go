@@ -58,7 +58,7 @@ func unwanted(r rune, lines bool) string {
 	case r == '\u00ad' || r == '\u180e' || r == '\u200b' || '\u2060' <= r && r <= '\u2064' || r == '\ufeff' || '\U000e0000' <= r && r <= '\U000e007f':
 		return "invisible characters"
 	case r&0xfffe == 0xfffe || '\ufdd0' <= r && r <= '\ufdef':
-		return "what is no character"
+		return "noncharacters"
 	}
 	return ""
 }
@@ -100,7 +100,7 @@ func emailMistake(s string) string {
 	for _, label := range strings.Split(domain, ".") {
 		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") ||
 			strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
-			return fmt.Sprintf("%q is no part of a domain", label)
+			return fmt.Sprintf("%q is not part of a domain", label)
 		}
 	}
 	return ""

@@ -13,7 +13,7 @@ func TestTextsHaveWhatCanBeSeen(t *testing.T) {
 		"a\x00b": "control", "a\x1b[2J": "control", "a\u009bb": "control", "a\u0085b": "control", "a\x7f": "control",
 		"a\nb": "line breaks", "a\tb": "line breaks", "a\rb": "line breaks", "a\u2028b": "line separators",
 		"a\u202eb": "reorder", "a\u2066b": "reorder", "a\u200bb": "invisible", "a\ufeffb": "invisible", "a\u00adb": "invisible", "\U000e0041": "invisible",
-		"\uffff": "no character", "\u200d": "can be seen", "\u0301": "can be seen", "\u3164": "can be seen", "\u2800": "can be seen", "\u200f\u200e": "can be seen",
+		"\uffff": "noncharacters", "\u200d": "can be seen", "\u0301": "can be seen", "\u3164": "can be seen", "\u2800": "can be seen", "\u200f\u200e": "can be seen",
 	} {
 		var p wire.Problems
 		p.Length("/name", text, 1, 200)

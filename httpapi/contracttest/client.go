@@ -144,7 +144,7 @@ func (r *reply) wellFormed(sent *http.Request) {
 	err := json.Unmarshal(r.Body, &p)
 	if err != nil || r.Header.Get("Content-Type") != "application/problem+json" || p.Status != r.Status ||
 		p.Title == "" || p.Detail == "" || p.Code == "" || p.CorrelationID != correlation {
-		r.Errorf("%s: %d, which is no problem document of that status with title, detail, code and correlationId: %s", r.request, r.Status, r.Body)
+		r.Errorf("%s: %d, which is not a problem document of that status with title, detail, code and correlationId: %s", r.request, r.Status, r.Body)
 	}
 	if bytes.Contains(r.Body, []byte("goroutine ")) || bytes.Contains(r.Body, []byte(".go:")) {
 		r.Errorf("%s: the answer shows a stack trace: %s", r.request, r.Body)

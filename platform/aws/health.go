@@ -125,7 +125,7 @@ func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
 	}
 	h, err := p.examine(ctx, now)
 	if err != nil {
-		return h, fmt.Errorf("look after the shop's health: %w", err)
+		return h, fmt.Errorf("collect health: %w", err)
 	}
 	p.healthy.Health, p.healthy.until = h, now.Add(healthFor)
 	return h, nil

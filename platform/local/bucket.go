@@ -182,7 +182,7 @@ func (b *bucket) find(marker string) error {
 		case err != nil:
 			return err
 		case !info.Mode().IsRegular() || strings.HasPrefix(f.Name(), "."):
-			b.aside(filepath.Join(marker, f.Name()), errors.New("it is no file that was put into the folder"))
+			b.aside(filepath.Join(marker, f.Name()), errors.New("it is not a file that was put into the folder"))
 			continue
 		}
 		b.claims = append(b.claims, &claim{marker: marker, key: f.Name(), info: info})
@@ -261,7 +261,7 @@ func (b *bucket) look(ctx context.Context, now time.Time) (more bool, err error)
 		}
 		if !e.Type().IsRegular() {
 			if odd[e.Name()] = true; !b.odd[e.Name()] {
-				b.log.WarnContext(ctx, "not imported: it is no file; put the file itself into the folder", "entry", filepath.Join(b.dir, e.Name()))
+				b.log.WarnContext(ctx, "not imported: it is not a file; put the file itself into the folder", "entry", filepath.Join(b.dir, e.Name()))
 			}
 			continue
 		}

@@ -182,7 +182,7 @@ func (c *consumer) handle(ctx context.Context, commit engine.Commit) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		c.log.WarnContext(ctx, "put off: a commit could not be dealt with now", "consumer", c.name, "stream", commit.Stream, "seq", commit.Seq, "error", err)
+		c.log.WarnContext(ctx, "deferred: a commit could not be processed; it will be retried", "consumer", c.name, "stream", commit.Stream, "seq", commit.Seq, "error", err)
 		if err = c.later.add(ctx, firstRetry, job{consumer: c.name, Stream: commit.Stream, seq: commit.Seq}); err != nil && (clock.Clock{}).Sleep(ctx, wait) != nil {
 			return false
 		}

@@ -39,7 +39,7 @@ func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
 		return p.Engine().Health(p.Version, now, problems, nil, func(*engine.ConsumerHealth) {}), nil
 	}
 	if err != nil {
-		return h, fmt.Errorf("look after the shop's health: %w", err)
+		return h, fmt.Errorf("collect health: %w", err)
 	}
 	return h, nil
 }

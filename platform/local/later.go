@@ -83,7 +83,7 @@ func (l *later) run(ctx context.Context, stop <-chan struct{}) {
 	for {
 		jobs, next, err := l.due(ctx)
 		if err != nil && ctx.Err() == nil {
-			l.log.WarnContext(ctx, "what was put off can't be read; trying again", "error", err)
+			l.log.WarnContext(ctx, "deferred work can't be read; trying again", "error", err)
 		}
 		for _, j := range jobs {
 			select {
@@ -207,7 +207,7 @@ func (l *later) one(ctx context.Context, j job) {
 			return // it is still there at the next start
 		}
 		wait := min(firstRetry<<min(j.attempts, 10), lastRetry)
-		l.log.WarnContext(ctx, "put off again", "consumer", j.consumer, "stream", j.Stream, "seq", j.seq, "wait", wait, "error", err)
+		l.log.WarnContext(ctx, "deferred again", "consumer", j.consumer, "stream", j.Stream, "seq", j.seq, "wait", wait, "error", err)
 		query, args = "UPDATE later SET due = ?, attempts = attempts + 1 WHERE number = ?", []any{nanos(l.now().Add(wait)), j.number}
 	}
 	for l.store.writer.write(ctx, func(t *tx) error {
@@ -258,7 +258,7 @@ func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hin
 				h.log.WarnContext(ctx, "a parked key could not be tried now", "follower", x.Follower, "stream", x.Stream, "error", err)
 				continue // it stays listed, and its time comes again
 			}
-			h.log.WarnContext(ctx, "put off: a hint could not be followed now", "follower", x.Follower, "stream", x.Stream, "seq", x.Seq, "error", err)
+			h.log.WarnContext(ctx, "deferred: a hint could not be followed; it will be retried", "follower", x.Follower, "stream", x.Stream, "seq", x.Seq, "error", err)
 			if err := h.later.add(ctx, firstRetry, job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}); err != nil {
 				return err
 			}

@@ -351,7 +351,7 @@ func (p *Platform) close(ctx context.Context) error {
 	select {
 	case <-stopped:
 	case <-ctx.Done():
-		p.log.WarnContext(ctx, "work in hand is broken off, and goes on with the next start")
+		p.log.WarnContext(ctx, "shutdown timed out; unfinished work resumes on the next start")
 		p.cancel()
 		<-stopped
 	}

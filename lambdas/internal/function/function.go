@@ -60,7 +60,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 		all = slices.DeleteFunc(all, func(p es.Plugin) bool { return p.Name != f.Plugin })
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("this function is for the plugin %q, which there is not", f.Plugin)
+		return nil, fmt.Errorf("plugin %q does not exist", f.Plugin)
 	}
 	for _, t := range all[0].Tasks {
 		if f.Plugin+"."+t.Name == task {
@@ -68,7 +68,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 		}
 	}
 	if task != "" && f.Task.OnObject == nil {
-		return nil, fmt.Errorf("this function is for the task %q, which there is not", task)
+		return nil, fmt.Errorf("task %q does not exist", task)
 	}
 	f.Platform, err = aws.New(aws.Options{
 		Config: config, Wiring: w, Plugins: all, Version: cmp.Or(os.Getenv(wiring.Version), "unknown"),

@@ -67,7 +67,7 @@ func Find(ctx context.Context, c awssdk.Config, at string) (s Stack, err error) 
 		maps.Copy(s.Wiring.Inboxes, w.Inboxes)
 	}
 	if len(s.Wiring.Plugins) == 0 {
-		return s, fmt.Errorf("%s has no output %s<Plugin>: it is no shop's stack", at, eventMapping)
+		return s, fmt.Errorf("%s has no output %s<Plugin>: it is not a shop's stack", at, eventMapping)
 	}
 	return s, nil
 }
@@ -80,7 +80,7 @@ func fromFile(path string) (map[string]string, error) {
 	}
 	var stacks map[string]map[string]string
 	if err := json.Unmarshal(b, &stacks); err != nil || len(stacks) != 1 {
-		return nil, fmt.Errorf("%s is no file of one stack's outputs, as cdk deploy --outputs-file writes it", path)
+		return nil, fmt.Errorf("%s is not a file of one stack's outputs, as cdk deploy --outputs-file writes it", path)
 	}
 	for _, outputs := range stacks {
 		return outputs, nil

@@ -32,11 +32,11 @@ func Name(text, ext string) string {
 func Email(from, to, messageID, subject, body string) ([]byte, error) {
 	sender, err := mail.ParseAddress(from)
 	if err != nil {
-		return nil, fmt.Errorf("the sender %q is no e-mail address: %w", from, err)
+		return nil, fmt.Errorf("the sender %q is not an e-mail address: %w", from, err)
 	}
 	recipient, err := mail.ParseAddress(to)
 	if err != nil {
-		return nil, fmt.Errorf("the recipient %q is no e-mail address: %w", to, err)
+		return nil, fmt.Errorf("the recipient %q is not an e-mail address: %w", to, err)
 	}
 	_, domain, _ := strings.Cut(sender.Address, "@")
 	var b bytes.Buffer

@@ -31,7 +31,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case ProductPriceChanged:
 		return "ProductPriceChanged", 1, appendProductPriceChanged(nil, e), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Catalog.Products", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Catalog.Products", e)
 }
 
 // What is appended goes through anonymous structs, so that this file stops

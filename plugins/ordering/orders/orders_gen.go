@@ -31,7 +31,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case ItemOrdered:
 		return "ItemOrdered", 1, appendItemOrderCancelled(nil, ItemOrderCancelled(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Ordering.Orders", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Ordering.Orders", e)
 }
 
 // What is appended goes through anonymous structs, so that this file stops

@@ -140,7 +140,7 @@ func (p *plugin) call(kind string, e ast.Expr) {
 	}
 	name, err := strconv.Unquote(lit.Value)
 	if err != nil || !properName.MatchString(name) {
-		p.mistake(e.Pos(), "%s is no name for one of the %s: use letters and digits, a capital first, as in ProductDemands", lit.Value, kind)
+		p.mistake(e.Pos(), "%s is not a name for one of the %s: use letters and digits, a capital first, as in ProductDemands", lit.Value, kind)
 		return
 	}
 	p.called = append(p.called, calledName{kind, name, e.Pos()})
@@ -168,7 +168,7 @@ func (p *plugin) row(f *file, call *ast.CallExpr) *typeDecl {
 	default:
 		root := p.structOf(d)
 		if root == nil {
-			p.mistake(arg.Pos(), "the row type %s is no struct: declare it as one", name)
+			p.mistake(arg.Pos(), "the row type %s is not a struct: declare it as one", name)
 			return nil
 		}
 		if _, err := p.object(root); err == nil {
@@ -322,7 +322,7 @@ func (p *plugin) readVariable(f *file, s *ast.ValueSpec) {
 		switch {
 		case list == "" || id.Name == "_":
 		case !id.IsExported():
-			p.mistake(id.Pos(), "%s is not exported, so it is no part of the plugin: export it, or call es where it is used", id.Name)
+			p.mistake(id.Pos(), "%s is not exported, so it is not part of the plugin: export it, or call es where it is used", id.Name)
 		default:
 			p.components = append(p.components, &component{list: list, pkg: f.pkg, name: id.Name, at: id.Pos()})
 		}

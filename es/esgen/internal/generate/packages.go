@@ -102,7 +102,7 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 	for _, c := range a.commands {
 		w.f("case %s:\nreturn %q, %s, nil", c.decl.name(), c.decl.name(), w.writeStruct(c.decl, c.object, "nil", "c"))
 	}
-	w.f("}\nreturn \"\", nil, %s(\"%%T is no command of %s\", c)\n}\n", w.std("fmt.Errorf"), full)
+	w.f("}\nreturn \"\", nil, %s(\"%%T is not a command of %s\", c)\n}\n", w.std("fmt.Errorf"), full)
 	w.writeEncodeEvent(a.events, full)
 	return nil
 }
@@ -135,7 +135,7 @@ func (w *writer) writeEncodeEvent(events []*member, full string) {
 	for _, e := range events {
 		w.f("case %s:\nreturn %q, %d, %s, nil", e.decl.name(), e.decl.name(), e.current(), w.writeStruct(e.decl, e.object, "nil", "e"))
 	}
-	w.f("}\nreturn \"\", 0, nil, %s(\"%%T is no event of %s\", e)\n}\n", w.std("fmt.Errorf"), full)
+	w.f("}\nreturn \"\", 0, nil, %s(\"%%T is not an event of %s\", e)\n}\n", w.std("fmt.Errorf"), full)
 }
 
 func (p *plugin) writeRow(w *writer, d *typeDecl) {

@@ -92,7 +92,7 @@ func (p *plugin) readName() {
 		}
 	}
 	if p.name == "" {
-		p.mistake(p.pkg.files[0].Package, "package %s is no plugin yet: write //es:plugin %s heartbeat=5m in its doc comment", p.pkg.name, capitalized(p.pkg.name))
+		p.mistake(p.pkg.files[0].Package, "package %s is not a plugin yet: write //es:plugin %s heartbeat=5m in its doc comment", p.pkg.name, capitalized(p.pkg.name))
 		p.name = capitalized(p.pkg.name)
 	}
 }

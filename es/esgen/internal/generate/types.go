@@ -212,7 +212,7 @@ func (m *module) fields(root *typeDecl, syntax *ast.Field) (out []field) {
 			m.mistake(id.Pos(), "field %s of %s is not exported, so it has no wire form: export it", id.Name, root.name())
 			continue
 		case f.embedded && typ.kind != nested:
-			m.mistake(id.Pos(), "%s embeds %s, which is no struct: give it a field name", root.name(), types.ExprString(syntax.Type))
+			m.mistake(id.Pos(), "%s embeds %s, which is not a struct: give it a field name", root.name(), types.ExprString(syntax.Type))
 			continue
 		}
 		for _, x := range markers {
@@ -288,7 +288,7 @@ func (m *module) bound(root *typeDecl, f *field, x marker, fits func(bool, strin
 		return // which is a mistake of the marker's already
 	}
 	if what := f.typ.outside(x.args); what != "" {
-		m.mistake(x.at, "//es:%s %s on field %s of %s is no bound: it must be %s", x.name, x.args, f.name, root.name(), what)
+		m.mistake(x.at, "//es:%s %s on field %s of %s is not a bound: it must be %s", x.name, x.args, f.name, root.name(), what)
 		return
 	}
 	min, max := value(f.min), value(f.max)

@@ -70,7 +70,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Rename:
 		return "Rename", appendAdd(nil, Add(c)), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Catalog.Category", c)
+	return "", nil, fmt.Errorf("%T is not a command of Catalog.Category", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -82,7 +82,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Renamed:
 		return "Renamed", 1, appendAdd(nil, Add(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Catalog.Category", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Catalog.Category", e)
 }
 
 // MarshalJSON writes the row.

@@ -123,7 +123,7 @@ func firstLine(text []byte, carriage bool) []byte {
 func named(charset string) (encoding.Encoding, string, error) {
 	e, err := htmlindex.Get(charset)
 	if err != nil {
-		return nil, "", unusableFile(fmt.Sprintf("%s is no encoding that is known: say windows-1252, or save the file as CSV in UTF-8", quoted(charset)))
+		return nil, "", unusableFile(fmt.Sprintf("%s is not an encoding that is known: say windows-1252, or save the file as CSV in UTF-8", quoted(charset)))
 	}
 	name, err := htmlindex.Name(e)
 	if err != nil {

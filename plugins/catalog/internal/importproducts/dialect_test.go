@@ -149,7 +149,7 @@ func TestTextInOtherEncodingsIsReadWhereTheUploaderSaysSo(t *testing.T) {
 	}
 	// And an encoding that is not read refuses the file, and says what to do
 	for charset, want := range map[string]string{
-		"klingon":   `"klingon" is no encoding that is known: say windows-1252, or save the file as CSV in UTF-8`,
+		"klingon":   `"klingon" is not an encoding that is known: say windows-1252, or save the file as CSV in UTF-8`,
 		"shift_jis": "text in shift_jis is not read: save the file as CSV in UTF-8",
 	} {
 		file := estest.NewObject("other.csv", charset, "name,description,price\nTea,,1\n")

@@ -272,7 +272,7 @@ func (c columns) row(r record, d dialect) (row, *es.CheckedRow) {
 		return strings.TrimSpace(r.fields[i])
 	}
 	if x.id = cmp.Or(field(c.id), field(c.otherID)); x.id != "" && !es.ValidID(x.id) {
-		return x, x.reject("InvalidId", "%s is no id: %s", quoted(x.id), es.IDRule)
+		return x, x.reject("InvalidId", "%s is not an id: %s", quoted(x.id), es.IDRule)
 	}
 	text, wrong := d.price(field(c.price))
 	price, priceErr := es.ParsePrice(text)

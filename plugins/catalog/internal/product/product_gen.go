@@ -117,7 +117,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case UpdatePrice:
 		return "UpdatePrice", appendUpdatePrice(nil, c), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Catalog.Product", c)
+	return "", nil, fmt.Errorf("%T is not a command of Catalog.Product", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -133,7 +133,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case PriceUpdated:
 		return "PriceUpdated", 1, appendUpdatePrice(nil, UpdatePrice(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Catalog.Product", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Catalog.Product", e)
 }
 
 // MarshalJSON writes the row.

@@ -45,7 +45,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Revoke:
 		return "Revoke", appendRecord(nil, Record(c)), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Catalog.ProductDemand", c)
+	return "", nil, fmt.Errorf("%T is not a command of Catalog.ProductDemand", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -55,7 +55,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Revoked:
 		return "Revoked", 1, appendRecord(nil, Record(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Catalog.ProductDemand", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Catalog.ProductDemand", e)
 }
 
 // MarshalJSON writes the row.

@@ -61,7 +61,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Start:
 		return "Start", appendStart(nil, c), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Catalog.ProductImport", c)
+	return "", nil, fmt.Errorf("%T is not a command of Catalog.ProductImport", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -75,7 +75,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Started:
 		return "Started", 1, appendStart(nil, Start(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Catalog.ProductImport", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Catalog.ProductImport", e)
 }
 
 // MarshalJSON writes the row.

@@ -43,7 +43,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case UpdatePrice:
 		return "UpdatePrice", appendUpdatePrice(nil, c), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Ordering.CatalogProduct", c)
+	return "", nil, fmt.Errorf("%T is not a command of Ordering.CatalogProduct", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -53,7 +53,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Synced:
 		return "Synced", 1, appendSync(nil, Sync(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Ordering.CatalogProduct", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Ordering.CatalogProduct", e)
 }
 
 // MarshalJSON writes the row.

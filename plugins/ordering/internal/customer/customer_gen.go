@@ -95,7 +95,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case UpdateEmail:
 		return "UpdateEmail", appendUpdateEmail(nil, c), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Ordering.Customer", c)
+	return "", nil, fmt.Errorf("%T is not a command of Ordering.Customer", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -109,7 +109,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Registered:
 		return "Registered", 1, appendRegister(nil, Register(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Ordering.Customer", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Ordering.Customer", e)
 }
 
 // MarshalJSON writes the row.

@@ -88,7 +88,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Ship:
 		return "Ship", wire.AppendEmpty(nil, struct{}(c)), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Ordering.Order", c)
+	return "", nil, fmt.Errorf("%T is not a command of Ordering.Order", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -100,7 +100,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Shipped:
 		return "Shipped", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Ordering.Order", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Ordering.Order", e)
 }
 
 // MarshalJSON writes the row.

@@ -32,7 +32,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case BookRetired:
 		return "BookRetired", 2, appendBookRetired(nil, e), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Library.Lending", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Library.Lending", e)
 }
 
 // What is appended goes through anonymous structs, so that this file stops

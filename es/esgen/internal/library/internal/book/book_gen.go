@@ -141,7 +141,7 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	case Retire:
 		return "Retire", wire.AppendEmpty(nil, struct{}(c)), nil
 	}
-	return "", nil, fmt.Errorf("%T is no command of Library.PrintedBook", c)
+	return "", nil, fmt.Errorf("%T is not a command of Library.PrintedBook", c)
 }
 
 func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
@@ -153,7 +153,7 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 	case Retired:
 		return "Retired", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	}
-	return "", 0, nil, fmt.Errorf("%T is no event of Library.PrintedBook", e)
+	return "", 0, nil, fmt.Errorf("%T is not an event of Library.PrintedBook", e)
 }
 
 // MarshalJSON writes the row.

@@ -94,11 +94,11 @@ func TestWhatIsNoMemberIsNotEncoded(t *testing.T) {
 	type disguised struct{ book.Registered }
 	d := book.Aggregate.Definition()
 	for _, e := range []book.Event{nil, &book.Registered{}, disguised{}} {
-		if _, _, _, err := d.EncodeEvent(e); err == nil || !strings.HasSuffix(err.Error(), "is no event of Library.PrintedBook") {
+		if _, _, _, err := d.EncodeEvent(e); err == nil || !strings.HasSuffix(err.Error(), "is not an event of Library.PrintedBook") {
 			t.Errorf("%T: %v", e, err)
 		}
 	}
-	if _, _, err := d.EncodeCommand(&book.Retire{}); err == nil || !strings.HasSuffix(err.Error(), "is no command of Library.PrintedBook") {
+	if _, _, err := d.EncodeCommand(&book.Retire{}); err == nil || !strings.HasSuffix(err.Error(), "is not a command of Library.PrintedBook") {
 		t.Error(err)
 	}
 }
