@@ -11,7 +11,7 @@ import (
 	"onlineshop/es"
 )
 
-// Config is what an engine runs on. Publications, Snapshots and Gate may be nil.
+// Config is what an engine runs on. Publications, Snapshots and StreamLock may be nil.
 type Config struct {
 	Plugins      []es.Plugin
 	Log          Log
@@ -23,7 +23,7 @@ type Config struct {
 	Bus          Bus
 	Publications Publications // nil: every plugin is in this process
 	Snapshots    Snapshots    // nil: none are kept
-	Gate         StreamLock   // nil: commands race
+	StreamLock   StreamLock   // nil: commands race
 	Clock        Clock
 	Logger       *slog.Logger // nil: slog.Default
 	// Count is told of what operators count, e.g. ("SideEffectFailed",

@@ -189,12 +189,12 @@ func (o *attempt) decide(state any) (events []any, err error) {
 // speculation that it is empty. An append is conditional on the stream's end, so
 // it proves the state right; any other answer is confirmed by a consistent read.
 func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
-	if e.Gate != nil {
-		leave, err := e.Gate.Enter(ctx, o.stream)
+	if e.StreamLock != nil {
+		unlock, err := e.StreamLock.Lock(ctx, o.stream)
 		if err != nil {
 			return Outcome{}, fmt.Errorf("%s: %w", o.stream, err)
 		}
-		defer leave()
+		defer unlock()
 	}
 	f := e.cache.folded(o.of, o.stream.ID)
 	defer e.cache.settle(f)

@@ -1,10 +1,21 @@
-// Package engine runs what package es declares: it decides and appends, follows
-// and relays, projects, parks and sweeps. It is a set of state machines over
-// the ports below; a platform brings their adapters.
+// Package engine runs what package es declares: it decides and appends, relays and
+// follows, projects, parks and sweeps. It is a set of state machines over the ports
+// below; a platform provides their adapters.
 //
-// One rule carries everything: the log is the queue, and every message is a
-// hint. A consumer keeps its place in each stream and catches up from the log,
-// so a hint may come late, early, twice or never.
+// One rule carries everything: the log is the queue, and every message is a hint. A
+// consumer keeps its position in each stream and catches up from the log, so a hint may
+// come late, early, twice or never.
+//
+// # Ports
+//
+// Every port must be safe for concurrent use. A method returns [ErrUnavailable] if its
+// store is throttled or can't be reached: the engine retries such a call for about three
+// seconds. It returns [ErrDamaged] if the store no longer holds what was written: the
+// engine does not retry. Any other error is final for the call, and ends up in the log,
+// in an answer, or in a parked key.
+//
+// What a port returns is shared: neither the engine nor the port modifies the slices of
+// a commit, an entry or a row once they are handed over.
 package engine
 
 import (
@@ -19,16 +30,16 @@ import (
 	"onlineshop/es"
 )
 
-// Stream names one aggregate's log.
+// Stream identifies one aggregate's log.
 type Stream struct {
 	Aggregate string // full name, e.g. "Catalog.Product"
 	ID        string
 }
 
-// String is "Catalog.Product#p1".
+// String returns the stream's name, e.g. "Catalog.Product#p1".
 func (s Stream) String() string { return s.Aggregate + "#" + s.ID }
 
-// ParseStream reads what [Stream.String] wrote.
+// ParseStream parses what [Stream.String] returned.
 func ParseStream(s string) (Stream, error) {
 	a, id, ok := strings.Cut(s, "#")
 	if !ok {
@@ -37,7 +48,7 @@ func ParseStream(s string) (Stream, error) {
 	return Stream{a, id}, nil
 }
 
-// Commit is what one command decided: all of its events or none are in the log.
+// Commit holds what one command decided: all of its events are in the log, or none.
 type Commit struct {
 	Stream  Stream
 	Seq     int64            // place in the stream: 0, 1, 2 … without gaps
@@ -55,7 +66,7 @@ func (c Commit) Detached() Commit {
 	return c
 }
 
-// Meta is what a commit knows beside its events. Its JSON is stored.
+// Meta holds a commit's metadata. Its JSON is stored.
 type Meta struct {
 	Command       CommandID `json:"command"`
 	Payload       string    `json:"payload"`   // hash of the command, see hashCommand
@@ -81,7 +92,8 @@ type CommandID struct {
 // ErrConflict is what [Conflict] is.
 var ErrConflict = errors.New("another commit has this place in the stream")
 
-// Conflict refuses an append: Theirs is the commit that has the place.
+// Conflict is the error of an append whose place is taken: Theirs is the commit that
+// has it.
 type Conflict struct{ Theirs Commit }
 
 func (c *Conflict) Error() string {
@@ -91,27 +103,30 @@ func (c *Conflict) Error() string {
 // Unwrap makes errors.Is(err, ErrConflict) true.
 func (c *Conflict) Unwrap() error { return ErrConflict }
 
-// ErrUnavailable marks a throttle or time-out of a store: worth a retry. An
-// append that ends with it may or may not have happened.
+// ErrUnavailable marks a throttled or timed-out call that is worth a retry. An append
+// that ends with it may or may not have happened.
 var ErrUnavailable = errors.New("the store is not available now")
 
-// ErrDamaged marks a store that is known not to hold what was written: no retry
-// helps, and nothing more is accepted.
+// ErrDamaged marks a store that no longer holds what was written. Retrying does not
+// help, and the store accepts nothing more.
 var ErrDamaged = errors.New("the store is damaged")
 
-// Log is the event log.
+// Log is the event log. Reads are strongly consistent.
 type Log interface {
-	// Read returns commits of the stream from seq on, in order, strongly
-	// consistent. more says that there are further ones (the store pages by size);
-	// a page with more is not empty.
+	// Read returns a page of the stream's commits from seq from on, in order. more
+	// reports whether further ones follow (stores page by size); such a page is not
+	// empty. A stream that does not exist has no commits.
 	Read(ctx context.Context, s Stream, from int64) (commits []Commit, more bool, err error)
 	// ReadBackward returns commits with a sequence number below seq, newest first. The
 	// page is empty only if there are none. The caller must not modify the commits.
 	ReadBackward(ctx context.Context, s Stream, before int64) (commits []Commit, err error)
-	// Append adds the commit if its place is free and is the stream's next;
-	// otherwise [*Conflict]. When it returns nil the commit is durable.
+	// Append adds the commit if its place is the stream's next one, and returns a
+	// [*Conflict] if another commit has that place. When it returns nil the commit is
+	// durable.
 	Append(ctx context.Context, c Commit) error
-	// Streams lists streams of an aggregate in a stable order; next is empty at the end.
+	// Streams returns a page of the ids of an aggregate's streams, in a stable order.
+	// next is the cursor of the following page, empty at the end; a foreign cursor
+	// gives [ErrCursor].
 	Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error)
 }
 
@@ -121,27 +136,30 @@ type Cursor struct {
 	Parked bool
 }
 
-// Cursors keeps followers' places.
+// Cursors keeps followers' positions.
 type Cursors interface {
+	// Cursor returns the follower's cursor on the stream, strongly consistent: the zero
+	// value if there is none yet.
 	Cursor(ctx context.Context, consumer string, s Stream) (Cursor, error)
-	// Advance moves the cursor if it still is at from; a loser is told nothing.
+	// Advance moves the cursor from from to to. If it is no longer at from, somebody
+	// else moved it: Advance does nothing and returns nil.
 	Advance(ctx context.Context, consumer string, s Stream, from, to int64) error
 }
 
-// Starts keeps since when followers that act on the world are here: mappings and
-// side effects. What was committed before is not for a new one.
+// Starts keeps when mappings and side effects were first deployed. A new one ignores
+// what was committed before.
 type Starts interface {
-	// Begin lets those of a plugin's followers begin now that are not known yet;
-	// durable when it returns. Those of a plugin that is new here begin with the
-	// first commit. first is when the commit was made that is the first to reach
-	// them, which is not before they began; zero: none did.
+	// Begin records now as the start of those of the plugin's followers that have none
+	// yet; the record is durable when it returns. Followers of a new plugin start with
+	// its first commit. first is the time of the first commit that reaches them, which
+	// is never before their start; zero if there is none.
 	Begin(ctx context.Context, plugin string, followers []string, first time.Time) error
-	// Past says whether the commit was there before the follower began. One that
-	// never began, as of a program that kept no starts, is there from the beginning.
+	// Past reports whether the commit was made before the follower started. A follower
+	// without a record, from a program that kept none, has always been there.
 	Past(ctx context.Context, follower string, s Stream, seq int64, committed time.Time) (bool, error)
 }
 
-// Row is a read model's row as it is stored.
+// Row is a stored row of a read model.
 type Row struct {
 	Model string
 	ID    string
@@ -171,12 +189,15 @@ type Query struct {
 
 // Rows keeps read models.
 type Rows interface {
-	// Row is the stored row; one that was never written has revision 0.
+	// Row returns the stored row, strongly consistent. A row that was never written has
+	// revision 0.
 	Row(ctx context.Context, model, id string) (Row, error)
-	// Put writes the row if the stored one has revision row.Rev-1; lost otherwise.
+	// Put writes the row if the stored one has revision row.Rev-1. Otherwise it writes
+	// nothing and reports lost.
 	Put(ctx context.Context, row Row) (lost bool, err error)
-	// List pages through rows that are there. A page may hold fewer rows than the
-	// limit, even none, while next is not empty.
+	// List returns a page of the rows that match, eventually consistent. A page may
+	// hold fewer rows than the limit, even none, while next is not empty. A foreign
+	// cursor gives [ErrCursor].
 	List(ctx context.Context, q Query) (rows []Row, next string, err error)
 }
 
@@ -192,22 +213,23 @@ type Parked struct {
 
 // Parking keeps the keys that failed.
 type Parking interface {
-	// Park notes a failure; a follower's Cursor.Parked is set from then on. A key
-	// that is parked already keeps its Since, and one is added to its Attempts.
+	// Park records a failure and sets the follower's Cursor.Parked. A key that is
+	// already parked keeps its Since, and its Attempts grow by one.
 	Park(ctx context.Context, p Parked) error
-	// Parked is the key as it is parked; nil: it is not.
+	// Parked returns the parked key, or nil if it is not parked.
 	Parked(ctx context.Context, consumer string, s Stream) (*Parked, error)
-	// Unpark ends a parking, unless Last or Attempts say that the key was parked
-	// again since p was read: what a slow copy got done is not what failed later.
+	// Unpark removes p, unless Last or Attempts show that the key was parked again
+	// since p was read: a slow retry must not clear a later failure.
 	Unpark(ctx context.Context, p Parked) error
-	// ListParked pages through what is parked; next is empty at the end.
+	// ListParked returns a page of what is parked. next is the cursor of the following
+	// page, empty at the end; a foreign cursor gives [ErrCursor].
 	ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error)
 }
 
-// StreamEnd is a hint's Seq that stands for whatever the stream's end is.
+// StreamEnd is a [Hint].Seq that means "up to the end of the stream".
 const StreamEnd = math.MaxInt64
 
-// Hint says that a stream has a commit that concerns a follower.
+// Hint tells a follower that a stream has a commit for it.
 type Hint struct {
 	Follower string // e.g. "mapping:Ordering.AutoShip"
 	Stream   Stream
@@ -233,7 +255,8 @@ func (h Hint) Detached() Hint {
 
 // Hints carries hints to the followers, at least once, in any order.
 type Hints interface {
-	// Send hands hints over, to arrive after the delay (at most [es.MaxDelay]).
+	// Send hands the hints over, to arrive after the delay (at most [es.MaxDelay]).
+	// An implementation may call [Engine.Follow] before it returns.
 	Send(ctx context.Context, delay time.Duration, hints ...Hint) error
 }
 
@@ -259,34 +282,41 @@ type PublishedEvent struct {
 
 // Bus carries entries to the extensions that listen, at least once, in any order.
 type Bus interface {
+	// Publish hands the entries over. An implementation may call [Engine.Follow] before
+	// it returns.
 	Publish(ctx context.Context, entries ...Entry) error
 }
 
-// Publications is how an extension asks the publishing plugin for what it
-// missed: entries of the stream from seq on, in order. more as in [Log].Read;
-// next is where to go on (entries are sparse), and never beyond the stream's end.
+// Publications is how an extension asks the publishing plugin for what it missed.
 type Publications interface {
+	// Since returns entries of the stream from seq from on, in order. Entries are
+	// sparse: next is the seq to continue at, never beyond the stream's end. more is
+	// as in [Log].
 	Since(ctx context.Context, point string, s Stream, from int64) (entries []Entry, next int64, more bool, err error)
 }
 
-// Snapshots keeps folded states, best effort.
+// Snapshots keeps folded states, best effort: whatever goes wrong, the log serves.
 type Snapshots interface {
-	// Snapshot returns the latest one saved, or nil.
+	// Snapshot returns the latest snapshot saved, or nil if there is none.
 	Snapshot(ctx context.Context, s Stream) ([]byte, error)
+	// SaveSnapshot replaces the stream's snapshot. data is the caller's.
 	SaveSnapshot(ctx context.Context, s Stream, data []byte) error
 }
 
 // Clock tells the time and waits.
 type Clock interface {
+	// Now returns the current time. It may jump.
 	Now() time.Time
-	// Sleep waits about so long (the adapter adds jitter), or returns the context's error.
+	// Sleep waits for about d (the adapter adds jitter), or returns the context's error.
 	Sleep(ctx context.Context, d time.Duration) error
-	// NewID makes a unique message id.
+	// NewID returns a unique message id.
 	NewID() string
 }
 
 // StreamLock lets one command at a time decide on a stream within a process, so that
 // neighbours don't race each other to the log. Optional: the log decides anyway.
 type StreamLock interface {
-	Enter(ctx context.Context, s Stream) (leave func(), err error)
+	// Lock waits for the stream's turn and returns the function that ends it, or the
+	// context's error.
+	Lock(ctx context.Context, s Stream) (unlock func(), err error)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // retrier repeats a port call while its store is unavailable ([ErrUnavailable]). New
-// wraps every port in one, but for Snapshots, which are best effort, and Gate.
+// wraps every port in one, but for Snapshots, which are best effort, and StreamLock.
 type retrier struct{ clock Clock }
 
 // attempts of a port call while the store throttles: 10 ms doubled each time,

@@ -33,7 +33,7 @@ import (
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/platform/internal/clock"
-	"onlineshop/platform/internal/gate"
+	"onlineshop/platform/internal/keylock"
 )
 
 // parallel is how many aggregates a task, and how many streams a batch or a
@@ -135,7 +135,7 @@ func New(o Options) (*Platform, error) {
 	}
 	c := engine.Config{
 		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Snapshots: p.store,
-		Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), Gate: gate.New[engine.Stream](), Clock: p.clock,
+		Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), StreamLock: keylock.New[engine.Stream](), Clock: p.clock,
 		Logger: p.log, Parallel: parallel,
 	}
 	if o.Metrics != nil {

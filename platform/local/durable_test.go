@@ -256,7 +256,7 @@ func TestNobodyWaitsInLineForWhatCantBeWritten(t *testing.T) {
 	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
 	unlock := lockedByAnother(t, dir)
 	_ = p.store.beat(t.Context(), "Catalog", time.Now()) // who finds that out
-	leave, err := p.Engine().Gate.Enter(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p1"})
+	unlockStream, err := p.Engine().StreamLock.Lock(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestNobodyWaitsInLineForWhatCantBeWritten(t *testing.T) {
 	unlock()
 	send(t, p, "Catalog.Product", "p2", "Add", aProduct)
 	go func() { errs <- order(t.Context(), p, "Catalog.Product", "p1", "Add", aProduct) }()
-	leave()
+	unlockStream()
 	if err := <-errs; err != nil {
 		t.Errorf("a command that had its turn: %v", err)
 	}

@@ -289,11 +289,11 @@ type place struct {
 // follow lets a follower have one hint on a stream at a time, so that a hint
 // that is repeated meanwhile finds the cursor moved: no side effect runs twice.
 func (p *Platform) follow(ctx context.Context, h engine.Hint) error {
-	leave, err := p.following.Enter(ctx, place{h.Follower, h.Stream})
+	unlock, err := p.following.Lock(ctx, place{h.Follower, h.Stream})
 	if err != nil {
 		return fmt.Errorf("%s on %s: %w", h.Follower, h.Stream, err)
 	}
-	defer leave()
+	defer unlock()
 	return p.engine.Follow(ctx, h)
 }
 

@@ -22,7 +22,7 @@ import (
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/platform/internal/clock"
-	"onlineshop/platform/internal/gate"
+	"onlineshop/platform/internal/keylock"
 )
 
 // Options are what a platform is opened with.
@@ -43,7 +43,7 @@ type Platform struct {
 	later     *later
 	consumers []*consumer
 	marks     map[string]int64 // the consumers', as they are stored
-	following *gate.Gate[place]
+	following *keylock.Locks[place]
 	buckets   []*bucket
 	met       bool // what is new here was shown all that this version can read
 	counts    counts
@@ -72,7 +72,7 @@ const cacheBytes = 32 << 20
 
 // Open locks the folder, opens what it holds and starts to work on it.
 func Open(ctx context.Context, o Options) (_ *Platform, err error) {
-	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: gate.New[place](), marks: map[string]int64{}}
+	p := &Platform{Options: o, log: o.Logger, stop: make(chan struct{}), following: keylock.New[place](), marks: map[string]int64{}}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -102,7 +102,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Snapshots: p.store,
-		Hints: transport, Bus: transport, Gate: line{gate.New[engine.Stream](), &p.store.trouble}, Clock: clock.Clock{},
+		Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), &p.store.trouble}, Clock: clock.Clock{},
 		Logger: p.log, Count: p.counts.add, Parallel: parallel, CacheBytes: cacheBytes,
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"onlineshop/es/engine"
-	"onlineshop/platform/internal/gate"
+	"onlineshop/platform/internal/keylock"
 )
 
 // trouble is what is wrong with the database. Safe for concurrent use.
@@ -73,20 +73,21 @@ func (t *trouble) final() error {
 // database can't be written.
 const patience = 500 * time.Millisecond
 
-// line is the engine's gate. Whoever has a stream tries for seconds to write to a
-// database that can't be written; those behind would wait for each before them.
-type line struct {
-	*gate.Gate[engine.Stream]
+// streamLock is the engine's. Whoever holds a stream retries for seconds while the
+// database can't be written; those behind would wait for each of them in turn.
+type streamLock struct {
+	*keylock.Locks[engine.Stream]
 	trouble *trouble
 }
 
-// Enter implements [engine.StreamLock]. [engine.ErrUnavailable] says that it takes too long.
-func (l line) Enter(ctx context.Context, s engine.Stream) (leave func(), err error) {
-	if leave, ok := l.TryEnter(s); ok {
-		return leave, nil
+// Lock implements [engine.StreamLock]. It returns [engine.ErrUnavailable] once the
+// database can't be written and others wait for it.
+func (l streamLock) Lock(ctx context.Context, s engine.Stream) (unlock func(), err error) {
+	if unlock, ok := l.TryLock(s); ok {
+		return unlock, nil
 	}
-	waiting, leaveLine := context.WithCancel(ctx)
-	defer leaveLine()
+	waiting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
@@ -98,16 +99,16 @@ func (l line) Enter(ctx context.Context, s engine.Stream) (leave func(), err err
 				return
 			case <-tick.C:
 				if l.trouble.is() {
-					leaveLine()
+					giveUp()
 					return
 				}
 			}
 		}
 	}()
-	if leave, err = l.Gate.Enter(waiting, s); err != nil && ctx.Err() == nil {
+	if unlock, err = l.Locks.Lock(waiting, s); err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: the database can't be written, and others wait for that", engine.ErrUnavailable)
 	}
-	return leave, err
+	return unlock, err
 }
 
 // result is SQLite's result code, and its primary one; 0: the error is none of its.
