@@ -1,0 +1,310 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"onlineshop/es/engine"
+)
+
+// Store keeps everything that an engine stores, in memory. It implements
+// [engine.Log], [engine.Cursors], [engine.Starts], [engine.Rows], [engine.Parking] and
+// [engine.Snapshots]. Safe for concurrent use.
+type Store struct {
+	// Before, if set, is called before each call of a port with the method's name, e.g.
+	// "Append". If it returns an error, the call returns that and does nothing.
+	Before func(method string) error
+	// Page is how many items a page holds; default 50. A page of commits or rows also
+	// ends at about 1 MiB.
+	Page int
+
+	mu        sync.Mutex
+	log       map[engine.Stream][]engine.Commit
+	position  int64                       // of the next commit in the order of all
+	positions map[engine.Stream][]int64   // of the stream's commits
+	starts    map[string]map[string]int64 // by plugin and follower: the position of the first commit that is for it
+	cursors   map[key]int64
+	rows      map[rowKey]engine.Row
+	parked    map[key]engine.Parked
+	snapshots map[engine.Stream][]byte
+}
+
+// key is a consumer on a stream.
+type key struct {
+	consumer string
+	stream   engine.Stream
+}
+
+type rowKey struct{ model, id string }
+
+// NewStore returns an empty store.
+func NewStore() *Store {
+	return &Store{
+		log: map[engine.Stream][]engine.Commit{}, positions: map[engine.Stream][]int64{}, starts: map[string]map[string]int64{},
+		cursors: map[key]int64{}, rows: map[rowKey]engine.Row{}, parked: map[key]engine.Parked{}, snapshots: map[engine.Stream][]byte{},
+	}
+}
+
+// call runs a method under the lock, unless it is to fail.
+func (s *Store) call(ctx context.Context, method string, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.Before != nil {
+		if err := s.Before(method); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return do()
+}
+
+// page is the first of the items, as many as a page holds, and whether there are more.
+func page[T any](s *Store, items []T, size func(T) int) (first []T, more bool) {
+	const maxBytes = 1 << 20
+	bytes := 0
+	for n, x := range items {
+		if n == cmp.Or(s.Page, 50) || n > 0 && bytes >= maxBytes {
+			return items[:n], true
+		}
+		bytes += size(x)
+	}
+	return items, false
+}
+
+func sizeOf(c engine.Commit) (n int) {
+	for _, e := range c.Events {
+		n += len(e.Data)
+	}
+	return n
+}
+
+// Read implements [engine.Log].
+func (s *Store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
+	err = s.call(ctx, "Read", func() error {
+		log := s.log[st]
+		commits, more = page(s, slices.Clone(log[min(from, int64(len(log))):]), sizeOf)
+		return nil
+	})
+	return commits, more, err
+}
+
+// ReadBackward implements [engine.Log].
+func (s *Store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
+	err = s.call(ctx, "ReadBackward", func() error {
+		log := s.log[st]
+		commits = slices.Clone(log[:min(before, int64(len(log)))])
+		slices.Reverse(commits)
+		commits, _ = page(s, commits, sizeOf)
+		return nil
+	})
+	return commits, err
+}
+
+// Append implements [engine.Log]. It refuses a commit that would leave a gap.
+func (s *Store) Append(ctx context.Context, c engine.Commit) error {
+	return s.call(ctx, "Append", func() error {
+		log := s.log[c.Stream]
+		switch n := int64(len(log)); {
+		case c.Seq < n:
+			return &engine.Conflict{Theirs: log[c.Seq]}
+		case c.Seq > n:
+			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, n)
+		}
+		s.log[c.Stream] = append(log, c.Detached())
+		s.positions[c.Stream] = append(s.positions[c.Stream], s.position)
+		s.position++
+		return nil
+	})
+}
+
+// Streams implements [engine.Log]. Its cursors are ids.
+func (s *Store) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
+	err = s.call(ctx, "Streams", func() error {
+		for st := range s.log {
+			if st.Aggregate == aggregate && st.ID > cursor {
+				ids = append(ids, st.ID)
+			}
+		}
+		slices.Sort(ids)
+		var more bool
+		if ids, more = page(s, ids, func(string) int { return 0 }); more {
+			next = ids[len(ids)-1]
+		}
+		return nil
+	})
+	return ids, next, err
+}
+
+// Cursor implements [engine.Cursors].
+func (s *Store) Cursor(ctx context.Context, consumer string, st engine.Stream) (c engine.Cursor, err error) {
+	err = s.call(ctx, "Cursor", func() error {
+		k := key{consumer, st}
+		_, parked := s.parked[k]
+		c = engine.Cursor{Next: s.cursors[k], Parked: parked}
+		return nil
+	})
+	return c, err
+}
+
+// Advance implements [engine.Cursors].
+func (s *Store) Advance(ctx context.Context, consumer string, st engine.Stream, from, to int64) error {
+	return s.call(ctx, "Advance", func() error {
+		if k := (key{consumer, st}); s.cursors[k] == from {
+			s.cursors[k] = to
+		}
+		return nil
+	})
+}
+
+// Begin implements [engine.Starts], by the order of all commits.
+func (s *Store) Begin(ctx context.Context, plugin string, followers []string, _ time.Time) error {
+	return s.call(ctx, "Begin", func() error {
+		known, now := s.starts[plugin], s.position
+		if known == nil { // a new plugin starts with its first commit
+			known, now = map[string]int64{}, 0
+			s.starts[plugin] = known
+		}
+		for _, f := range followers {
+			if _, ok := known[f]; !ok {
+				known[f] = now
+			}
+		}
+		return nil
+	})
+}
+
+// Past implements [engine.Starts].
+func (s *Store) Past(ctx context.Context, follower string, st engine.Stream, seq int64, _ time.Time) (past bool, err error) {
+	err = s.call(ctx, "Past", func() error {
+		plugin, _, _ := strings.Cut(st.Aggregate, ".")
+		at := s.positions[st]
+		past = seq < int64(len(at)) && at[seq] < s.starts[plugin][follower]
+		return nil
+	})
+	return past, err
+}
+
+// Row implements [engine.Rows].
+func (s *Store) Row(ctx context.Context, model, id string) (r engine.Row, err error) {
+	err = s.call(ctx, "Row", func() error {
+		var ok bool
+		if r, ok = s.rows[rowKey{model, id}]; !ok {
+			r = engine.Row{Model: model, ID: id}
+		}
+		return nil
+	})
+	return r, err
+}
+
+// Put implements [engine.Rows].
+func (s *Store) Put(ctx context.Context, row engine.Row) (lost bool, err error) {
+	err = s.call(ctx, "Put", func() error {
+		k := rowKey{row.Model, row.ID}
+		if lost = s.rows[k].Rev != row.Rev-1; !lost {
+			row.At, row.Indexed = maps.Clone(row.At), maps.Clone(row.Indexed)
+			s.rows[k] = row
+		}
+		return nil
+	})
+	return lost, err
+}
+
+// List implements [engine.Rows]. A cursor names the query that it is good for.
+func (s *Store) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
+	of := fmt.Sprintf("%q %q %q %q after ", q.Model, q.Field, q.Value, q.Owner)
+	after, ok := strings.CutPrefix(q.Cursor, of)
+	if q.Cursor != "" && !ok {
+		return nil, "", engine.ErrCursor
+	}
+	err = s.call(ctx, "List", func() error {
+		for k, r := range s.rows {
+			if k.model == q.Model && r.View != nil && (q.Cursor == "" || r.ID > after) &&
+				(q.Owner == "" || r.Owner == q.Owner) && (q.Field == "" || r.Indexed[q.Field] == q.Value) {
+				rows = append(rows, r)
+			}
+		}
+		slices.SortFunc(rows, func(a, b engine.Row) int { return strings.Compare(a.ID, b.ID) })
+		all := len(rows)
+		if q.Limit > 0 && all > q.Limit {
+			rows = rows[:q.Limit]
+		}
+		rows, _ = page(&Store{Page: len(rows)}, rows, func(r engine.Row) int { return len(r.View) })
+		if len(rows) < all {
+			next = of + rows[len(rows)-1].ID
+		}
+		return nil
+	})
+	return rows, next, err
+}
+
+// Park implements [engine.Parking].
+func (s *Store) Park(ctx context.Context, p engine.Parked) error {
+	return s.call(ctx, "Park", func() error {
+		k := key{p.Consumer, p.Stream}
+		if before, ok := s.parked[k]; ok {
+			p.Since, p.Attempts = before.Since, before.Attempts+1
+		}
+		s.parked[k] = p
+		return nil
+	})
+}
+
+// Parked implements [engine.Parking].
+func (s *Store) Parked(ctx context.Context, consumer string, st engine.Stream) (p *engine.Parked, err error) {
+	err = s.call(ctx, "Parked", func() error {
+		if k, ok := s.parked[key{consumer, st}]; ok {
+			p = &k
+		}
+		return nil
+	})
+	return p, err
+}
+
+// Unpark implements [engine.Parking].
+func (s *Store) Unpark(ctx context.Context, p engine.Parked) error {
+	return s.call(ctx, "Unpark", func() error {
+		k := key{p.Consumer, p.Stream}
+		if now := s.parked[k]; now.Last.Equal(p.Last) && now.Attempts == p.Attempts {
+			delete(s.parked, k)
+		}
+		return nil
+	})
+}
+
+// ListParked implements [engine.Parking]. Its cursors are the last key of a page.
+func (s *Store) ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error) {
+	name := func(p engine.Parked) string { return p.Consumer + " " + p.Stream.String() }
+	err = s.call(ctx, "ListParked", func() error {
+		for _, p := range s.parked {
+			if name(p) > cursor {
+				parked = append(parked, p)
+			}
+		}
+		slices.SortFunc(parked, func(a, b engine.Parked) int { return strings.Compare(name(a), name(b)) })
+		var more bool
+		if parked, more = page(s, parked, func(engine.Parked) int { return 0 }); more {
+			next = name(parked[len(parked)-1])
+		}
+		return nil
+	})
+	return parked, next, err
+}
+
+// Snapshot implements [engine.Snapshots].
+func (s *Store) Snapshot(ctx context.Context, st engine.Stream) (data []byte, err error) {
+	err = s.call(ctx, "Snapshot", func() error { data = s.snapshots[st]; return nil })
+	return data, err
+}
+
+// SaveSnapshot implements [engine.Snapshots].
+func (s *Store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte) error {
+	return s.call(ctx, "SaveSnapshot", func() error { s.snapshots[st] = slices.Clone(data); return nil })
+}
