@@ -38,12 +38,12 @@ type message struct {
 // may change the engine's configuration.
 func New(plugins []es.Plugin, change func(*engine.Config)) (*Platform, error) {
 	p := &Platform{Store: NewStore(), Clock: NewClock()}
-	return p, p.Run(plugins, change)
+	return p, p.Deploy(plugins, change)
 }
 
-// Run replaces the plugins, as a new version of the program does: what is stored stays,
+// Deploy replaces the plugins, as a new version of the program does: what is stored stays,
 // and what is on its way reaches the new ones.
-func (p *Platform) Run(plugins []es.Plugin, change func(*engine.Config)) error {
+func (p *Platform) Deploy(plugins []es.Plugin, change func(*engine.Config)) error {
 	c := engine.Config{
 		Plugins: plugins, Log: (*log)(p), Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Snapshots: p.Store,
 		Hints: p, Bus: p, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler),

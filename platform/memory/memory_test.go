@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 		}
 		all := ports(p)
 		all.Reopen = func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
-			if err := p.Run(plugins, nil); err != nil {
+			if err := p.Deploy(plugins, nil); err != nil {
 				t.Fatal(err)
 			}
 			again := ports(p)
