@@ -19,6 +19,7 @@ import (
 	"onlineshop/es/engine"
 	"onlineshop/es/wire"
 	"onlineshop/httpapi"
+	"onlineshop/platform/memory"
 )
 
 const tea = `{"name":"Tea","description":"Green","price":9.99}`
@@ -38,7 +39,7 @@ func TestStoreFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t, nil)
 			a.is(a.send("POST", "/catalog/product/p/add", tea), 200, "")
-			a.fail = func(string) error { return x.err }
+			a.Before = func(string) error { return x.err }
 			for _, request := range []string{
 				"POST /catalog/product/p/update-name", "GET /catalog/products", "GET /catalog/products/p", "GET /catalog/products/p?minVersion=1",
 				"GET /catalog/product/p/events", "GET /operations/parked", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild",
@@ -69,7 +70,7 @@ func TestStoreFails(t *testing.T) {
 
 func TestPanic(t *testing.T) {
 	a := newAPI(t, nil)
-	a.fail = func(string) error { defer a.mu.Unlock(); panic("secret") }
+	a.Before = func(string) error { panic("secret") }
 	w := a.send("GET", "/catalog/products/p", "", "X-Correlation-Id", "c-1")
 	a.is(w, 500, "InternalError")
 	if strings.Contains(w.Body.String(), "secret") || !strings.Contains(a.log.String(), "secret") || !strings.Contains(a.log.String(), "c-1") {
@@ -81,15 +82,17 @@ func TestContention(t *testing.T) {
 	a := newAPI(t, nil)
 	a.is(a.send("POST", "/catalog/product/p/add", tea), 200, "")
 	theirs := engine.Commit{Stream: engine.Stream{Aggregate: "Catalog.Product", ID: "p"}, Events: []es.StoredEvent{{Type: "PriceUpdated", Data: json.RawMessage(`{"price":1}`)}}}
-	a.fail = func(port string) error { // somebody else is always quicker
-		if port == "append" {
-			theirs.Seq = int64(len(a.memory.log[theirs.Stream]))
-			theirs.Version = theirs.Seq + 1
-			a.memory.log[theirs.Stream] = append(a.memory.log[theirs.Stream], theirs)
-			return &engine.Conflict{Theirs: theirs}
+	var quicker func(string) error // somebody else always is
+	quicker = func(method string) error {
+		if method == "Append" {
+			a.Before = nil
+			theirs.Seq, theirs.Version = theirs.Seq+1, theirs.Seq+2
+			a.given(theirs)
+			a.Before = quicker
 		}
 		return nil
 	}
+	a.Before = quicker
 	w := a.send("POST", "/catalog/product/p/update-price", `{"price":2}`)
 	a.is(w, 503, "Unavailable")
 	if w.Header().Get("Retry-After") == "" {
@@ -148,7 +151,7 @@ func TestReports(t *testing.T) {
 	a := newAPI(t, nil)
 	given := func(key, view string) {
 		t.Helper()
-		if _, err := a.Put(t.Context(), engine.Row{Model: "Catalog.ProductImports", ID: key, View: []byte(view)}); err != nil {
+		if lost, err := a.Put(t.Context(), engine.Row{Model: "Catalog.ProductImports", ID: key, View: []byte(view), Rev: 1}); err != nil || lost {
 			t.Fatal(err)
 		}
 	}
@@ -229,9 +232,14 @@ func TestParked(t *testing.T) {
 	a := newAPI(t, nil)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6789e5, time.UTC)
 	stream := engine.Stream{Aggregate: "Ordering.Order", ID: "o1"}
-	a.parked = []engine.Parked{
+	a.Page = 1
+	for _, p := range []engine.Parked{
 		{Consumer: "mapping:Ordering.AutoShip", Stream: stream, Error: "panic: no ship\ngoroutine 7 [running]:\nmain.go:1", Since: at, Last: at.Add(time.Hour), Attempts: 3},
 		{Consumer: "readmodel:Ordering.Orders", Stream: stream, Error: "no", Since: at, Last: at, Attempts: 1},
+	} {
+		if err := a.Park(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
 	}
 	type page struct {
 		Items []json.RawMessage
@@ -313,7 +321,11 @@ func TestTraceparent(t *testing.T) {
 	} {
 		a := newAPI(t, nil)
 		a.is(a.send("POST", "/catalog/product/p/add", tea, "traceparent", given), 200, "")
-		if got := a.memory.log[engine.Stream{Aggregate: "Catalog.Product", ID: "p"}][0].Meta.Traceparent; got != want {
+		commits, _, err := a.Read(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p"}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := commits[0].Meta.Traceparent; got != want {
 			t.Errorf("traceparent %q is passed on as %q, want %q", given, got, want)
 		}
 	}
@@ -338,7 +350,7 @@ func TestRequestLog(t *testing.T) {
 			}
 		}
 	}
-	a.fail = func(string) error { return engine.ErrUnavailable }
+	a.Before = func(string) error { return engine.ErrUnavailable }
 	if got := line("GET", "/catalog/products"); !strings.Contains(got, "level=WARN") {
 		t.Errorf("a 503 is logged as %s, want a warning", got)
 	}
@@ -348,7 +360,7 @@ func TestRequestLog(t *testing.T) {
 func TestHistoryOfEarlierShapes(t *testing.T) {
 	a := newAPI(t, nil)
 	s := engine.Stream{Aggregate: "Catalog.Product", ID: "p"}
-	a.memory.log[s] = []engine.Commit{{Stream: s, Version: 1, Events: []es.StoredEvent{{Type: "Forgotten", Data: json.RawMessage(`{"x":1}`)}}}}
+	a.given(engine.Commit{Stream: s, Version: 1, Events: []es.StoredEvent{{Type: "Forgotten", Data: json.RawMessage(`{"x":1}`)}}})
 	w := a.send("GET", "/catalog/product/p/events", "")
 	a.is(w, 200, "")
 	if !strings.Contains(w.Body.String(), `"type":"Forgotten","data":{"x":1}`) {
@@ -375,7 +387,7 @@ func TestCollidingNames(t *testing.T) {
 		"a row with an id of its own":   {[]es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{aggregate("A.Order")}, ReadModels: []es.AnyReadModel{es.NewReadModel[viewWithID]("Orders", es.From(es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"}), func(any) es.Change[viewWithID] { return nil }))}}}, "property id"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := engine.New(engine.Config{Clock: &memory{}})
+			e, err := engine.New(engine.Config{Clock: memory.NewClock()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -436,7 +448,9 @@ func TestTwoFilters(t *testing.T) {
 	a.is(a.send("GET", "/a/orders?x=1&y=1", ""), 400, "MalformedRequest")
 
 	for _, id := range []string{"o1", "o2"} {
-		a.rows[id] = engine.Row{Model: "A.Orders", ID: id, View: json.RawMessage(`{}`), Indexed: map[string]string{"x": "1", "y": "1"}}
+		if _, err := a.Put(t.Context(), engine.Row{Model: "A.Orders", ID: id, View: json.RawMessage(`{}`), Indexed: map[string]string{"x": "1", "y": "1"}, Rev: 1}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w := a.send("GET", "/a/orders?x=1&limit=1", "")
 	a.is(w, 200, "")
