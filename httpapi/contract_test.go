@@ -18,9 +18,9 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 
 	"onlineshop/httpapi"
-	"onlineshop/httpapi/contracttest"
 	"onlineshop/platform/local"
 	"onlineshop/plugins"
+	"onlineshop/plugins/contracttest"
 	"onlineshop/plugins/ordering"
 	"onlineshop/plugins/ordering/mail"
 )

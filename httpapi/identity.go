@@ -63,20 +63,20 @@ func Local() Identity { return local{} }
 
 type local struct{}
 
-// Anybody takes everybody for the user local in group Admin, whatever the headers
-// say: for a deployment that was asked to do without identities.
-func Anybody() Identity { return anybody{} }
+// InsecureAdmin treats every caller as the user local in group Admin, and ignores all
+// headers. Use it only where authentication was explicitly disabled.
+func InsecureAdmin() Identity { return insecureAdmin{} }
 
-type anybody struct{}
+type insecureAdmin struct{}
 
-func (anybody) Caller(*http.Request) (es.Caller, error) {
+func (insecureAdmin) Caller(*http.Request) (es.Caller, error) {
 	return es.Caller{User: nobody, Groups: []string{es.Admin}}, nil
 }
 
 func (local) Caller(r *http.Request) (es.Caller, error) {
 	users, groups := r.Header.Values("X-Local-User"), r.Header.Values("X-Local-Groups")
 	if len(users)+len(groups) == 0 {
-		return anybody{}.Caller(r)
+		return insecureAdmin{}.Caller(r)
 	}
 	c := es.Caller{User: nobody}
 	if len(users) > 0 {
@@ -93,9 +93,9 @@ func (local) Caller(r *http.Request) (es.Caller, error) {
 	return c, nil
 }
 
-func (anybody) schemes() (map[string]any, bool) { return nil, false }
-func (anybody) problem() *engine.Problem        { return nil }
-func (local) problem() *engine.Problem          { return nil }
+func (insecureAdmin) schemes() (map[string]any, bool) { return nil, false }
+func (insecureAdmin) problem() *engine.Problem        { return nil }
+func (local) problem() *engine.Problem                { return nil }
 
 func (local) schemes() (map[string]any, bool) {
 	header := func(name, about string) map[string]any {

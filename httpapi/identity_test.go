@@ -336,7 +336,7 @@ func TestLocal(t *testing.T) {
 func TestAnybodyIsAnAdminWhateverTheHeadersSay(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.Header.Set("X-Local-User", "ann")
-	got, err := httpapi.Anybody().Caller(r)
+	got, err := httpapi.InsecureAdmin().Caller(r)
 	if err != nil || got.User != "local" || !got.In(es.Admin) {
 		t.Errorf("got %+v, %v", got, err)
 	}

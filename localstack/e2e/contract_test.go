@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"testing"
 
-	"onlineshop/httpapi/contracttest"
 	"onlineshop/platform/aws/deployed"
+	"onlineshop/plugins/contracttest"
 )
 
 // The contract that the local platform keeps holds behind API Gateway too.

@@ -86,7 +86,7 @@ func (f Function) API(c httpapi.Config) (http.Handler, error) {
 	c.Engine, c.Plugins, c.Version, c.Logger, c.LogAll = f.Engine(), f.Plugins, f.Version, f.Logger, true
 	switch auth := os.Getenv(wiring.Auth); auth {
 	case "none":
-		c.Identity = httpapi.Anybody()
+		c.Identity = httpapi.InsecureAdmin()
 	case "jwt":
 		var err error
 		if c.Identity, err = httpapi.JWT(os.Getenv(wiring.JWTIssuer), os.Getenv(wiring.JWTAudience)); err != nil {
