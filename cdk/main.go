@@ -30,7 +30,7 @@ func synthesize() error {
 		return err
 	}
 	all := deployed(&s)
-	if err := checkBundles(s, kinds(all)); err != nil {
+	if err := checkBundles(s, s.kinds(all)); err != nil {
 		return err
 	}
 	newShop(app, s, all)

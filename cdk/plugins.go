@@ -222,7 +222,7 @@ func (s *shop) tasks(p *plugin) {
 		}
 		name := p.Name + t.Name
 		f := s.function(name, functionSpec{
-			kind: taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket",
+			kind: s.taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket",
 			timeout: s.importTimeout, memory: 1024, again: true,
 			env: map[string]string{wiring.Task: p.Name + "." + t.Name},
 			wiring: wiring.Wiring{
@@ -287,17 +287,12 @@ func (s *shop) notify(p *plugin, t es.Task, f *function) {
 		statement("s3:GetObject", nil, []*string{inBucket(bucket.BucketArn(), "*")}),
 		statement("s3:ListBucket", nil, []*string{bucket.BucketArn()}), // or an object that is gone would be a forbidden one
 	)
-	s.output(s.bucketOutput(t), bucket.BucketName(), "What is put here sets off "+p.Name+"."+t.Name)
-}
-
-// bucketOutput is ImportBucket, and for tasks beyond the first followed by the
-// task's name.
-func (s *shop) bucketOutput(t es.Task) string {
-	const name = "ImportBucket"
-	if s.stack.Node().TryFindChild(jsii.String(name)) != nil {
-		return name + t.Name
+	about := "What is put here sets off " + p.Name + "." + t.Name
+	s.output("Bucket"+p.Name+t.Name, bucket.BucketName(), about)
+	const first = "ImportBucket" // as it was called while there was one
+	if s.stack.Node().TryFindChild(jsii.String(first)) == nil {
+		s.output(first, bucket.BucketName(), about)
 	}
-	return name
 }
 
 // queryFunction answers whatever asks for no decision: views, histories, health,

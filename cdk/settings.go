@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/mail"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -95,20 +96,27 @@ func readSettings(get func(name string) any) (settings, error) {
 const bootstrap = "bootstrap"
 
 // kinds are the folders below lambdas/ of the functions that run the plugins.
-func kinds(all []es.Plugin) []string {
+func (s settings) kinds(all []es.Plugin) []string {
 	kinds := []string{"command", "eventmapping", "notifications", "projector", "query"}
 	for _, p := range all {
 		for _, t := range p.Tasks {
 			if t.Bucket != "" {
-				kinds = append(kinds, taskKind(t))
+				kinds = append(kinds, s.taskKind(t))
 			}
 		}
 	}
 	return kinds
 }
 
-// taskKind is the folder of a task's function.
-func taskKind(t es.Task) string { return strings.ToLower(t.Name) }
+// taskKind is the folder of a task's function: one of the task's own name, where that is
+// built, or the one that runs any task.
+func (s settings) taskKind(t es.Task) string {
+	own := strings.ToLower(t.Name)
+	if _, err := os.Stat(filepath.Join(s.bundles, own, bootstrap)); err == nil {
+		return own
+	}
+	return "task"
+}
 
 // checkBundles wants every kind of function to be built, and for the
 // architecture that it is to run on: Lambda itself tells of a wrong one only

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"onlineshop/es"
 )
 
 func context(values map[string]any) func(string) any {
@@ -96,5 +98,15 @@ func write(t *testing.T, path string, b []byte) {
 	}
 	if err := os.WriteFile(path, b, 0o700); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestATaskRunsInAProgramOfItsOwnOrInTheOneForAll(t *testing.T) {
+	s := settings{bundles: t.TempDir()}
+	write(t, filepath.Join(s.bundles, "importproducts", bootstrap), nil)
+	for task, want := range map[string]string{"ImportProducts": "importproducts", "ScanLabels": "task"} {
+		if got := s.taskKind(es.Task{Name: task}); got != want {
+			t.Errorf("%s runs in %s, want %s", task, got, want)
+		}
 	}
 }

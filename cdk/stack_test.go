@@ -80,7 +80,7 @@ func synthesized(context map[string]string, all []es.Plugin, checks ...awscdk.IA
 	}
 	defer os.RemoveAll(dir)
 	s.bundles = filepath.Join(dir, "lambdas")
-	for _, kind := range kinds(all) {
+	for _, kind := range append(s.kinds(all), "importproducts") {
 		bundle := filepath.Join(s.bundles, kind)
 		if err := os.MkdirAll(bundle, 0o700); err != nil {
 			panic(err)
@@ -224,6 +224,7 @@ func shipping() es.Plugin {
 		},
 		Extensions: []es.Extension{es.NewExtension("OrderedItems", orders.ExtensionPoint, address,
 			func(orders.Event) es.Commands[command] { return nil })},
+		Tasks: []es.Task{{Name: "ScanLabels", Bucket: "labels", Sends: []es.AnyAggregate{parcel}}},
 	}
 }
 
@@ -235,7 +236,8 @@ func TestAPluginAppearsInTheStackByItself(t *testing.T) {
 	m := unusual()
 	for typ, names := range map[string][]string{
 		"AWS::DynamoDB::Table":  {"ShippingEvents", "ShippingCursors", "ShippingParked", "ShippingSnapshots", "ShippingParcelsRows"},
-		"AWS::Lambda::Function": {"ShippingParcelCommand", "ShippingKnownAddressCommand", "ShippingProjector", "ShippingEventMapping"},
+		"AWS::Lambda::Function": {"ShippingParcelCommand", "ShippingKnownAddressCommand", "ShippingProjector", "ShippingEventMapping", "ShippingScanLabels"},
+		"AWS::S3::Bucket":       {"ShippingScanLabelsBucket"},
 		"AWS::SQS::Queue":       {"ShippingKnownAddressInbox", "ShippingKnownAddressDeadLetters"},
 		"AWS::Events::Rule":     {"ShippingOrderedItemsRule", "ShippingTick"},
 	} {
@@ -700,8 +702,8 @@ func TestAlarmsTellOfWhateverNeedsAHand(t *testing.T) {
 
 func TestTheStackTellsWhatPeopleAndToolsNeed(t *testing.T) {
 	for m, want := range map[*made][]string{
-		usual():   {"AlarmTopic", "ApiUrl", "BusName", "EventMappingCatalog", "EventMappingOrdering", "ImportBucket", "ReportBucket", "UserPoolClientId", "UserPoolId"},
-		unusual(): {"AlarmTopic", "ApiUrl", "BusName", "EventMappingCatalog", "EventMappingOrdering", "EventMappingQuiet", "EventMappingShipping", "ImportBucket", "ReportBucket"},
+		usual():   {"AlarmTopic", "ApiUrl", "BucketCatalogImportProducts", "BusName", "EventMappingCatalog", "EventMappingOrdering", "ImportBucket", "ReportBucket", "UserPoolClientId", "UserPoolId"},
+		unusual(): {"AlarmTopic", "ApiUrl", "BucketCatalogImportProducts", "BucketShippingScanLabels", "BusName", "EventMappingCatalog", "EventMappingOrdering", "EventMappingQuiet", "EventMappingShipping", "ImportBucket", "ReportBucket"},
 	} {
 		if got := slices.Sorted(maps.Keys(m.Outputs)); !slices.Equal(got, want) {
 			t.Errorf("outputs are %v, want %v", got, want)

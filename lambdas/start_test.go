@@ -30,6 +30,7 @@ func BenchmarkStart(b *testing.B) {
 		"eventmapping":   {wiring.Plugin + "=Catalog"},
 		"query":          users,
 		"importproducts": {wiring.Task + "=Catalog.ImportProducts"},
+		"task":           {wiring.Task + "=Catalog.ImportProducts"},
 		"notifications":  {wiring.Plugin + "=Ordering"},
 	}
 	for _, kind := range slices.Sorted(maps.Keys(functions)) {

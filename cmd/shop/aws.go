@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 		return nil, fmt.Errorf("the stack's output %s is %q, no address", deployed.APIURL, found.Outputs[deployed.APIURL])
 	}
 	return &cloud{
-		base: base, api: api, user: *who.Arn, bucket: found.Outputs[deployed.ImportBucket],
+		base: base, api: api, user: *who.Arn, bucket: cmp.Or(found.Outputs[deployed.Bucket("Catalog", "ImportProducts")], found.Outputs[deployed.ImportBucket]),
 		objects: s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = config.BaseEndpoint != nil }),
 	}, nil
 }

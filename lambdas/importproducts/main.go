@@ -1,15 +1,7 @@
-// The importproducts function runs a plugin's task on each new object of the
-// task's bucket.
+// The importproducts function runs Catalog's task ImportProducts on each new object of
+// its bucket. Tasks without a program of their own run in lambdas/task.
 package main
 
-import (
-	"github.com/aws/aws-lambda-go/lambda"
+import "onlineshop/lambdas/internal/function"
 
-	"onlineshop/lambdas/internal/function"
-)
-
-func main() {
-	function.Start(func(f function.Function) (lambda.Handler, error) {
-		return f.Imports(f.Plugin, f.Task), nil
-	})
-}
+func main() { function.Start(function.RunTask) }

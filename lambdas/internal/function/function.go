@@ -97,3 +97,6 @@ func (f Function) API(c httpapi.Config) (http.Handler, error) {
 	}
 	return httpapi.New(c)
 }
+
+// RunTask returns the handler that runs the function's task.
+func RunTask(f Function) (lambda.Handler, error) { return f.Imports(f.Plugin, f.Task), nil }

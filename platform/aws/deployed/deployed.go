@@ -27,6 +27,9 @@ const (
 	eventMapping = "EventMapping" // followed by the plugin's name
 )
 
+// Bucket is the output that names the bucket of a plugin's task.
+func Bucket(plugin, task string) string { return "Bucket" + plugin + task }
+
 // Stack is a deployed shop.
 type Stack struct {
 	Outputs map[string]string
