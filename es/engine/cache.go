@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// cache keeps recently used folded streams, bounded by their estimated bytes.
+// cache keeps the most recently used aggregate states, bounded by their estimated size.
 type cache struct {
 	mu    sync.Mutex
 	max   int64
 	used  int64
-	order *list.List // of *slot, latest used first
+	order *list.List // of *slot, most recently used first
 	slots map[Stream]*list.Element
 }
 
@@ -24,7 +24,7 @@ func newCache(max int64) *cache {
 	return &cache{max: max, order: list.New(), slots: map[Stream]*list.Element{}}
 }
 
-// folded returns the stream's entry, made where there is none.
+// folded returns the stream's entry, creating it if there is none.
 func (c *cache) folded(a *aggregate, id string) *aggregateState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +38,7 @@ func (c *cache) folded(a *aggregate, id string) *aggregateState {
 	return f
 }
 
-// settle counts the entry's present size, and lets the least used ones go.
+// settle updates the entry's size and evicts the least recently used entries.
 func (c *cache) settle(f *aggregateState) {
 	f.Lock()
 	size := f.bytes

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Consumers are the consumers' names, read models included, in a stable order.
+// Consumers returns the names of all followers, read models and publications, sorted.
 func (e *Engine) Consumers() (names []string) {
 	for n := range e.followers {
 		names = append(names, n)
@@ -21,8 +21,8 @@ func (e *Engine) Consumers() (names []string) {
 	return names
 }
 
-// Tasks are the names, e.g. "task:Catalog.ImportProducts", under which the tasks
-// that have a bucket are counted, in the plugins' order.
+// Tasks returns the names under which tasks that have a bucket are counted, e.g.
+// "task:Catalog.ImportProducts", in the plugins' order.
 func (e *Engine) Tasks() (names []string) {
 	for _, p := range e.Plugins {
 		for _, t := range p.Tasks {
@@ -34,10 +34,10 @@ func (e *Engine) Tasks() (names []string) {
 	return names
 }
 
-// TaskConsumer is the name under which a plugin's task is counted.
+// TaskConsumer returns the name under which a plugin's task is counted.
 func TaskConsumer(plugin string, t es.Task) string { return "task:" + plugin + "." + t.Name }
 
-// Listeners are the followers that hear of what is published at the point.
+// Listeners returns the names of the extensions of an extension point, sorted.
 func (e *Engine) Listeners(point string) (names []string) {
 	for _, f := range e.followers {
 		if f.point == point {
@@ -48,8 +48,8 @@ func (e *Engine) Listeners(point string) (names []string) {
 	return names
 }
 
-// Target is the aggregate that a follower sends commands to, "" for a side
-// effect; false: there is no such follower here.
+// Target returns the aggregate that a follower sends commands to, "" for a side effect.
+// ok is false if there is no such follower.
 func (e *Engine) Target(follower string) (aggregate string, ok bool) {
 	f := e.followers[follower]
 	if f == nil {
@@ -58,8 +58,8 @@ func (e *Engine) Target(follower string) (aggregate string, ok bool) {
 	return f.target, true
 }
 
-// Delay is how long a follower waits before it acts on a commit; 0 for what does
-// not, or is no follower.
+// Delay returns how long a follower waits before it acts on a commit. It is 0 for
+// anything else.
 func (e *Engine) Delay(follower string) time.Duration {
 	if f := e.followers[follower]; f != nil {
 		return f.delay

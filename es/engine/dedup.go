@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// dedupEntry is a commit's command, as much of it as a repeat needs.
+// dedupEntry is what is kept of a commit's command to recognize and answer a repeat.
 type dedupEntry struct {
 	From    fromHash  `json:"f"`
 	At      int64     `json:"a,omitempty"`
@@ -19,7 +19,7 @@ type dedupEntry struct {
 	Time    time.Time `json:"t"`
 }
 
-// fromHash stands for an ID's From: 128 bits of SHA-256.
+// fromHash identifies a [CommandID]'s Origin: 128 bits of its SHA-256.
 type fromHash [16]byte
 
 func (h fromHash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
@@ -34,13 +34,12 @@ func hashFrom(from string) fromHash {
 	return fromHash(h[:16])
 }
 
-// covers says whether a command with the id was decided already, as far as this
-// commit can tell.
+// covers reports whether this commit shows that a command with the id was decided.
 func (r dedupEntry) covers(from fromHash, id CommandID) bool {
 	return r.From == from && (r.At > id.Seq || r.At == id.Seq && r.Nr >= id.Index)
 }
 
-// find returns the commit that covers the id.
+// find returns the entry that covers the id, or nil.
 func (f *aggregateState) find(from fromHash, id CommandID) *dedupEntry {
 	for i := len(f.window) - 1; i >= 0; i-- {
 		if f.window[i].covers(from, id) {
@@ -50,15 +49,16 @@ func (f *aggregateState) find(from fromHash, id CommandID) *dedupEntry {
 	return nil
 }
 
-// mayBeEvicted says whether a commit that covers the id may lie further
-// back than recent reaches, given when the command was made.
+// mayBeEvicted reports whether a commit that covers the id may have left the window,
+// given when the command was made.
 func (f *aggregateState) mayBeEvicted(from fromHash, since time.Time) bool {
 	return f.evicted != nil && !since.After(f.evictedUntil) && f.evicted.mayHave(from)
 }
 
-// filter is a Bloom filter of the Froms that are no longer remembered: it keeps
-// a catch-up of thousands of old commands on one aggregate from reading the
-// whole stream for each. Of 10,000 ids 5 % are looked up in vain.
+// filter is a Bloom filter of the origins that have left the window. Without it, a
+// follower that catches up with thousands of old commands on one aggregate would search
+// the whole stream for each of them. With 10,000 ids, 5 % of the searches are false
+// positives.
 type filter [1024]uint64
 
 func (f *filter) bits(h fromHash) (out [4]uint64) {
@@ -84,14 +84,14 @@ func (f *filter) mayHave(h fromHash) bool {
 	return true
 }
 
-// decidedBy says whether the commit tells that the order was decided earlier: a
-// row of an import that is done again most often meets its own.
+// decidedBy reports whether the commit shows that the command was decided earlier. A
+// repeated import row usually meets its own commit this way.
 func (o *attempt) decidedBy(c Commit) bool {
 	id := c.Meta.Command
 	return dedupEntry{From: hashFrom(id.Origin), At: id.Seq, Nr: id.Index}.covers(o.from, o.id)
 }
 
-// lookup searches the whole log for the order's id.
+// lookup searches the whole log for the command's id.
 func (e *Engine) lookup(ctx context.Context, o *attempt) (found bool, err error) {
 	err = e.commits(ctx, o.stream, 0, func(c Commit) error {
 		found = found || o.decidedBy(c)
@@ -100,7 +100,7 @@ func (e *Engine) lookup(ctx context.Context, o *attempt) (found bool, err error)
 	return found, err
 }
 
-// hashCommand tells one payload from another, for [ErrKeyReused].
+// hashCommand returns a hash of the payload, to detect [ErrKeyReused].
 func hashCommand(typ string, data []byte) string {
 	h := sha256.Sum256(append([]byte(typ+"\n"), data...))
 	return hex.EncodeToString(h[:12])

@@ -11,7 +11,7 @@ import (
 	"onlineshop/es"
 )
 
-// Config is what an engine runs on. Publications, Snapshots and StreamLock may be nil.
+// Config configures an engine. Publications, Snapshots and StreamLock are optional.
 type Config struct {
 	Plugins      []es.Plugin
 	Log          Log
@@ -21,25 +21,28 @@ type Config struct {
 	Parking      Parking
 	Hints        Hints
 	Bus          Bus
-	Publications Publications // nil: every plugin is in this process
-	Snapshots    Snapshots    // nil: none are kept
-	StreamLock   StreamLock   // nil: commands race
+	Publications Publications // nil: every plugin runs in this process
+	Snapshots    Snapshots    // nil: no snapshots
+	StreamLock   StreamLock   // nil: commands on one stream race
 	Clock        Clock
 	Logger       *slog.Logger // nil: slog.Default
-	// Count is told of what operators count, e.g. ("SideEffectFailed",
-	// "effect:Ordering.SendOrderConfirmation"). nil: nobody counts.
+	// Count, if set, is called once per event that operators count, e.g. with
+	// ("SideEffectFailed", "effect:Ordering.SendOrderConfirmation"). It must be safe
+	// for concurrent use.
 	Count func(metric, consumer string)
-	// Parallel is how many aggregates a task's commands, a sweep and a rebuild work
-	// on side by side; default 1.
+	// Parallel is the number of aggregates that a task, a sweep or a rebuild works on
+	// concurrently. Default 1.
 	Parallel int
-	// CacheBytes bounds the folded aggregates in memory, by estimate; default 64 MiB.
+	// CacheBytes bounds the estimated size of the cached aggregate states. Default
+	// 64 MiB.
 	CacheBytes int64
-	// DedupWindow is how many commits' command ids an aggregate remembers; default 256.
+	// DedupWindow is the number of most recent commits per aggregate whose command ids
+	// are kept for deduplication. Default 256.
 	DedupWindow int
-	// SnapshotEvery is how many commits lie between two snapshots; default 100.
+	// SnapshotEvery is the number of commits between two snapshots. Default 100.
 	SnapshotEvery int64
 
-	retried bool // the ports repeat what a store had no time for
+	retried bool // the ports are wrapped by retryPorts
 }
 
 // Engine runs plugins. Its methods are safe for concurrent use.
@@ -54,7 +57,7 @@ type Engine struct {
 	cache      *cache
 }
 
-// aggregate is one aggregate with everything that consumes its events.
+// aggregate is an aggregate's definition with everything that consumes its events.
 type aggregate struct {
 	es.AggregateDefinition
 	plugin    string
@@ -64,14 +67,14 @@ type aggregate struct {
 	models    []*model
 }
 
-// point is an extension point with the publications of its one source.
+// point is an extension point with the publications of its single source.
 type point struct {
 	es.PointDefinition
 	source       string
 	publications []es.PublicationDefinition
 }
 
-// publisher is the point's consumer name, under which its failures are parked.
+// publisher returns the point's consumer name, under which its failures are parked.
 func (p *point) publisher() string { return "publication:" + p.Name }
 
 type model struct {
@@ -79,7 +82,7 @@ type model struct {
 	consumer string
 }
 
-// Rejections of the engine itself; the domain has its own.
+// Rejections by the engine. The domain has its own.
 var (
 	ErrInvalidID          = &es.Rejection{Code: "InvalidId", Status: http.StatusUnprocessableEntity}
 	ErrForbidden          = &es.Rejection{Code: "Forbidden", Status: http.StatusForbidden}
@@ -92,7 +95,8 @@ var (
 	errUnknownPointSource = "%s publishes at %s, which %s does too: an extension point has one source"
 )
 
-// New checks that the plugins fit together and returns an engine for them.
+// New returns an engine for the plugins. It returns an error if they don't fit together,
+// e.g. if two components share a name.
 func New(c Config) (*Engine, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -241,8 +245,8 @@ func (e *Engine) listen(p es.Plugin, d es.ExtensionDefinition) error {
 	return e.add(nil, e.extension(p.Name, d))
 }
 
-// Authorize says whether the caller may send the command, whoever owns the
-// aggregate: [ErrForbidden], or [ErrNotFound] where there is no such command.
+// Authorize reports whether the caller may send the command, leaving ownership aside. It
+// returns [ErrForbidden], or [ErrNotFound] if there is no such command.
 func (e *Engine) Authorize(caller es.Caller, aggregate, command string) error {
 	a := e.aggregates[aggregate]
 	if a == nil {
@@ -258,7 +262,7 @@ func (e *Engine) Authorize(caller es.Caller, aggregate, command string) error {
 	return nil
 }
 
-// admitted says for whom something is.
+// admitted describes who is admitted, for people.
 func admitted(a es.Access) string {
 	switch {
 	case a.Denied:
@@ -269,13 +273,14 @@ func admitted(a es.Access) string {
 	return "members of " + strings.Join(a.Groups, ", ")
 }
 
-// notFound is what an aggregate or row is to those whom it does not exist for.
+// notFound returns the rejection for an aggregate or row that does not exist, or that the
+// caller must not know of.
 func notFound(aggregate, id string) *es.Rejection {
 	short := aggregate[strings.LastIndex(aggregate, ".")+1:]
 	return es.NotFound(short+"NotFound").Because("there is no %s %q", short, id)
 }
 
-// Guard turns a panic of domain code into an error; it is to be deferred.
+// Guard turns a panic of domain code into an error. Defer it.
 func Guard(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())

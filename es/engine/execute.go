@@ -9,7 +9,7 @@ import (
 	"onlineshop/es"
 )
 
-// Request is a command with who sends it and what makes it take effect once.
+// Request is a command, who sends it, and what makes it take effect once.
 type Request struct {
 	es.Command
 	Caller         es.Caller
@@ -19,21 +19,21 @@ type Request struct {
 	Traceparent    string
 }
 
-// Outcome is what became of an accepted command.
+// Outcome is the result of an accepted command.
 type Outcome struct {
-	Version int64    // events in the aggregate's stream, after the command
-	Events  []string // names of what was appended; none: nothing to change
+	Version int64    // number of events in the aggregate's stream after the command
+	Events  []string // names of the events appended; empty if there was nothing to change
 }
 
-// MaxCommit is how many bytes of events a commit may have: DynamoDB's items end
-// at 400 KB, keys and metadata included.
+// MaxCommit is the maximum size of a commit's events in bytes. A DynamoDB item holds
+// 400 KB, including keys and metadata.
 const MaxCommit = 380 << 10
 
-// maxConflicts is how often a command decides again after losing its place in
-// the stream to another.
+// maxConflicts is how often a command is decided again after another command took its
+// place in the stream.
 const maxConflicts = 64
 
-// attempt is a command on its way through execute.
+// attempt is the execution of one command.
 type attempt struct {
 	of          *aggregate
 	stream      Stream
@@ -44,14 +44,16 @@ type attempt struct {
 	messageID   string
 	causationID string
 	since       time.Time // when a follower's cause was committed; zero: a user's command
-	lookedUp    bool      // the whole log was searched for the id, in vain
-	owned       bool      // only the owner may
+	lookedUp    bool      // the whole log was searched for the id without success
+	owned       bool      // only the owner may send it
 	ifVersion   *int64
 	Request
 }
 
-// Execute decides a command and appends what it decides, once. Errors are
-// *es.Rejection where the answer is no, and [ErrUnavailable].
+// Execute decides a command and appends the events, once per idempotency key. If the
+// answer is no it returns a [*es.Rejection]. Other errors are [ErrUnavailable],
+// [ErrDamaged], [es.ErrUnknownType] (a newer version of the program wrote an event), the
+// context's error, and panics of domain code.
 func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
 	if !es.ValidID(r.ID) {
 		return Outcome{}, ErrInvalidID.Because("%q is not an id: %s", r.ID, es.IDRule)
@@ -68,12 +70,12 @@ func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
 	if o.messageID == "" {
 		o.messageID = e.Clock.NewID()
 	}
-	// Keys are per user: a separator that no printable key contains.
+	// Keys are per user. No printable key contains the separator.
 	o.identify(CommandID{Origin: "user:" + r.Caller.User + "\n" + o.messageID})
 	return e.execute(ctx, o)
 }
 
-// order prepares a command; its ids are still to be set.
+// order prepares a command. The caller sets its ids.
 func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 	typ, data, err := a.EncodeCommand(r.Payload)
 	if err != nil {
@@ -91,11 +93,11 @@ func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 
 func (o *attempt) identify(id CommandID) { o.id, o.from = id, hashFrom(id.Origin) }
 
-// decision is what a folded stream says to a command.
+// decision is the result of evaluating a command against an aggregate's current state.
 type decision struct {
-	done    bool // decided earlier: outcome holds
-	lookup  bool // perhaps decided earlier: the log must tell
-	hidden  bool // it is somebody else's: a rejection must not tell its state
+	done    bool // it was decided earlier: see outcome
+	lookup  bool // it may have been decided earlier: search the log
+	hidden  bool // somebody else owns it: a rejection must not reveal its state
 	outcome Outcome
 	events  []any
 	err     error
@@ -140,8 +142,8 @@ func (f *aggregateState) evaluate(o *attempt) (v decision) {
 	return v
 }
 
-// keepsFrom says whether an aggregate that has an owner is, where somebody else
-// owns it, kept from the caller.
+// keepsFrom reports whether the state of an aggregate that somebody else owns is hidden
+// from the caller.
 func (a *aggregate) keepsFrom(c es.Caller) bool {
 	owned := false
 	for _, cmd := range a.commands {
@@ -154,10 +156,10 @@ func (a *aggregate) keepsFrom(c es.Caller) bool {
 	return owned
 }
 
-// hideState is the rejection that a stranger is told: what the aggregate's first
-// commit would have answered, which tells no more than that the id is taken. A
-// command that it would have let pass is one that strangers may send, and is
-// answered as it is.
+// hideState returns the rejection for a caller who does not own the aggregate: the answer
+// that its first commit would have given, which reveals no more than that the id is
+// taken. If that commit would have accepted the command, strangers may send it, and the
+// rejection is returned as it is.
 func (e *Engine) hideState(ctx context.Context, o *attempt, rejection error) error {
 	state := o.of.Initial
 	err := e.commits(ctx, o.stream, 0, func(c Commit) (err error) {
@@ -185,9 +187,9 @@ func (o *attempt) decide(state any) (events []any, err error) {
 	return o.of.Decide(o.payload, state)
 }
 
-// execute decides on the cached state, or, for a stream not seen before, on the
-// speculation that it is empty. An append is conditional on the stream's end, so
-// it proves the state right; any other answer is confirmed by a consistent read.
+// execute decides on the cached state. For a stream not seen before it speculates that
+// the stream is empty. An append is conditional on the stream's end, so it proves that
+// the state was current; any other answer is confirmed by a consistent read.
 func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 	if e.StreamLock != nil {
 		unlock, err := e.StreamLock.Lock(ctx, o.stream)

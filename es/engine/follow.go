@@ -11,10 +11,10 @@ import (
 	"onlineshop/es"
 )
 
-// follower acts on one stream's commits in order: a mapping, an extension or a
-// side effect.
+// follower acts on a stream's commits in order: an event mapping, an extension or a side
+// effect.
 type follower struct {
-	name     string // kind:Plugin.Name; also the cursors' key and the ids' From
+	name     string // kind:Plugin.Name; also the key of its cursors and the origin of its command ids
 	plugin   string
 	source   string // aggregate; empty for an extension
 	point    string // extension point; empty for others
@@ -22,23 +22,23 @@ type follower struct {
 	target   string // aggregate that is sent to; empty for a side effect
 	delay    time.Duration
 	start    es.Start
-	// react returns what the follower does about a delivery; nil: nothing, and there is
-	// no cursor to move. Mappings have run when it returns.
+	// react returns what the follower does about a delivery, or nil if the delivery does
+	// not concern it. Mappings have run when it returns.
 	react     func(d delivery) (act func(context.Context) error, err error)
-	skipStale bool // a side effect: passes over what is older than a day
+	skipStale bool // a side effect: skips commits that are older than a day
 }
 
-// delivery is one commit as a follower sees it: its source aggregate's events,
-// or the contract events that it published.
+// delivery is a commit as a follower sees it: the source aggregate's events, or the
+// extension point's events that it published.
 type delivery struct {
 	stream Stream
 	seq    int64
 	meta   Meta
 	events []es.Recorded[any]
-	act    func(context.Context) error // the follower's reaction, where it is known; nil: it is not
+	act    func(context.Context) error // the follower's reaction, if it is known already
 }
 
-// tooOld is how long after a commit its side effects still run.
+// tooOld is the age at which side effects skip a commit.
 const tooOld = 24 * time.Hour
 
 func (e *Engine) mapping(plugin string, _ *aggregate, d es.MappingDefinition) *follower {
@@ -54,8 +54,8 @@ func (e *Engine) extension(plugin string, d es.ExtensionDefinition) *follower {
 	return f
 }
 
-// sends makes a follower of a function from events to commands. A command's id
-// is its place: follower and stream, commit, number in the commit.
+// sends makes f send the commands that the function returns. A command's id is its
+// place: follower and stream, commit, number within the commit.
 func (e *Engine) sends(f *follower, commands func(id string, ev any) []es.Command) {
 	all := func(d delivery) (out []es.Command, err error) {
 		defer Guard(f.name, &err)
@@ -97,7 +97,7 @@ func (e *Engine) send(ctx context.Context, f *follower, d delivery, nr int64, c 
 	var no *es.Rejection
 	if errors.As(err, &no) && no.Code != ErrContention.Code {
 		e.reject(ctx, f, d, c, no)
-		return nil // final, once the cursor has passed
+		return nil // final once the cursor has moved on
 	}
 	return err
 }
@@ -118,8 +118,8 @@ func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) 
 	return f
 }
 
-// runEffect runs a side effect for the events that concern it. It returns an error
-// only if ctx ends: a failing side effect is logged and counted.
+// runEffect runs a side effect for the events that concern it. A failure is logged and
+// counted; the only error is that of ctx.
 func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffectDefinition, dl delivery) error {
 	for _, ev := range dl.events {
 		if !d.Concerns(ev.Event) {
@@ -130,7 +130,7 @@ func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffectDefi
 			return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev)
 		}()
 		if ctx.Err() != nil {
-			return ctx.Err() // stopped in the middle, which is no failure of the effect's
+			return ctx.Err() // the process is stopping: not a failure of the side effect
 		}
 		if err != nil {
 			e.Count(SideEffectFailed, f.name)
@@ -141,10 +141,10 @@ func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffectDefi
 	return nil
 }
 
-// Follow brings a follower to the end of a stream, or as far as the hint's
-// content reaches. Late, early, repeated and lost hints, new followers, sweeps
-// and redrives all come through here. A failure parks the key and is no error of
-// Follow's; an error says that the hint is to be delivered again.
+// Follow brings a follower to the end of a stream, or as far as the hint's content
+// reaches. Late, early, repeated and lost hints, new followers, sweeps and redrives all
+// come through here. A failure parks the key and returns nil. An error means that the
+// hint must be delivered again: [ErrUnavailable], [es.ErrUnknownType] or the context's.
 func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	f := e.followers[h.Follower]
 	if f == nil {
@@ -162,7 +162,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		if parked, err = e.parked(ctx, f.name, h.Stream); err != nil {
 			return err
 		}
-		h.Commit, h.Entry = nil, nil // what came after it has no hint left: to the stream's end
+		h.Commit, h.Entry = nil, nil // later commits have no hint left, so go to the stream's end
 	}
 	at, failure := cur.Next, error(nil)
 	for d, err := range e.deliveries(ctx, f, h, cur.Next) {
@@ -189,7 +189,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		if wait := e.delayLeft(ctx, f, d, h.Waited && d.seq <= h.Seq); wait > 0 {
 			until := d.seq
 			if parked != nil {
-				until = StreamEnd // what failed comes after it, and has no hint left
+				until = StreamEnd // the commit that failed is a later one, and has no hint left
 			}
 			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true})
 			break
@@ -217,7 +217,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	return nil
 }
 
-// deliveries are what the follower has to see from next on, in order.
+// deliveries yields what the follower has to see from seq next on, in order.
 func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
 	if f.point != "" {
 		return e.published(ctx, f, h, next)
@@ -235,7 +235,7 @@ func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64
 			return nil
 		}
 		if h.Commit != nil && h.Commit.Seq == next {
-			_ = one(*h.Commit) // nothing lies between: the hint's content serves
+			_ = one(*h.Commit) // nothing lies between, so the hint's commit serves
 			return
 		}
 		if err := e.commits(ctx, h.Stream, next, one); err != nil && !errors.Is(err, errStop) {

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Metrics of what parks nothing, as [Config].Count is told of them.
+// Metrics that [Config].Count is called with.
 const (
 	SideEffectFailed = "SideEffectFailed"
 	TaskFailed       = "TaskFailed"
 	ClockBehind      = "ClockBehind" // a commit is from the future
 )
 
-// Health is what a platform knows about itself.
+// Health is the state of a shop.
 type Health struct {
 	Status   string         `json:"status"` // ok, or degraded: there is a problem, a plugin is disconnected or something is parked
 	Version  string         `json:"version"`
@@ -22,15 +22,15 @@ type Health struct {
 	Plugins  []PluginHealth `json:"plugins"`
 }
 
-// Problem is something that is wrong now with what the platform stands on: its
-// database, a watched folder, a clock. It is gone from Health once it is mended.
+// Problem is something that is wrong right now with what the platform depends on: its
+// database, a watched folder, a clock. It disappears once it is fixed.
 type Problem struct {
 	Component string    `json:"component"` // e.g. "database", "folder product-imports"
 	Detail    string    `json:"detail"`    // what is wrong, and what to do about it
 	Since     time.Time `json:"since"`
 }
 
-// PluginHealth is one plugin's part.
+// PluginHealth is the state of one plugin.
 type PluginHealth struct {
 	Name          string           `json:"name"`
 	Connected     bool             `json:"connected"` // missed fewer than three heartbeats
@@ -38,7 +38,7 @@ type PluginHealth struct {
 	Consumers     []ConsumerHealth `json:"consumers"`
 }
 
-// ConsumerHealth is one follower's, read model's or task's part.
+// ConsumerHealth is the state of one follower, read model or task.
 type ConsumerHealth struct {
 	Name       string  `json:"name"`             // e.g. "mapping:Ordering.AutoShip", "task:Catalog.ImportProducts"
 	LagSeconds float64 `json:"lagSeconds"`       // age of the oldest commit that it has not seen
@@ -46,8 +46,8 @@ type ConsumerHealth struct {
 	Failed     int     `json:"failed,omitempty"` // a side effect's or task's runs that failed in the latest 24 hours
 }
 
-// Health puts together what a platform has found out: what is wrong, when each
-// plugin last reported itself, and, by look, what it knows of a consumer.
+// Health combines what a platform has found out: the problems, the time of each plugin's
+// last heartbeat, and, by calling look, what it knows of each consumer.
 func (e *Engine) Health(version string, now time.Time, problems []Problem, heard map[string]time.Time, look func(*ConsumerHealth)) Health {
 	h := Health{Status: "ok", Version: version, Problems: problems}
 	if len(problems) > 0 {
@@ -79,15 +79,16 @@ func (e *Engine) Health(version string, now time.Time, problems []Problem, heard
 	return h
 }
 
-// Report is a task's stored report: its content, or where it can be fetched.
+// Report is a task's stored report: its content, or the URL to fetch it from. The caller
+// closes Body.
 type Report struct {
 	Body io.ReadCloser // text/csv; nil where there is a URL
 	URL  string        // presigned
 }
 
-// Reports reads what tasks wrote with WriteReport.
+// Reports reads what tasks wrote with WriteReport. Safe for concurrent use.
 type Reports interface {
-	// Report returns [ErrNotFound] while there is none. task is the full name, e.g.
-	// "Catalog.ImportProducts".
+	// Report returns the report of an object, or [ErrNotFound] if there is none. task is
+	// the full name, e.g. "Catalog.ImportProducts".
 	Report(ctx context.Context, task, key string) (Report, error)
 }

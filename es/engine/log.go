@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// errStop ends a walk through a log early.
+// errStop ends an iteration over a log early.
 var errStop = errors.New("stop")
 
-// commits reads a stream from seq on to its end.
+// commits calls yield for each commit of a stream from seq from to its end.
 func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(Commit) error) error {
 	for {
 		page, more, err := e.Log.Read(ctx, s, from)
@@ -34,7 +34,7 @@ func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(C
 	}
 }
 
-// content is the commit with its events.
+// content returns the commit with its events, reading them if it comes without.
 func (e *Engine) content(ctx context.Context, c Commit) (Commit, error) {
 	if len(c.Events) > 0 {
 		return c, nil
@@ -57,7 +57,7 @@ func (e *Engine) before(ctx context.Context, s Stream, seq int64) ([]Commit, err
 	return page, nil
 }
 
-// head is the stream's last commit; nil where there is none.
+// head returns the stream's last commit, or nil if the stream is empty.
 func (e *Engine) head(ctx context.Context, s Stream) (*Commit, error) {
 	page, err := e.before(ctx, s, math.MaxInt64)
 	if err != nil || len(page) == 0 {
@@ -66,14 +66,14 @@ func (e *Engine) head(ctx context.Context, s Stream) (*Commit, error) {
 	return &page[0], nil
 }
 
-// decoding is a commit's events, decoded by the first who needs them.
+// decoding holds a commit's events, decoded on first use.
 type decoding struct {
 	once   sync.Once
 	events []es.Recorded[any]
 	err    error
 }
 
-// shared is the commit with its decoded events kept for all who get a copy of it.
+// shared returns the commit with room for its decoded events, which all copies share.
 func (c Commit) shared() Commit {
 	if c.decoded == nil {
 		c.decoded = &decoding{}
@@ -106,7 +106,7 @@ func (a *aggregate) decodeAnew(c Commit) ([]es.Recorded[any], error) {
 	return out, nil
 }
 
-// decode reads an event. Upcasters are the author's code, and may panic.
+// decode decodes an event. Upcasters are the author's code and may panic.
 func decode(read func(typ string, version int, data []byte) (any, error), s es.StoredEvent) (ev any, err error) {
 	defer Guard("read event "+s.Type, &err)
 	return read(s.Type, s.Version, s.Data)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// failed parks a key, unless the failure is a passing one: then it is returned,
-// and the hint is to be delivered again.
+// failed parks the key. A transient failure is returned instead, and the hint must be
+// delivered again.
 func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure error) error {
 	if transient(failure) {
 		return fmt.Errorf("%s on %s: %w", consumer, s, failure)
@@ -18,8 +18,8 @@ func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure 
 	return e.park(ctx, consumer, s, failure)
 }
 
-// failedAgain is failed for a key that is parked already. What only a newer version
-// of the program can read waits there, and is tried ever more seldom.
+// failedAgain is like failed, for a key that is already parked. If only a newer version
+// of the program can read the stream, the key stays parked and its backoff grows.
 func (e *Engine) failedAgain(ctx context.Context, consumer string, s Stream, failure error) error {
 	if errors.Is(failure, es.ErrUnknownType) {
 		return e.park(ctx, consumer, s, failure)
@@ -38,8 +38,8 @@ func (e *Engine) park(ctx context.Context, consumer string, s Stream, failure er
 	return nil
 }
 
-// parked is a key's parking, to be read before the work that may end it. It is
-// never nil: a mark may be left from one that is over.
+// parked returns the parked key. Call it before the work that may end the parking. It
+// never returns nil: the cursor's mark may be left from a parking that is over.
 func (e *Engine) parked(ctx context.Context, consumer string, s Stream) (*Parked, error) {
 	p, err := e.Parking.Parked(ctx, consumer, s)
 	if err != nil {
@@ -58,14 +58,15 @@ func (e *Engine) unpark(ctx context.Context, p Parked) error {
 	return nil
 }
 
-// transient says that an error is no verdict on the work: it is worth trying
-// again, and parks nothing.
+// transient reports whether err is temporary: the work should be retried, and the key
+// must not be parked.
 func transient(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDamaged) || errors.Is(err, es.ErrUnknownType) || errors.Is(err, ErrContention) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// ListParked pages through what is parked.
+// ListParked returns a page of what is parked. next is the cursor of the following page,
+// empty at the end. A foreign cursor gives [ErrCursor].
 func (e *Engine) ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error) {
 	if parked, next, err = e.Parking.ListParked(ctx, cursor); err != nil {
 		return nil, "", fmt.Errorf("list what is parked: %w", err)
@@ -73,17 +74,18 @@ func (e *Engine) ListParked(ctx context.Context, cursor string) (parked []Parked
 	return parked, next, nil
 }
 
-// Redrive tries a page of parked keys again, whenever they failed.
+// Redrive retries a page of parked keys, no matter when they failed. A foreign cursor
+// gives [ErrCursor].
 func (e *Engine) Redrive(ctx context.Context, cursor string) (Progress, error) {
 	return e.redrive(ctx, cursor, func(Parked) bool { return true })
 }
 
-// RedriveDue tries those parked keys of a page again whose back-off is over:
-// 10 s after the first failure, doubled for each further one, at most an hour.
+// RedriveDue retries those parked keys of a page whose backoff is over: 10 s after the
+// first failure, doubled for each further one, at most an hour.
 func (e *Engine) RedriveDue(ctx context.Context, cursor string) (Progress, error) {
 	now := e.Clock.Now()
 	return e.redrive(ctx, cursor, func(p Parked) bool {
-		doubled := min(max(p.Attempts-1, 0), 10) // what is stored is not trusted to be in range
+		doubled := min(max(p.Attempts-1, 0), 10) // stored values may be out of range
 		wait := min(10*time.Second<<doubled, time.Hour)
 		return !p.Last.Add(wait).After(now)
 	})
@@ -105,8 +107,8 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 	return out, errors.Join(errs...)
 }
 
-// retryParked tries a parked key. A row is folded afresh, since it may be a rebuild that
-// failed, and is taken off the list by this alone.
+// retryParked retries a parked key. A row is rebuilt, since the failure may have been a
+// rebuild's.
 func (e *Engine) retryParked(ctx context.Context, p Parked) error {
 	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
 	case e.followers[p.Consumer] != nil:

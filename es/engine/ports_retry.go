@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// retrier repeats a port call while its store is unavailable ([ErrUnavailable]). New
-// wraps every port in one, but for Snapshots, which are best effort, and StreamLock.
+// retrier retries a port call while its store is unavailable ([ErrUnavailable]). New
+// wraps every port in one, except Snapshots, which are best effort, and StreamLock.
 type retrier struct{ clock Clock }
 
-// attempts of a port call while the store throttles: 10 ms doubled each time,
-// about 3 s in all, and less than 5 with any jitter.
+// attempts is the maximum number of attempts of a port call. The backoff starts at 10 ms
+// and doubles each time: about 3 s in total, and less than 5 with any jitter.
 const attempts = 10
 
 func (r retrier) do(ctx context.Context, call func() error) error {

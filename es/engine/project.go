@@ -10,9 +10,9 @@ import (
 	"onlineshop/es"
 )
 
-// Project brings every row that the commit concerns up to date. Failures park
-// their key; an error says that the commit is to be projected again. A commit
-// without events, which did not come readable, stands for what the log has.
+// Project brings every row that the commit concerns up to date. A failure parks its key.
+// An error means that the commit must be projected again. For a commit without events,
+// which could not be read on its way, Project reads the log.
 func (e *Engine) Project(ctx context.Context, c Commit) error {
 	a := e.aggregates[c.Stream.Aggregate]
 	if a == nil {
@@ -32,20 +32,20 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 	return errors.Join(errs...)
 }
 
-// catchUpTo says how far a row is to be brought.
+// catchUpTo describes how far to project a row.
 type catchUpTo struct {
-	source string  // this source to its end, and others where the row is absent; empty: all sources
-	seq    int64   // known to exist in source: a row that has it is left
+	source string  // project this source to its end, and the others if the row is absent; empty: all
+	seq    int64   // a commit of source: a row that has it is up to date
 	commit *Commit // the one at seq; may be nil
-	afresh bool    // fold everything again
+	afresh bool    // fold everything from the start
 }
 
-// row keeps a row equal to the canonical fold: each source's stream of its id,
-// whole, in declared order. A repeated, late, early or lost hint, a rebuild and
-// a read of one's own write are all this call.
+// row keeps a row equal to the canonical fold: the whole stream of each source with the
+// row's id, in declared order. Repeated, late, early and lost hints, rebuilds, and reads
+// of one's own write all come through here.
 func (e *Engine) row(ctx context.Context, m *model, id string, want catchUpTo) (Row, error) {
-	// A stream's first commit makes the row, most often: the conditional write
-	// proves it, and saves the read.
+	// A stream's first commit usually creates the row. The conditional write proves
+	// it, which saves the read.
 	speculate := want.commit != nil && want.seq == 0 && want.source == m.Sources[0]
 	for ; ; speculate = false {
 		row, err := Row{Model: m.Name, ID: id}, error(nil)
@@ -75,8 +75,8 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catchUpTo) (
 	}
 }
 
-// foldRow is the row after what it has missed. An absent row is folded from all
-// its logs, so nothing has to be kept for later, whoever comes first.
+// foldRow returns the row with what it has missed. An absent row is folded from all its
+// logs, so nothing has to be kept for later, whichever source comes first.
 func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want catchUpTo) (next Row, changed bool, err error) {
 	var view any
 	afresh := want.afresh || row.View == nil
@@ -127,7 +127,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 				return nil
 			}
 			if want.commit != nil && want.source == source && want.commit.Seq == at.Next {
-				err = fold(*want.commit) // nothing lies between: the hint's content serves
+				err = fold(*want.commit) // nothing lies between, so the hint's commit serves
 			} else {
 				err = e.commits(ctx, Stream{source, id}, at.Next, fold)
 			}
@@ -142,7 +142,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 		if !removed {
 			break
 		}
-		afresh = true // deleted, perhaps to be made again: folded afresh, as an absent row is
+		afresh = true // deleted, and perhaps created again later: fold it like an absent row
 	}
 	if view == nil {
 		// Not made yet: whoever makes it reads these commits too.
@@ -155,12 +155,12 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 		return row, false, err
 	}
 	same := string(next.View) == string(row.View) && maps.Equal(next.At, row.At) && next.Owner == row.Owner &&
-		maps.Equal(next.Indexed, row.Indexed) // an index declared since the row was written is filled by a rebuild
+		maps.Equal(next.Indexed, row.Indexed) // a rebuild fills an index that was declared since
 	return next, !same, nil
 }
 
-// aheadOfLog reports a row that is ahead of a log, as after a table was restored
-// from a backup.
+// aheadOfLog reports whether the row is ahead of one of its logs, which happens when a
+// table is restored from a backup.
 func (e *Engine) aheadOfLog(ctx context.Context, m *model, id string, row Row) (bool, error) {
 	for _, s := range m.Sources {
 		if row.At[s].Next == 0 {
@@ -182,7 +182,7 @@ func (m *model) apply(source string, ev es.Recorded[any], row any) (out any, err
 	return m.Project(source, ev, row), nil
 }
 
-// indexed are the declared fields that have a value.
+// indexed returns the values of the declared index fields, leaving out empty ones.
 func (m *model) indexed(view []byte) (map[string]string, error) {
 	if len(m.Indexes) == 0 {
 		return nil, nil

@@ -8,9 +8,8 @@ import (
 	"onlineshop/es"
 )
 
-// publish puts what the commit publishes at the point on the bus; a sweep also
-// that it publishes nothing. Without an error, ok is false where it was parked
-// instead.
+// publish puts what the commit publishes at the point on the bus. A sweep publishes an
+// empty entry, too. ok is false if the key was parked instead.
 func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, swept bool) (ok bool, err error) {
 	entry, err := p.entry(a, c)
 	switch {
@@ -25,7 +24,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 	}
 	if err == nil {
 		err = e.Bus.Publish(ctx, *entry)
-		if err != nil { // the bus is transport: what it refuses is tried again
+		if err != nil { // a failing transport parks nothing: the commit is relayed again
 			return false, fmt.Errorf("publish %s at %d on %s: %w", c.Stream, c.Seq, p.Name, err)
 		}
 		return true, nil
@@ -33,7 +32,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 	return false, e.failed(ctx, p.publisher(), c.Stream, err)
 }
 
-// entry is what the commit publishes at the point; nil: nothing.
+// entry returns what the commit publishes at the point, or nil.
 func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
 	defer Guard(fmt.Sprintf("publish %s at %d on %s", c.Stream, c.Seq, p.Name), &err)
 	events, err := a.decode(c)
@@ -58,8 +57,8 @@ func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
 	return &en, nil
 }
 
-// previous is the place of the stream's latest commit before c that published at
-// the point; -1: none.
+// previous returns the seq of the stream's latest commit before c that published at the
+// point, or -1.
 func (e *Engine) previous(ctx context.Context, a *aggregate, p *point, c Commit) (int64, error) {
 	for before := c.Seq; before > 0; {
 		page, err := e.before(ctx, c.Stream, before)
@@ -123,7 +122,7 @@ func (e *Engine) Since(ctx context.Context, name string, s Stream, from int64) (
 	return entries, next, more, err
 }
 
-// maxPage is about how many bytes of entries one answer holds.
+// maxPage is the approximate size of a page of entries in bytes.
 const maxPage = 1 << 20
 
 func (e *Engine) publications() Publications {
@@ -133,8 +132,8 @@ func (e *Engine) publications() Publications {
 	return e
 }
 
-// published are the entries of another plugin's extension point. Its log is not
-// for us: what the hint does not carry is asked of the publisher.
+// published yields the entries of another plugin's extension point. This plugin may not
+// read that one's log, so it asks the publisher for what the hint does not carry.
 func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
 	return func(yield func(delivery, error) bool) {
 		one := func(en Entry) bool {
@@ -174,9 +173,9 @@ func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64)
 	}
 }
 
-// resetExtension moves an extension's cursor back that is beyond the end of the
-// publisher's log, as after that was restored from a backup. A sweep's entry,
-// which is the latest, gives reason to ask.
+// resetExtension moves an extension's cursor back if it is beyond the end of the
+// publisher's log, which happens when that is restored from a backup. The entry of a
+// sweep, which is the stream's latest, is the occasion to ask.
 func (e *Engine) resetExtension(ctx context.Context, f *follower, h Hint, next int64) error {
 	if h.Entry == nil || !h.Entry.Swept || next <= h.Seq+1 {
 		return nil
@@ -191,9 +190,8 @@ func (e *Engine) resetExtension(ctx context.Context, f *follower, h Hint, next i
 	return nil
 }
 
-// republish puts the stream's latest publication on the bus again; its followers
-// ask for what they lack before it. Without an error, ok is false where it was
-// parked instead.
+// republish puts the stream's latest publication on the bus again. Followers ask for
+// what they miss before it. ok is false if the key was parked instead.
 func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, err error) {
 	a := e.aggregates[s.Aggregate]
 	var head *Commit

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// readable returns the model, or why the caller may not read it.
+// readable returns the read model, or the reason why the caller may not read it.
 func (e *Engine) readable(caller es.Caller, name string) (*model, error) {
 	m := e.models[name]
 	if m == nil {
@@ -20,14 +20,16 @@ func (e *Engine) readable(caller es.Caller, name string) (*model, error) {
 	return m, nil
 }
 
-// AuthorizeView says whether the caller may read the model, whoever owns its rows.
+// AuthorizeView reports whether the caller may read the read model, leaving ownership of
+// rows aside. It returns [ErrForbidden] or [ErrNotFound].
 func (e *Engine) AuthorizeView(caller es.Caller, name string) error {
 	_, err := e.readable(caller, name)
 	return err
 }
 
-// Row reads one row. With minVersion it is folded up to date first, and must
-// have reached that version of its first source ([ErrVersionNotReached]).
+// Row returns one row. With minVersion it brings the row up to date first, and returns
+// [ErrVersionNotReached] if its first source has not reached that version. A row that
+// does not exist, or that the caller may not see, is not found.
 func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, minVersion *int64) (Row, error) {
 	m, err := e.readable(caller, name)
 	if err != nil {
@@ -42,7 +44,7 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 	if err != nil {
 		return Row{}, fmt.Errorf("row %s of %s: %w", id, name, err)
 	}
-	// To those who may see their own rows only, none looks like somebody else's.
+	// Callers who see their own rows only can't tell somebody else's row from none.
 	if row.View == nil && (minVersion == nil || *minVersion <= row.At[m.Sources[0]].Version || !m.Access.Admits(caller)) {
 		return Row{}, notFound(m.Sources[0], id)
 	}
@@ -55,7 +57,9 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 	return row, nil
 }
 
-// List pages through a read model's rows, or those whose field has the value.
+// List returns a page of a read model's rows that the caller may see, or of those whose
+// field has the value. next is the cursor of the following page, empty at the end. A
+// foreign cursor gives [ErrCursor].
 func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Row, next string, err error) {
 	m, err := e.readable(caller, q.Model)
 	if err != nil {
@@ -73,9 +77,9 @@ func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Ro
 	return rows, next, nil
 }
 
-// History returns a page of an aggregate's events, oldest first; next is empty at
-// the end. A cursor is the place of the commit to go on with, a colon, the
-// version of the event.
+// History returns a page of an aggregate's events, oldest first. next is the cursor of
+// the following page, empty at the end: a commit's seq, a colon, and an event's version.
+// Any other cursor gives [ErrCursor].
 func (e *Engine) History(ctx context.Context, aggregate, id, cursor string, limit int) (page []Event, next string, err error) {
 	a := e.aggregates[aggregate]
 	if a == nil {

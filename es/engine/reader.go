@@ -8,12 +8,13 @@ import (
 	"onlineshop/es"
 )
 
-// reader is what checks, side effects and tasks read through.
+// reader is the [es.Reader] of checks, side effects and tasks. It is not safe for
+// concurrent use unless loaded is nil.
 type reader struct {
 	*Engine
 	caller es.Caller
-	// loaded is what one decision has read: a stream that its rules read twice
-	// costs one read. nil: every read is a new one.
+	// loaded caches what one decision has read, so that its rules read each stream
+	// once. nil: no caching.
 	loaded map[Stream]es.Loaded
 }
 
@@ -28,7 +29,7 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	case a.InPlace:
 		return es.Loaded{}, fmt.Errorf("load %s %q: it evolves in place and can't be read by others", name, id)
 	case !es.ValidInternalID(id):
-		return es.Loaded{State: a.Initial}, nil // nothing can be there
+		return es.Loaded{State: a.Initial}, nil // such an aggregate can't exist
 	}
 	s := Stream{name, id}
 	if l, ok := r.loaded[s]; ok {

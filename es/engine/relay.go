@@ -9,14 +9,14 @@ import (
 	"onlineshop/es"
 )
 
-// Relay sends the hints and entries for one commit: a hint to each follower that
-// it concerns, an entry for each extension point where it publishes something.
-// An error says that the commit is to be relayed again; repeats do no harm. A
-// commit without events, which did not come readable, stands for what the log has.
+// Relay sends the hints and entries of a commit: a hint to each follower that it
+// concerns, an entry for each extension point that it publishes to. An error means that
+// the commit must be relayed again; repeating it is harmless. For a commit without
+// events, which could not be read on its way, Relay reads the log.
 func (e *Engine) Relay(ctx context.Context, c Commit) error { return e.relay(ctx, c, true, true) }
 
-// RelayEffects and RelayCommands are the two halves of Relay, for a platform
-// that lets side effects wait for nobody, and nobody for them.
+// RelayEffects is Relay for side effects only. A platform that calls it and
+// RelayCommands separately keeps slow side effects from delaying anything else.
 func (e *Engine) RelayEffects(ctx context.Context, c Commit) error {
 	return e.relay(ctx, c, true, false)
 }
@@ -53,7 +53,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 		act, err := f.react(d)
 		if act == nil && err == nil {
 			continue
-		} // what fails here fails again where it is followed, and is parked there
+		} // an error: the follower meets it again, and parks the key
 		past, err := e.past(ctx, f, d)
 		if err != nil {
 			errs = append(errs, err)
@@ -81,9 +81,9 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	return errors.Join(errs...)
 }
 
-// delayLeft is how long a follower still has to wait for a commit: never longer
-// than its delay, whatever the clocks say. Once it has waited for a commit that
-// still is in the future, there is nothing left.
+// delayLeft returns how long a follower still has to wait for a commit. That is never
+// longer than its delay, whatever the clocks say. If it has waited and the commit is
+// still in the future, it is 0.
 func (e *Engine) delayLeft(ctx context.Context, f *follower, d delivery, waited bool) time.Duration {
 	if f.delay == 0 {
 		return 0
@@ -104,5 +104,5 @@ func (e *Engine) delayLeft(ctx context.Context, f *follower, d delivery, waited 
 	return f.delay
 }
 
-// clockSkew is by how much clocks may differ before it is counted.
+// clockSkew is the difference between clocks that is tolerated without being counted.
 const clockSkew = 5 * time.Second

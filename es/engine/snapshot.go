@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// snapshot is a folded stream as it is stored, gzipped.
+// snapshot is the stored form of an aggregate's state. It is gzipped.
 type snapshot struct {
 	Sources   string          `json:"sources"`
 	Next      int64           `json:"next"`
@@ -22,8 +22,8 @@ type snapshot struct {
 	Forgotten *filter         `json:"forgotten,omitempty"`
 }
 
-// restore fills f from a snapshot and returns where reading goes on. Snapshots
-// are best effort: whatever is wrong with one, the log has everything.
+// restore fills f from a snapshot and returns the seq to continue reading at. Snapshots
+// are best effort: if anything is wrong with one, the log serves.
 func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64 {
 	data, err := e.Snapshots.Snapshot(ctx, s)
 	if err != nil || data == nil {
@@ -60,7 +60,7 @@ func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64
 	return f.next
 }
 
-// save keeps a snapshot where one is due.
+// save stores a snapshot if one is due.
 func (e *Engine) save(ctx context.Context, f *aggregateState) {
 	if e.Snapshots == nil {
 		return

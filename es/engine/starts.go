@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// startingFollowers are a plugin's followers that keep a start.
+// startingFollowers are a plugin's followers that have a start.
 type startingFollowers struct {
 	names []string
-	begun atomic.Bool // their starts are kept
+	begun atomic.Bool // their starts are recorded
 }
 
-// Begin lets followers that are new here begin now: see [Starts]. A platform that
-// can't say later which commits were there before calls it first of all.
+// Begin records now as the start of followers that have none yet: see [Starts]. A
+// platform that can't tell later which commits came before calls it when it opens.
 func (e *Engine) Begin(ctx context.Context) error {
 	for _, p := range e.Plugins {
 		if err := e.begin(ctx, p.Name, time.Time{}); err != nil {
@@ -24,15 +24,14 @@ func (e *Engine) Begin(ctx context.Context) error {
 	return nil
 }
 
-// Backfills says whether the consumer, where it is new, is to be given what was
-// committed before.
+// Backfills reports whether a new consumer gets what was committed before it was there.
 func (e *Engine) Backfills(consumer string) bool {
 	f := e.followers[consumer]
 	return f == nil || !f.start.New
 }
 
-// begin keeps the starts of a plugin's followers before any of them follows. It is
-// asked for before each commit, and done once.
+// begin records the starts of a plugin's followers, once, before the first commit is
+// relayed.
 func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) error {
 	b := e.beginners[plugin]
 	if b.begun.Load() || e.Starts == nil {
@@ -45,7 +44,7 @@ func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) erro
 	return nil
 }
 
-// past says whether a commit is not for the follower, since it was there before.
+// past reports whether the commit was made before the follower started.
 func (e *Engine) past(ctx context.Context, f *follower, d delivery) (bool, error) {
 	if !f.start.New {
 		return d.meta.Time.Before(f.start.Since), nil

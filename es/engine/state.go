@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// aggregateState is a stream's state with the ids of its latest commits. Its mutex is
-// never held across a port call.
+// aggregateState is an aggregate's folded state with the ids of its latest commits. Its
+// mutex is never held across a port call.
 type aggregateState struct {
 	sync.Mutex
 	of *aggregate
 	id string
 
-	read         bool // something of the stream was read; false: speculating that it is empty
+	read         bool // the stream was read; false: speculating that it is empty
 	next         int64
 	version      int64
 	state        any
 	owner        string
 	last         time.Time // of the latest commit
 	window       []dedupEntry
-	evictedUntil time.Time // of the newest commit whose id is no longer in recent
-	evicted      *filter   // the From of those ids; nil: none
+	evictedUntil time.Time // of the newest commit whose id is no longer in window
+	evicted      *filter   // the origins of those ids; nil: none
 	snapshotAt   int64     // next, as of the latest snapshot
 	bytes        int64     // estimate of what all of this takes
 }
 
-// add folds the stream's next commit; events are its decoded events.
+// add folds the stream's next commit. events are its decoded events.
 func (f *aggregateState) add(c Commit, events []any, memory int) (err error) {
 	defer Guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
 	names := make([]string, len(events))
 	for i, e := range events {
 		f.state = f.of.Evolve(e, f.state)
 		names[i] = c.Events[i].Type
-		f.bytes += int64(len(c.Events[i].Data)) / 2 // much of it replaces what was there
+		f.bytes += int64(len(c.Events[i].Data)) / 2 // much of it replaces earlier data
 	}
 	if c.Seq == 0 {
 		f.owner = c.Meta.Owner
@@ -51,13 +51,13 @@ func (f *aggregateState) add(c Commit, events []any, memory int) (err error) {
 			f.evictedUntil = r.Time
 			f.evicted.add(r.From)
 		}
-		f.window = f.window[drop:] // append moves on to a new array when this one is used up
+		f.window = f.window[drop:] // append allocates a new array once this one is used up
 		f.bytes -= 160 * int64(drop)
 	}
 	return nil
 }
 
-// catchUp brings f to the end of its stream.
+// catchUp folds f to the end of its stream.
 func (e *Engine) catchUp(ctx context.Context, f *aggregateState) error {
 	f.Lock()
 	read, from := f.read, f.next
@@ -73,12 +73,12 @@ func (e *Engine) catchUp(ctx context.Context, f *aggregateState) error {
 	return err
 }
 
-// absorb folds a commit if it is the next one.
+// absorb folds the commit if it is the next one.
 func (e *Engine) absorb(f *aggregateState, c Commit) error {
 	f.Lock()
 	defer f.Unlock()
 	if c.Seq != f.next {
-		return nil // folded already, by a neighbour
+		return nil // somebody else folded it already
 	}
 	decoded, err := f.of.decode(c)
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 	"onlineshop/es"
 )
 
-// Progress is one bounded step of long work: how many streams or keys it did,
-// and where the next step goes on; empty at the end.
+// Progress is the result of one step of long work: the number of streams or keys done,
+// and the cursor of the next step, empty at the end.
 type Progress struct {
 	Done    int    `json:"done"`
 	Next    string `json:"next,omitempty"`
 	Skipped int    `json:"-"` // streams that only a newer version of the program can read
 }
 
-// ErrCursor says that a cursor is not one of this work.
+// ErrCursor is the error of a cursor that belongs to something else.
 var ErrCursor = errors.New("this cursor belongs to something else; start again without one")
 
 func (e *Engine) hint(ctx context.Context, h Hint) error {
@@ -28,8 +28,8 @@ func (e *Engine) hint(ctx context.Context, h Hint) error {
 	return nil
 }
 
-// skipNewer lets a page of work go on where one stream has what only a newer
-// version of the program can read: it waits, and holds up no others.
+// skipNewer skips a stream that only a newer version of the program can read, so that it
+// does not hold up the others of its page.
 func (e *Engine) skipNewer(ctx context.Context, s Stream, failures ...error) (passed bool, err error) {
 	for _, f := range failures {
 		if !errors.Is(f, es.ErrUnknownType) {
@@ -43,10 +43,11 @@ func (e *Engine) skipNewer(ctx context.Context, s Stream, failures ...error) (pa
 	return passed, err
 }
 
-// Sweep brings the consumers of a page of streams up to date, whatever was lost:
-// every follower gets a hint, every extension point its latest entry, every row
-// is folded to the end. It is how lost hints, a new view and a plugin deployed later
-// catch up; a new mapping or side effect passes over what was there before it.
+// Sweep brings the consumers of a page of streams up to date, whatever was lost: every
+// follower gets a hint, every extension point its latest entry, and every row is folded
+// to the end. This is how consumers recover from lost hints, and how a new view or a
+// plugin that is deployed later catches up. New mappings and side effects skip what was
+// there before them. A foreign cursor gives [ErrCursor].
 func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 	if err := e.Begin(ctx); err != nil {
 		return Progress{}, err
@@ -74,9 +75,8 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 	})
 }
 
-// reset moves a cursor back that is beyond its log's end, as after a table was
-// restored from a backup. An extension's is reset where its hint is followed: see
-// [Engine.Follow].
+// reset moves a cursor back if it is beyond the end of its log, which happens when a
+// table is restored from a backup. Extensions reset theirs in [Engine.Follow].
 func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
 	cur, err := e.Cursors.Cursor(ctx, f.name, s)
 	if err != nil || cur.Next == 0 {
@@ -93,8 +93,9 @@ func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
 	return e.Cursors.Advance(ctx, f.name, s, cur.Next, end)
 }
 
-// Rebuild folds a page of a read model's rows again from their logs, in place.
-// It runs no mapping, publication or side effect.
+// Rebuild folds a page of a read model's rows again from their logs, in place. It runs
+// no mapping, publication or side effect. It returns [ErrNotFound] if there is no such
+// read model, and [ErrCursor] for a foreign cursor.
 func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, error) {
 	m := e.models[name]
 	if m == nil {
@@ -108,8 +109,8 @@ func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, er
 	})
 }
 
-// forEachStream does a page of the streams of some aggregates, one aggregate after the
-// other. A cursor is the aggregate's place in the list, a colon, the log's own.
+// forEachStream calls do for a page of the streams of the aggregates, one aggregate after
+// the other. A cursor is the aggregate's index, a colon, and the log's own cursor.
 func (e *Engine) forEachStream(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) []error) (Progress, error) {
 	place, inner, _ := strings.Cut(cursor, ":")
 	i := 0

@@ -9,9 +9,9 @@ import (
 	"onlineshop/es"
 )
 
-// OnObject runs a plugin's task for an object. [es.ErrUnfinished] or another
-// error: to be called again. stopping tells the task to return at its next
-// checkpoint.
+// OnObject runs a plugin's task for an object. If it returns an error, call it again:
+// [es.ErrUnfinished] at once, any other later. stopping, once it reports true, makes the
+// task return at its next checkpoint.
 func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Object, stopping func() bool) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, es.ErrUnfinished) && ctx.Err() == nil {
@@ -22,7 +22,7 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: plugin + "." + t.Name, sends: targets(t), stopping: stopping})
 }
 
-// targets are the aggregates that the task sends to; nil: all.
+// targets returns the aggregates that the task sends to; nil means all.
 func targets(t es.Task) map[string]bool {
 	if t.Sends == nil {
 		return nil
@@ -34,7 +34,8 @@ func targets(t es.Task) map[string]bool {
 	return names
 }
 
-// Check says what a plugin's task would make of an object, and does nothing of it.
+// Check returns what a plugin's task would make of an object, and appends nothing. It
+// returns [ErrNotFound] if the task can't tell.
 func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Object) (c es.Check, err error) {
 	task := plugin + "." + t.Name
 	if t.Check == nil {
@@ -45,13 +46,14 @@ func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Objec
 	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, targets(t), never, &rehearsal{states: map[Stream]es.Loaded{}}})
 }
 
-// rehearsal is the aggregates that a check's commands have changed, as they would be.
+// rehearsal holds the states of the aggregates that a check's commands would have
+// changed.
 type rehearsal struct {
 	mu     sync.Mutex
 	states map[Stream]es.Loaded
 }
 
-// Load implements [es.Reader]: what was rehearsed counts.
+// Load implements [es.Reader]. In a check it returns the rehearsed state, if any.
 func (s shop) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	if s.rehearsal != nil {
 		s.rehearsal.mu.Lock()
@@ -64,7 +66,7 @@ func (s shop) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	return s.reader.Load(ctx, name, id)
 }
 
-// rehearse decides an order on what those before it decided, and appends nothing.
+// rehearse decides a command on top of those rehearsed before it, and appends nothing.
 func (s shop) rehearse(ctx context.Context, o *attempt) (out es.Outcome, err error) {
 	if o.of.InPlace {
 		return out, fmt.Errorf("rehearse %s: it evolves in place, so what it was can't be kept", o.stream)
@@ -97,13 +99,13 @@ func (s shop) rehearse(ctx context.Context, o *attempt) (out es.Outcome, err err
 	return out, nil
 }
 
-// shop is what a task works with.
+// shop is the [es.Shop] of a task.
 type shop struct {
 	reader
 	task      string
 	sends     map[string]bool // aggregates; nil: all
 	stopping  func() bool
-	rehearsal *rehearsal // nil: it is no check
+	rehearsal *rehearsal // of a check; nil: commands take effect
 }
 
 func (s shop) Stopping() bool { return s.stopping() }
@@ -129,7 +131,7 @@ func (s shop) Execute(ctx context.Context, commands ...es.TaskCommand) []es.Outc
 	return outcomes
 }
 
-// parallel does n things, as many at a time as Parallel says.
+// parallel calls do for 0 to n-1, Parallel calls at a time.
 func (e *Engine) parallel(n int, do func(i int)) {
 	if e.Parallel == 1 {
 		for i := range n {

@@ -29,7 +29,8 @@ import (
 // Fault is a mistake planted into the platform, to show that a run catches it.
 type Fault string
 
-// The planted faults, by the guarantee that they break.
+// The planted faults, each with the number of the guarantee that it breaks: see
+// docs/guarantees.md.
 const (
 	StaleReads     Fault = "reads miss the stream's last commit"                  // 1
 	ForgetKeys     Fault = "a commit's command id is not stored"                  // 2 and 3
