@@ -7,83 +7,85 @@ import (
 	"time"
 )
 
-// Admin is the group that may do everything the shop declares.
+// Admin is the group that may do everything.
 const Admin = "Admin"
 
-// Caller is who a command or query comes from.
+// Caller is the sender of a command or query.
 type Caller struct {
-	User   string // "": who did not sign in
+	User   string // "": not signed in
 	Groups []string
-	System bool // a follower or task of the shop itself: may do everything
+	System bool // a follower or task: may do everything
 }
 
-// System is the caller of followers and tasks.
+// System returns the caller that followers and tasks are.
 func System() Caller { return Caller{User: "system", System: true} }
 
 // In reports whether the caller is in the group.
 func (c Caller) In(group string) bool { return c.System || slices.Contains(c.Groups, group) }
 
-// Access says who may send a command or read a view. The zero value is any
-// signed-in user.
+// Access says who may send a command or read a view. The zero value admits any signed-in
+// user.
 type Access struct {
-	Groups    []string // members of one of these may
-	Owner     bool     // so may the owner; without groups and owner: any signed-in user
-	Anonymous bool     // so may anybody who does not sign in
-	Denied    bool     // nobody may but the shop itself
+	Groups    []string // admits members of any of these
+	Owner     bool     // admits the owner, too; without groups and owner: any signed-in user
+	Anonymous bool     // admits callers who are not signed in, too
+	Denied    bool     // admits nobody but followers and tasks
 }
 
-// AllowSignedIn lets any signed-in user in.
+// AllowSignedIn admits any signed-in user.
 func AllowSignedIn() Access { return Access{} }
 
-// AllowAnonymous lets anybody in, signed in or not.
+// AllowAnonymous admits everybody, signed in or not.
 func AllowAnonymous() Access { return Access{Anonymous: true} }
 
-// DenyAll lets nobody in but the shop's own followers and tasks.
+// DenyAll admits nobody but followers and tasks.
 func DenyAll() Access { return Access{Denied: true} }
 
-// AllowGroups lets members of any of the groups in, and nobody else.
+// AllowGroups admits members of any of the groups, and nobody else.
 func AllowGroups(group string, more ...string) Access {
 	return Access{Groups: append([]string{group}, more...)}
 }
 
-// AllowOwner lets the owner of the aggregate or row in, and members of the
-// groups. To others it does not exist.
+// AllowOwner admits the owner of the aggregate or row, and members of the groups. For
+// others it does not exist.
 func AllowOwner(groups ...string) Access { return Access{Groups: groups, Owner: true} }
 
-// Admits reports whether the caller may come in whoever owns the thing.
+// Admits reports whether the caller is admitted regardless of ownership.
 func (a Access) Admits(c Caller) bool {
 	switch {
 	case c.System:
 		return true
 	case a.Denied:
 		return false
-	case c.User == "": // who did not sign in
+	case c.User == "": // not signed in
 		return a.Anonymous
 	}
 	return len(a.Groups) == 0 && !a.Owner || slices.ContainsFunc(a.Groups, c.In)
 }
 
-// AdmitsOwner reports whether the caller may come in to a thing of that owner.
+// AdmitsOwner reports whether the caller is admitted to something of that owner.
 func (a Access) AdmitsOwner(c Caller, owner string) bool {
 	return a.Admits(c) || !a.Denied && a.Owner && owner != "" && owner == c.User
 }
 
-// Reader reads aggregates of the same plugin, strongly consistent. Checks, side
-// effects and tasks get one.
+// Reader reads aggregates of the same plugin, strongly consistent. Checks, side effects
+// and tasks get one. A check's must not be used concurrently. Errors are those of the
+// store: return them.
 type Reader interface {
-	// Caller is who the command comes from.
+	// Caller returns the sender of the command.
 	Caller() Caller
-	// Load folds an aggregate; one that is not there has version 0.
+	// Load returns an aggregate's current state. One that does not exist has version 0. The
+	// state is shared: do not modify it.
 	Load(ctx context.Context, aggregate, id string) (Loaded, error)
-	// Events reads an aggregate's history from the first event on.
+	// Events yields an aggregate's history, the first event first.
 	Events(ctx context.Context, aggregate, id string) iter.Seq2[Recorded[any], error]
 }
 
-// Loaded is an aggregate's present state.
+// Loaded is an aggregate's current state.
 type Loaded struct {
 	State   any
-	Owner   string // who created it
-	Version int64  // how many events it has
+	Owner   string // its creator, unless the aggregate says otherwise
+	Version int64  // its number of events
 }
 
 // Recorded is an event with its envelope.
@@ -95,12 +97,12 @@ type Recorded[E any] struct {
 	Meta    Meta
 }
 
-// Meta is what a commit knows beside its events.
+// Meta is a commit's metadata.
 type Meta struct {
 	MessageID     string // the command's
-	CorrelationID string // of everything that one request set off
-	CausationID   string // message id of what caused the command; empty for a user's own
+	CorrelationID string // shared by everything that one request set off
+	CausationID   string // message id of what caused the command; empty for a user's command
 	User          string // who sent the command
-	Owner         string // who the aggregate belongs to
+	Owner         string // of the aggregate
 	Service       string // the plugin that decided
 }

@@ -8,23 +8,23 @@ import (
 	"onlineshop/es/wire"
 )
 
-// Aggregate ties a name to its decider: sealed unions of commands C and events
-// E, and the state S that events fold into. The generator writes one per
-// aggregate package.
+// Aggregate ties a name to its decider: sealed unions of commands C and events E, and the
+// state S that events fold into. The generator writes one per aggregate package. Its
+// methods may be called concurrently.
 type Aggregate[C, E, S any] struct{ rules *AggregateRules[C, E, S] }
 
-// AggregateRules is what generated code hands to [NewAggregate].
+// AggregateRules is what generated code passes to [NewAggregate].
 type AggregateRules[C, E, S any] struct {
 	Name     string // "Catalog.Product"
-	Sources  string // hash of the package's sources: what a snapshot depends on
+	Sources  string // hash of the package's sources: a snapshot of another hash is ignored
 	Internal bool   // no HTTP commands
-	InPlace  bool   // Evolve may change the state that it is given
-	Access   Access // of commands that declare none
+	InPlace  bool   // Evolve may modify the state that it is given
+	Access   Access // of commands that don't declare their own
 	Decide   func(C, S) ([]E, error)
 	Evolve   func(E, S) S
-	Check    func(context.Context, Reader, C) error                    // nil: no rule reads other aggregates
-	Owner    func(context.Context, Reader, C) (string, error)          // nil: the caller who creates it
-	Valid    func(C, *Problems) C                                      // limits and normal form of what users send
+	Check    func(context.Context, Reader, C) error                    // nil: no command reads other aggregates
+	Owner    func(context.Context, Reader, C) (string, error)          // nil: the caller who creates the aggregate
+	Valid    func(C, *Problems) C                                      // notes broken limits, and returns the normal form
 	Commands []CommandType[C]                                          // sorted by name
 	Events   []EventType[E]                                            // sorted by name
 	Encode   func(C) (typ string, data []byte, err error)              // commands
@@ -32,7 +32,7 @@ type AggregateRules[C, E, S any] struct {
 	Upcast   Upcasters[E]
 }
 
-// CommandType is one member of an aggregate's commands.
+// CommandType is one of an aggregate's commands.
 type CommandType[C any] struct {
 	Name     string
 	Internal bool    // for followers and tasks only
@@ -42,52 +42,54 @@ type CommandType[C any] struct {
 	Read     func(wire.Value) C
 }
 
-// EventType is one member of an aggregate's or an extension point's events.
+// EventType is one of the events of an aggregate or an extension point.
 type EventType[E any] struct {
 	Name    string
-	Version int // of its present shape, from 1
+	Version int // of its current shape, from 1
 	Schema  string
 	Read    func(wire.Value) E
 }
 
-// NewAggregate is called by generated code.
+// NewAggregate returns the aggregate with these rules. Generated code calls it.
 func NewAggregate[C, E, S any](r AggregateRules[C, E, S]) Aggregate[C, E, S] {
 	return Aggregate[C, E, S]{&r}
 }
 
-// Name is the full name, e.g. "Catalog.Product".
+// Name returns the full name, e.g. "Catalog.Product".
 func (a Aggregate[C, E, S]) Name() string { return a.rules.Name }
 
-// Commands are addressed commands of one aggregate.
+// Commands are commands for aggregates of one kind, each with its id.
 type Commands[C any] []Addressed[C]
 
-// Addressed is a command with the id of the aggregate that it is for.
+// Addressed is a command with the id of the aggregate it is for.
 type Addressed[C any] struct {
 	ID      string
 	Command C
 }
 
-// Send addresses a command. One of another aggregate does not compile; append
-// joins several.
+// Send returns the command, addressed to the aggregate with that id. Use append to send
+// several.
 func (a Aggregate[C, E, S]) Send(id string, c C) Commands[C] { return Commands[C]{{id, c}} }
 
-// Command addresses a command for a task's [Shop].
+// Command returns the command, addressed to the aggregate with that id, for a task's
+// [Shop].
 func (a Aggregate[C, E, S]) Command(id string, c C) Command { return Command{a.rules.Name, id, c} }
 
-// Command is a command for any aggregate.
+// Command is a command for an aggregate of any kind.
 type Command struct {
 	Aggregate, ID string
 	Payload       any // of the aggregate's command union
 }
 
-// State reads an aggregate, strongly consistent; one that is not there is the
-// zero state. An aggregate that evolves in place can't be read.
+// State reads an aggregate's state, strongly consistent. An aggregate that does not exist
+// has the zero state. The state is shared: the caller must not modify it. Aggregates that
+// evolve in place can't be read.
 func (a Aggregate[C, E, S]) State(ctx context.Context, r Reader, id string) (S, error) {
 	s, _, err := a.Load(ctx, r, id)
 	return s, err
 }
 
-// Load is [Aggregate.State] with the aggregate's owner, "" where it is not there.
+// Load is like State and also returns the aggregate's owner, "" if it does not exist.
 func (a Aggregate[C, E, S]) Load(ctx context.Context, r Reader, id string) (S, string, error) {
 	l, err := r.Load(ctx, a.rules.Name, id)
 	if err != nil || l.Version == 0 {
@@ -97,7 +99,7 @@ func (a Aggregate[C, E, S]) Load(ctx context.Context, r Reader, id string) (S, s
 	return l.State.(S), l.Owner, nil
 }
 
-// History reads an aggregate's events from the first on.
+// History yields an aggregate's events, the first one first.
 func (a Aggregate[C, E, S]) History(ctx context.Context, r Reader, id string) iter.Seq2[Recorded[E], error] {
 	return func(yield func(Recorded[E], error) bool) {
 		for e, err := range r.Events(ctx, a.rules.Name, id) {
@@ -112,10 +114,10 @@ func (a Aggregate[C, E, S]) History(ctx context.Context, r Reader, id string) it
 	}
 }
 
-// Decide is the command's rule.
+// Decide runs the command's rule.
 func (a Aggregate[C, E, S]) Decide(c C, s S) ([]E, error) { return a.rules.Decide(c, s) }
 
-// Check is the command's rule that reads other aggregates; nil where it has none.
+// Check runs the command's rule that reads other aggregates, if it has one.
 func (a Aggregate[C, E, S]) Check(ctx context.Context, r Reader, c C) error {
 	if a.rules.Check == nil {
 		return nil
@@ -123,7 +125,7 @@ func (a Aggregate[C, E, S]) Check(ctx context.Context, r Reader, c C) error {
 	return a.rules.Check(ctx, r, c)
 }
 
-// Fold is s after the events.
+// Fold returns the state after the events.
 func (a Aggregate[C, E, S]) Fold(s S, events ...E) S {
 	for _, e := range events {
 		s = a.rules.Evolve(e, s)
@@ -131,8 +133,8 @@ func (a Aggregate[C, E, S]) Fold(s S, events ...E) S {
 	return s
 }
 
-// Valid is the command in its normal form (trimmed, repeats dropped), or a
-// [*Problems] that says which limits it breaks.
+// Valid returns the command in its normal form (trimmed, repeats dropped). If it breaks a
+// limit the error is a [*Problems].
 func (a Aggregate[C, E, S]) Valid(c C) (C, error) {
 	var p Problems
 	if a.rules.Valid != nil {
@@ -141,7 +143,7 @@ func (a Aggregate[C, E, S]) Valid(c C) (C, error) {
 	return c, p.Err()
 }
 
-// Happened is history for tests: events of the aggregate with that id.
+// Happened returns history for tests: events of the aggregate with that id.
 func (a Aggregate[C, E, S]) Happened(id string, events ...E) Happened {
 	h := Happened{Aggregate: a.rules.Name, ID: id, definition: a.Definition()}
 	for _, e := range events {
@@ -150,20 +152,20 @@ func (a Aggregate[C, E, S]) Happened(id string, events ...E) Happened {
 	return h
 }
 
-// Happened is some history of one aggregate, for tests that mix aggregates.
+// Happened is history of one aggregate, for tests that mix aggregates.
 type Happened struct {
 	Aggregate, ID, Owner string
 	Events               []any
 	definition           AggregateDefinition
 }
 
-// By says who the aggregate belongs to.
+// By sets the aggregate's owner.
 func (h Happened) By(owner string) Happened { h.Owner = owner; return h }
 
-// Definition is of the aggregate whose history this is.
+// Definition returns the definition of the aggregate whose history this is.
 func (h Happened) Definition() AggregateDefinition { return h.definition }
 
-// AggregateDefinition is the erased form that the engine runs.
+// AggregateDefinition is the type-erased form that the engine runs.
 type AggregateDefinition struct {
 	Name, Sources     string
 	Internal, InPlace bool
@@ -174,8 +176,8 @@ type AggregateDefinition struct {
 	Evolve            func(e, s any) any
 	Check             func(context.Context, Reader, any) error
 	Owner             func(context.Context, Reader, any) (string, error)
-	// ReadCommand reads what a user sent: *Malformed where it is no JSON,
-	// *Problems where it is not such a command.
+	// ReadCommand reads what a user sent. It returns a *Malformed if that is not JSON,
+	// and *Problems if it is not such a command.
 	ReadCommand   func(name string, body []byte) (any, error)
 	EncodeCommand func(any) (typ string, data []byte, err error)
 	EncodeEvent   func(any) (typ string, version int, data []byte, err error)
@@ -184,26 +186,26 @@ type AggregateDefinition struct {
 	DecodeState   func([]byte) (any, error)
 }
 
-// CommandDefinition is a command's public face.
+// CommandDefinition describes a command.
 type CommandDefinition struct {
 	Name     string
-	Internal bool // for followers and tasks only: to others it is not there
+	Internal bool // for followers and tasks only: for others it does not exist
 	Access   Access
 	Schema   json.RawMessage
 	Empty    bool
 }
 
-// EventDefinition is an event's public face.
+// EventDefinition describes an event.
 type EventDefinition struct {
 	Name    string
 	Version int
 	Schema  json.RawMessage
 }
 
-// AnyAggregate is an aggregate of any types.
+// AnyAggregate is an aggregate of any type.
 type AnyAggregate interface{ Definition() AggregateDefinition }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 	r := a.rules
 	var zero S
@@ -304,19 +306,19 @@ func decodeEvent[E any](of string, types []EventType[E], up Upcasters[E], typ st
 	return nil, unknownType(of, typ, version)
 }
 
-// Upcasters read events of earlier shapes and names. The generator takes the
-// package's variable of the name upcasters.
+// Upcasters read events that were stored under earlier shapes and names. The generator
+// uses the package's variable called upcasters.
 type Upcasters[E any] []Upcaster[E]
 
-// Upcaster reads one earlier shape of an event.
+// Upcaster reads an earlier shape of an event.
 type Upcaster[E any] struct {
 	typ     string
 	version int
 	read    func([]byte) (E, error)
 }
 
-// Upcast declares how the stored event typ of an earlier version is read today:
-// old is its shape then (JSON names by field name or tag).
+// Upcast declares how an event that was stored as typ in that version is read today. old
+// is its shape at the time, with JSON names by field name or tag.
 func Upcast[Old, E any](typ string, version int, today func(old Old) E) Upcaster[E] {
 	return Upcaster[E]{typ, version, func(data []byte) (e E, err error) {
 		var old Old

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Mapping is an event mapping: it turns one aggregate's events into commands
-// for another or the same. Stateless; a rejection of its command is final.
+// Mapping is an event mapping: it turns one aggregate's events into commands for another
+// aggregate, or the same one. It is stateless. If its command is rejected, that is final.
 //
-// A mapping that is new in a shop with history starts with what is committed
-// from then on, unless FromBeginning or Since says otherwise.
+// A mapping that is new in a shop with history acts on what is committed from then on,
+// unless FromBeginning or Since says otherwise.
 type Mapping struct {
 	name, source, target string
 	delay                time.Duration
@@ -17,36 +17,37 @@ type Mapping struct {
 	apply                func(id string, e any) []Command
 }
 
-// Start says with which commits a follower starts.
+// Start says which commits a follower starts with.
 type Start struct {
-	New   bool      // with those after it first existed in the shop
-	Since time.Time // with those from this time on; zero: with the first
+	New   bool      // those after the follower was first deployed
+	Since time.Time // those from this time on; zero: the first
 }
 
-// NewMapping declares an event mapping from source's events to target's commands.
+// NewMapping declares an event mapping from source's events to target's commands. f must
+// be pure: it may be called again for the same event.
 func NewMapping[C, E, S, C2, E2, S2 any](name string, source Aggregate[C, E, S], target Aggregate[C2, E2, S2], f func(id string, e E) Commands[C2]) Mapping {
 	return Mapping{name: name, source: source.rules.Name, target: target.rules.Name, start: Start{New: true}, apply: func(id string, e any) []Command {
 		return erase(target.rules.Name, f(id, e.(E)))
 	}}
 }
 
-// MaxDelay is the longest delay of a mapping: that of an SQS message.
+// MaxDelay is the longest delay of a mapping: the longest that SQS offers.
 const MaxDelay = 15 * time.Minute
 
-// After delays the commands: a commit is applied no earlier than its time plus d,
-// at most [MaxDelay].
+// After delays the commands: the mapping acts on a commit no earlier than d after it was
+// made. d is at most [MaxDelay].
 func (m Mapping) After(d time.Duration) Mapping { m.delay = d; return m }
 
-// FromBeginning lets a new mapping act on a shop's whole history.
+// FromBeginning makes a new mapping act on a shop's whole history.
 func (m Mapping) FromBeginning() Mapping { m.start = Start{}; return m }
 
-// Since lets a new mapping act on what was committed from that time on.
+// Since makes a new mapping act on what was committed from that time on.
 func (m Mapping) Since(t time.Time) Mapping { m.start = Start{Since: t}; return m }
 
-// Name is the plugin's own name, e.g. "AutoShip".
+// Name returns the name within the plugin, e.g. "AutoShip".
 func (m Mapping) Name() string { return m.name }
 
-// Apply is the mapping's function; for tests.
+// Apply calls the mapping's function, for tests.
 func (m Mapping) Apply(id string, e any) []Command { return m.apply(id, e) }
 
 func erase[C any](aggregate string, cs Commands[C]) (out []Command) {
@@ -56,10 +57,10 @@ func erase[C any](aggregate string, cs Commands[C]) (out []Command) {
 	return out
 }
 
-// Point is an extension point: the public contract of what a plugin publishes.
+// Point is an extension point: a plugin's public contract of what it publishes.
 type Point[E any] struct{ rules *PointRules[E] }
 
-// PointRules is what generated code hands to [NewPoint].
+// PointRules is what generated code passes to [NewPoint].
 type PointRules[E any] struct {
 	Name   string // "Catalog.Products"
 	Key    func(E) string
@@ -68,13 +69,13 @@ type PointRules[E any] struct {
 	Upcast Upcasters[E]
 }
 
-// NewPoint is called by generated code.
+// NewPoint returns the extension point with these rules. Generated code calls it.
 func NewPoint[E any](r PointRules[E]) Point[E] { return Point[E]{&r} }
 
-// Name is the full name, e.g. "Catalog.Products".
+// Name returns the full name, e.g. "Catalog.Products".
 func (p Point[E]) Name() string { return p.rules.Name }
 
-// PointDefinition is the erased form that the engine runs.
+// PointDefinition is the type-erased form that the engine runs.
 type PointDefinition struct {
 	Name   string
 	Events []EventDefinition
@@ -83,7 +84,7 @@ type PointDefinition struct {
 	Decode func(typ string, version int, data []byte) (any, error) // ErrUnknownType
 }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (p Point[E]) Definition() PointDefinition {
 	r := p.rules
 	return PointDefinition{
@@ -99,14 +100,15 @@ func (p Point[E]) Definition() PointDefinition {
 	}
 }
 
-// Publication maps an aggregate's events to an extension point's.
+// Publication maps an aggregate's events to those of an extension point.
 type Publication struct {
 	point  PointDefinition
 	source string
 	apply  func(id string, e any) []any
 }
 
-// Publish declares what of source's events the extension point tells.
+// Publish declares which of source's events are published at the extension point, and as
+// what. f must be pure.
 func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id string, e E) []P) Publication {
 	return Publication{p.Definition(), source.rules.Name, func(id string, e any) (out []any) {
 		for _, x := range f(id, e.(E)) {
@@ -116,12 +118,12 @@ func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id st
 	}}
 }
 
-// Apply is the publication's function; for tests.
+// Apply calls the publication's function, for tests.
 func (p Publication) Apply(id string, e any) []any { return p.apply(id, e) }
 
-// Extension turns another plugin's published events into commands. A new one
-// starts at the beginning, unless Since says otherwise: that is how a plugin
-// that is deployed later catches up.
+// Extension turns events that another plugin publishes into commands. A new one starts
+// with the first event, unless Since says otherwise: that is how a plugin that is deployed
+// later catches up.
 type Extension struct {
 	name, target string
 	point        PointDefinition
@@ -129,23 +131,24 @@ type Extension struct {
 	apply        func(e any) []Command
 }
 
-// NewExtension listens to an extension point and sends to target.
+// NewExtension declares an extension of an extension point that sends commands to target.
+// f must be pure.
 func NewExtension[P, C, E, S any](name string, p Point[P], target Aggregate[C, E, S], f func(e P) Commands[C]) Extension {
 	return Extension{name: name, target: target.rules.Name, point: p.Definition(), apply: func(e any) []Command {
 		return erase(target.rules.Name, f(e.(P)))
 	}}
 }
 
-// Since lets a new extension act on what was committed from that time on.
+// Since makes a new extension act on what was committed from that time on.
 func (x Extension) Since(t time.Time) Extension { x.start = Start{Since: t}; return x }
 
-// Name is the plugin's own name, e.g. "Orders_Extension".
+// Name returns the name within the plugin, e.g. "Orders_Extension".
 func (x Extension) Name() string { return x.name }
 
-// Apply is the extension's function; for tests.
+// Apply calls the extension's function, for tests.
 func (x Extension) Apply(e any) []Command { return x.apply(e) }
 
-// MappingDefinition is the erased form that the engine runs.
+// MappingDefinition is the type-erased form that the engine runs.
 type MappingDefinition struct {
 	Name, Source, Target string
 	Delay                time.Duration
@@ -153,24 +156,24 @@ type MappingDefinition struct {
 	Apply                func(id string, e any) []Command
 }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (m Mapping) Definition() MappingDefinition {
 	return MappingDefinition{m.name, m.source, m.target, m.delay, m.start, m.apply}
 }
 
-// PublicationDefinition is the erased form that the engine runs.
+// PublicationDefinition is the type-erased form that the engine runs.
 type PublicationDefinition struct {
 	Point  PointDefinition
 	Source string
 	Apply  func(id string, e any) []any
 }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (p Publication) Definition() PublicationDefinition {
 	return PublicationDefinition{p.point, p.source, p.apply}
 }
 
-// ExtensionDefinition is the erased form that the engine runs.
+// ExtensionDefinition is the type-erased form that the engine runs.
 type ExtensionDefinition struct {
 	Name, Target string
 	Point        PointDefinition
@@ -178,12 +181,12 @@ type ExtensionDefinition struct {
 	Apply        func(e any) []Command
 }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (x Extension) Definition() ExtensionDefinition {
 	return ExtensionDefinition{x.name, x.target, x.point, x.start, x.apply}
 }
 
-// NewStoredEvent is an event's stored form, which leaves out version 1.
+// NewStoredEvent returns the stored form of an event, which leaves out version 1.
 func NewStoredEvent(typ string, version int, data []byte) StoredEvent {
 	if version == 1 {
 		version = 0
@@ -191,7 +194,7 @@ func NewStoredEvent(typ string, version int, data []byte) StoredEvent {
 	return StoredEvent{typ, version, data}
 }
 
-// StoredEvent is the wire form of an event.
+// StoredEvent is an event as it is stored and published.
 type StoredEvent struct {
 	Type    string          `json:"type"`
 	Version int             `json:"v,omitempty"` // absent: 1

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Change is what a projection answers: what becomes of a row. nil leaves it.
+// Change is the result of a projection: what becomes of a row. nil leaves it as it is.
 type Change[V any] func(row *V) *V
 
-// Set makes the row, or replaces it.
+// Set creates the row, or replaces it.
 func Set[V any](v V) Change[V] { return func(*V) *V { return &v } }
 
-// Update changes a row that is there.
+// Update changes the row if it exists.
 func Update[V any](f func(V) V) Change[V] {
 	return func(r *V) *V {
 		if r == nil {
@@ -22,14 +22,14 @@ func Update[V any](f func(V) V) Change[V] {
 	}
 }
 
-// Delete removes a row.
+// Delete removes the row.
 func Delete[V any]() Change[V] { return func(*V) *V { return nil } }
 
-// View is a row's type; the generator writes its wire form and schema as methods.
+// View is the type of a row. The generator writes its JSON form and schema as methods.
 type View interface{ JSONSchema() string }
 
-// ReadModel is a view: one row per aggregate id, folded from one or more
-// aggregates' events.
+// ReadModel is a view: one row per aggregate id, folded from the events of one or more
+// aggregates.
 type ReadModel[V View] struct {
 	name    string
 	sources []Source[V]
@@ -37,45 +37,44 @@ type ReadModel[V View] struct {
 	access  Access
 }
 
-// Source is one aggregate that a read model folds.
+// Source is an aggregate that a read model folds, with its projection.
 type Source[V any] struct {
 	aggregate string
 	project   func(Recorded[any]) Change[V]
 }
 
-// NewReadModel folds its sources in the order they are listed: an absent row is
-// folded from all of the first one's events, then the next one's. Updates of
-// different sources to one row must commute (see estest.Commutes). The name is
-// the plugin's own, e.g. "Products".
+// NewReadModel declares a read model. The name is unique within the plugin, e.g.
+// "Products". An absent row is folded from all events of the first source, then of the
+// next one. Updates by different sources to one row must commute: see estest.Commutes.
 func NewReadModel[V View](name string, sources ...Source[V]) ReadModel[V] {
 	return ReadModel[V]{name: name, sources: sources}
 }
 
-// By lets the rows be listed by a field of type string, named as in JSON.
+// By makes rows listable by a field of type string, given by its JSON name.
 func (r ReadModel[V]) By(field string) ReadModel[V] {
 	r.indexes = append(r.indexes[:len(r.indexes):len(r.indexes)], field)
 	return r
 }
 
-// Allow says who may read the rows; any signed-in user where it is not said.
+// Allow sets who may read the rows. Default: any signed-in user.
 func (r ReadModel[V]) Allow(a Access) ReadModel[V] { r.access = a; return r }
 
-// From folds an aggregate's events into rows.
+// From returns a source that folds an aggregate's events into rows. project must be pure.
 func From[C, E, S, V any](a Aggregate[C, E, S], project func(E) Change[V]) Source[V] {
 	return Source[V]{a.rules.Name, func(r Recorded[any]) Change[V] { return project(r.Event.(E)) }}
 }
 
-// FromRecorded is [From] for projections that need an event's envelope.
+// FromRecorded is [From] for projections that need the event's envelope.
 func FromRecorded[C, E, S, V any](a Aggregate[C, E, S], project func(Recorded[E]) Change[V]) Source[V] {
 	return Source[V]{a.rules.Name, func(r Recorded[any]) Change[V] {
 		return project(Recorded[E]{r.ID, r.Event.(E), r.Version, r.Time, r.Meta})
 	}}
 }
 
-// Name is the plugin's own name, e.g. "Products".
+// Name returns the name within the plugin, e.g. "Products".
 func (r ReadModel[V]) Name() string { return r.name }
 
-// Project applies an event of any of its sources; for the engine and for tests.
+// Project applies an event of one of the sources to a row, for tests.
 func (r ReadModel[V]) Project(aggregate string, e Recorded[any], row *V) *V {
 	for _, s := range r.sources {
 		if s.aggregate == aggregate {
@@ -87,8 +86,7 @@ func (r ReadModel[V]) Project(aggregate string, e Recorded[any], row *V) *V {
 	return row
 }
 
-// ReadModelDefinition is the erased form that the engine runs. A row is nil
-// where it is absent.
+// ReadModelDefinition is the type-erased form that the engine runs. An absent row is nil.
 type ReadModelDefinition struct {
 	Name    string   // "Catalog.Products" once it is in a plugin
 	Sources []string // aggregates, in declared order, each once
@@ -100,13 +98,13 @@ type ReadModelDefinition struct {
 	Decode  func([]byte) (any, error)
 }
 
-// AnyReadModel is a read model of any row type.
+// AnyReadModel is a read model with rows of any type.
 type AnyReadModel interface {
 	Name() string
 	Definition() ReadModelDefinition
 }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (r ReadModel[V]) Definition() ReadModelDefinition {
 	var zero V
 	d := ReadModelDefinition{

@@ -5,22 +5,22 @@ import (
 	"fmt"
 )
 
-// Rejection is the domain's "no": an error that a rule returns and that callers
-// see by its code. Declare one per reason, compare with [errors.Is].
+// Rejection is the domain's no: an error that a rule returns and that callers tell by its
+// code. Declare one per reason, and compare with [errors.Is].
 type Rejection struct {
 	Code    string         // stable, e.g. "ProductAlreadyExists"
 	Status  int            // HTTP status: 404 or 409
-	Detail  string         // a sentence for people; empty: the code says it
+	Detail  string         // a sentence for people; empty: the code says enough
 	Members map[string]any // further members of the problem, e.g. productIds
 }
 
-// NotFound declares a rejection for something that is not there (404).
+// NotFound returns a rejection because something does not exist (404).
 func NotFound(code string) *Rejection { return &Rejection{Code: code, Status: 404} }
 
-// Conflict declares a rejection by the state of things (409).
+// Conflict returns a rejection because of the current state (409).
 func Conflict(code string) *Rejection { return &Rejection{Code: code, Status: 409} }
 
-// Error is the code, followed by the detail where there is one.
+// Error returns the code, followed by the detail if there is one.
 func (r *Rejection) Error() string {
 	if r.Detail == "" {
 		return r.Code
@@ -34,14 +34,14 @@ func (r *Rejection) Is(target error) bool {
 	return ok && t.Code == r.Code
 }
 
-// Because is the same rejection with a detail for people.
+// Because returns a copy of the rejection with a detail for people.
 func (r *Rejection) Because(format string, args ...any) *Rejection {
 	c := *r
 	c.Detail = fmt.Sprintf(format, args...)
 	return &c
 }
 
-// With is the same rejection with a further member in its problem document.
+// With returns a copy of the rejection with a further member in its problem document.
 func (r *Rejection) With(member string, value any) *Rejection {
 	c := *r
 	c.Members = map[string]any{member: value}
@@ -51,9 +51,8 @@ func (r *Rejection) With(member string, value any) *Rejection {
 	return &c
 }
 
-// ErrUnknownType says that stored data has a type or shape that this version of
-// the program does not know, as happens during a rolling deployment. It is
-// worth a retry, not a repair.
+// ErrUnknownType means that stored data has a type or version that this version of the
+// program does not know, which happens during a rolling deployment. Retry it later.
 var ErrUnknownType = errors.New("unknown type")
 
 func unknownType(of, typ string, version int) error {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// SideEffect is imperative work set off by an aggregate's events: an e-mail, a
-// call. Fire-and-forget: an error is logged and counted, never retried. It passes
-// over commits older than 24 hours, and, where it is new in a shop with history,
-// over those before, unless FromBeginning or Since says otherwise.
+// SideEffect is imperative work that an aggregate's events set off, such as an e-mail. It
+// is fire-and-forget: an error is logged and counted, never retried. It skips commits that
+// are older than 24 hours. A new one in a shop with history also skips those before it,
+// unless FromBeginning or Since says otherwise.
 type SideEffect struct {
 	name, source string
 	start        Start
@@ -18,8 +18,8 @@ type SideEffect struct {
 	run          func(context.Context, Reader, Recorded[any]) error
 }
 
-// NewSideEffect declares a side effect of source's events of type T: one event,
-// or the whole union.
+// NewSideEffect declares a side effect of source's events of type T, which is one event or
+// the whole union. run may be called concurrently for different aggregates.
 func NewSideEffect[C, E, S, T any](name string, source Aggregate[C, E, S], run func(ctx context.Context, r Reader, e Recorded[T]) error) SideEffect {
 	return SideEffect{
 		name: name, source: source.rules.Name, start: Start{New: true},
@@ -30,23 +30,22 @@ func NewSideEffect[C, E, S, T any](name string, source Aggregate[C, E, S], run f
 	}
 }
 
-// FromBeginning lets a new side effect act on a shop's history, as far as that is
-// of the latest 24 hours.
+// FromBeginning makes a new side effect act on the last 24 hours of a shop's history.
 func (s SideEffect) FromBeginning() SideEffect { s.start = Start{}; return s }
 
-// Since lets a new side effect act on what was committed from that time on, as
-// far as that is of the latest 24 hours.
+// Since makes a new side effect act on what was committed from that time on, within the
+// last 24 hours.
 func (s SideEffect) Since(t time.Time) SideEffect { s.start = Start{Since: t}; return s }
 
-// Name is the plugin's own name, e.g. "SendOrderConfirmation".
+// Name returns the name within the plugin, e.g. "SendOrderConfirmation".
 func (s SideEffect) Name() string { return s.name }
 
-// Run is the effect's function; for tests.
+// Run calls the side effect's function, for tests.
 func (s SideEffect) Run(ctx context.Context, r Reader, e Recorded[any]) error {
 	return s.run(ctx, r, e)
 }
 
-// SideEffectDefinition is the erased form that the engine runs.
+// SideEffectDefinition is the type-erased form that the engine runs.
 type SideEffectDefinition struct {
 	Name, Source string
 	Start        Start
@@ -54,39 +53,40 @@ type SideEffectDefinition struct {
 	Run          func(context.Context, Reader, Recorded[any]) error
 }
 
-// Definition is for the engine.
+// Definition returns the form that the engine runs.
 func (s SideEffect) Definition() SideEffectDefinition {
 	return SideEffectDefinition{s.name, s.source, s.start, s.concerns, s.run}
 }
 
-// Task is work set off by objects in a bucket, and the host of side effects.
+// Task is work that objects in a bucket set off. It also hosts side effects.
 type Task struct {
 	Name string
-	// Bucket whose new objects set off OnObject; empty: none.
+	// Bucket is the bucket whose new objects set off OnObject; empty: none.
 	Bucket string
-	// OnObject handles one object. It may be called again for the same object at
-	// any time, also while an earlier call still runs elsewhere, and goes on from
-	// what it has recorded. nil: the object is done with. [ErrUnfinished]: call
-	// again. Any other error: the platform calls again later.
+	// OnObject handles one object. It may be called again for the same object at any
+	// time, even while an earlier call still runs elsewhere, and must continue from
+	// what it has recorded. It returns nil when the object is done, and [ErrUnfinished]
+	// to be called again at once. After any other error the platform calls it again
+	// later.
 	OnObject func(ctx context.Context, o Object, s Shop) error
-	// Check says what OnObject would make of an object. What it executes is decided,
-	// each command on what those before it decided, and nothing is appended or
-	// written. nil: there is no telling.
+	// Check returns what OnObject would make of an object. Commands that it executes
+	// are decided, each on top of those before it, but nothing is appended. nil: the
+	// task can't tell.
 	Check func(ctx context.Context, o Object, s Shop) (Check, error)
-	// Reports is the read model whose rows the object's reports belong to; nil
-	// where the task writes none. A report's id is the object's key, and it is there
-	// as long as its row has a field "report".
+	// Reports is the read model whose rows have the reports; nil if the task writes
+	// none. A report's id is the object's key. It exists while its row has a field
+	// "report".
 	Reports     AnyReadModel
 	SideEffects []SideEffect
-	// Sends are the aggregates that OnObject's commands are for, of its own plugin;
-	// the engine refuses commands for others. nil: any of the plugin's.
+	// Sends lists the aggregates of the plugin that OnObject sends commands to. The
+	// engine refuses commands for others. nil: any.
 	Sends []AnyAggregate
 }
 
 // Check is what a task would make of an object.
 type Check struct {
-	Refused string // why the object as a whole is refused; empty: it is not
-	Note    string // what a person should know of how it was read; may be empty
+	Refused string // why the whole object would be refused; empty: it would not
+	Note    string // how the object was read, if that is worth knowing
 	Rows    []CheckedRow
 }
 
@@ -99,68 +99,69 @@ const (
 // CheckedRow is what a task would make of one row of an object.
 type CheckedRow struct {
 	Line    int64  // physical line of its first character, from 1
-	Outcome string // [RowAdded], [RowUnchanged], or the code of why it is rejected
-	Reason  string // for people; empty where it is not rejected
+	Outcome string // [RowAdded], [RowUnchanged], or the code of the rejection
+	Reason  string // of the rejection, for people
 }
 
-// ErrUnfinished is a task's answer when it stopped at a checkpoint because
-// [Shop].Stopping said so.
+// ErrUnfinished is returned by a task that stopped at a checkpoint because [Shop].Stopping
+// reported true.
 var ErrUnfinished = errors.New("unfinished: to be called again")
 
-// ErrObjectGone is the answer of [Object].Open where the object is no longer
-// there, or no longer the one that was announced.
+// ErrObjectGone is returned by [Object].Open if the object no longer exists, or was
+// replaced.
 var ErrObjectGone = errors.New("the object is no longer there")
 
-// ErrUnreadable is the answer of [Object].Open where the object is there and can't
-// be read, and could not for a while. What it wraps says why.
+// ErrUnreadable is returned by [Object].Open if the object exists but could not be read
+// for a while. It wraps the reason.
 var ErrUnreadable = errors.New("the object can't be read")
 
-// Object is something put into a bucket.
+// Object is something that was put into a bucket.
 type Object struct {
 	Key    string
 	ETag   string
 	Upload string // orders the uploads of one key: a later one compares greater
 	Size   int64  // bytes
-	// Charset is how its text is encoded, as the uploader says, e.g. "windows-1252";
-	// empty: nobody says.
+	// Charset is the encoding of its text according to the uploader, e.g.
+	// "windows-1252"; empty if unknown.
 	Charset string
-	// Open reads the object from that byte on, pinned to ETag.
+	// Open reads the object from byte offset on. It returns [ErrObjectGone] if the
+	// object no longer has this ETag. The caller closes the reader.
 	Open func(ctx context.Context, offset int64) (io.ReadCloser, error)
 	// WriteReport stores a text/csv report for the object, replacing an earlier one.
 	WriteReport func(ctx context.Context, write func(io.Writer) error) error
 }
 
-// Shop is what a task works with.
+// Shop is what a task works with. Safe for concurrent use.
 type Shop interface {
 	Reader
-	// Execute runs commands: those for one aggregate in the order given, others
-	// side by side. Each takes effect once per message id, which is the same when
-	// the work is done again. The outcome of commands[i] is outcomes[i].
+	// Execute executes commands: those for one aggregate in the given order, others
+	// concurrently. A command takes effect once per message id, so use the same id
+	// when the work is repeated. The outcome of commands[i] is outcomes[i].
 	Execute(ctx context.Context, commands ...TaskCommand) []Outcome
-	// Stopping says that the platform wants the task to return [ErrUnfinished] at
-	// its next checkpoint.
+	// Stopping reports whether the task should return [ErrUnfinished] at its next
+	// checkpoint.
 	Stopping() bool
 }
 
-// TaskCommand is a command with what makes it take effect once.
+// TaskCommand is a command with the id that makes it take effect once.
 type TaskCommand struct {
 	Command
-	MessageID     string // empty: a new one, so that the command is judged each time it is sent
+	MessageID     string // empty: a new one each time
 	CorrelationID string
 }
 
-// Outcome is what became of a command.
+// Outcome is the result of a command.
 type Outcome struct {
-	Version int64    // the aggregate's, after the command
-	Events  []string // names of what was decided; none: nothing to change
-	Err     error    // *Rejection where the domain says no
+	Version int64    // of the aggregate, after the command
+	Events  []string // names of the events; empty if there was nothing to change
+	Err     error    // a *Rejection if the domain says no
 }
 
 // Plugin is a plugin's composition. The generator writes it.
 type Plugin struct {
 	Name              string
 	HeartbeatInterval time.Duration
-	UIBundleURL       string // of the plugin's user interface; may be empty
+	UIBundleURL       string // of the plugin's user interface; optional
 	Aggregates        []AnyAggregate
 	ReadModels        []AnyReadModel
 	Mappings          []Mapping

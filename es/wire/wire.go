@@ -21,25 +21,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Malformed says that a body is not one JSON value in valid UTF-8 with every
+// Malformed is the error of a body that is not one JSON value in valid UTF-8 with every
 // member once.
 type Malformed struct{ Reason string }
 
 func (m *Malformed) Error() string { return m.Reason }
 
-// Problem is one thing that is wrong with a well-formed payload.
+// Problem is one mistake in a well-formed payload.
 type Problem struct {
 	Pointer string `json:"pointer"` // RFC 6901, e.g. "/price"
 	Detail  string `json:"detail"`
 }
 
-// Problems collects what is wrong with a payload, up to 100 problems: an answer is not
-// to be many times as long as what was sent.
+// Problems collects the mistakes in a payload. It keeps at most 100, so that an answer is
+// not many times as long as the payload.
 type Problems struct{ List []Problem }
 
 const maxProblems = 100
 
-// Add notes a problem.
+// Add adds a problem.
 func (p *Problems) Add(pointer, format string, args ...any) {
 	switch n := len(p.List); {
 	case n == maxProblems:
@@ -51,7 +51,7 @@ func (p *Problems) Add(pointer, format string, args ...any) {
 	p.List = append(p.List, Problem{pointer, fmt.Sprintf(format, args...)})
 }
 
-// Err is p, or nil where there is no problem.
+// Err returns p, or nil if there are no problems.
 func (p *Problems) Err() error {
 	if len(p.List) == 0 {
 		return nil
@@ -73,7 +73,7 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-// Count notes a list that has fewer or more items; max < 0: no bound.
+// Count adds a problem if a list does not have min to max items; max < 0: no bound.
 func (p *Problems) Count(pointer string, n, min, max int) { p.bounds(pointer, n, min, max, "items") }
 
 func (p *Problems) bounds(pointer string, n, min, max int, what string) {
@@ -87,53 +87,54 @@ func (p *Problems) bounds(pointer string, n, min, max int, what string) {
 	}
 }
 
-// Number is what a bound is for.
+// Number is a type that can be bounded.
 type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
 
-// AtLeast notes a number below min.
+// AtLeast adds a problem if x is below min.
 func AtLeast[N Number](p *Problems, pointer string, x, min N) {
 	if x < min {
 		p.Add(pointer, "must be at least %v, is %v", min, x)
 	}
 }
 
-// AtMost notes a number above max.
+// AtMost adds a problem if x is above max.
 func AtMost[N Number](p *Problems, pointer string, x, max N) {
 	if x > max {
 		p.Add(pointer, "must be at most %v, is %v", max, x)
 	}
 }
 
-// Ordered is a number that has a type of its own, such as a price.
+// Ordered is a number with its own type, such as a price.
 type Ordered[T any] interface {
 	Compare(T) int
 	String() string
 }
 
-// AtLeastOrdered notes a number below min.
+// AtLeastOrdered adds a problem if x is below min.
 func AtLeastOrdered[T Ordered[T]](p *Problems, pointer string, x, min T) {
 	if x.Compare(min) < 0 {
 		p.Add(pointer, "must be at least %s, is %s", min, x)
 	}
 }
 
-// AtMostOrdered notes a number above max.
+// AtMostOrdered adds a problem if x is above max.
 func AtMostOrdered[T Ordered[T]](p *Problems, pointer string, x, max T) {
 	if x.Compare(max) > 0 {
 		p.Add(pointer, "must be at most %s, is %s", max, x)
 	}
 }
 
-// OneOf notes a text that is none of the values.
+// OneOf adds a problem if s is not one of the values.
 func (p *Problems) OneOf(pointer, s string, values ...string) {
 	if !slices.Contains(values, s) {
 		p.Add(pointer, "must be one of %s", strings.Join(values, ", "))
 	}
 }
 
-// Each is a copy of list with every item as valid has it; at is the list's pointer.
+// Each returns a copy of list with valid applied to every item. at is the list's JSON
+// pointer; each item gets at/<index>.
 func Each[T any](list []T, at string, valid func(item T, at string) T) []T {
 	list = slices.Clone(list)
 	for i := range list {
@@ -142,7 +143,7 @@ func Each[T any](list []T, at string, valid func(item T, at string) T) []T {
 	return list
 }
 
-// Distinct is list without repeats; the first of each is kept.
+// Distinct returns the list without repeats, keeping the first of each.
 func Distinct[T comparable](list []T) []T {
 	seen := make(map[T]bool, len(list))
 	return slices.DeleteFunc(slices.Clone(list), func(x T) bool {
@@ -151,15 +152,16 @@ func Distinct[T comparable](list []T) []T {
 	})
 }
 
-// Value is a JSON value being read; mistakes are noted, and read as zero.
+// Value is a JSON value being read. A mistake is added to the problems, and reads as the
+// zero value.
 type Value struct {
-	raw  jsontext.Value // nil: absent, or a mistake noted already
+	raw  jsontext.Value // nil: absent, or a mistake that was added already
 	at   string         // pointer of what it is in
 	name string         // its own name there
 	in   *reading
 }
 
-// pointer is made where there is a mistake to point at.
+// pointer returns the value's JSON pointer. It is only built for problems.
 func (v Value) pointer() string {
 	if v.at == "" && v.name == "" {
 		return ""
@@ -175,7 +177,7 @@ type reading struct {
 // ReadSent reads a value that a user sent. It returns a [*Malformed] if it is not JSON,
 // and [*Problems] if read finds mistakes. If bare, an empty body stands for {}.
 func ReadSent[T any](body []byte, bare bool, read func(Value) T) (t T, err error) {
-	body = bytes.Trim(body, " \t\r\n") // JSON knows no other space
+	body = bytes.Trim(body, " \t\r\n") // JSON has no other white space
 	if len(body) == 0 {
 		if !bare {
 			return t, &Malformed{"the body is missing: the command's payload is expected as JSON"}
@@ -247,7 +249,7 @@ func (v Value) mistaken(want string) {
 	}
 }
 
-// String reads a text.
+// String reads a string.
 func (v Value) String() string {
 	if v.raw == nil || v.raw.Kind() != '"' {
 		v.mistaken("a string")
@@ -271,7 +273,7 @@ func (v Value) Bool() bool {
 	return false
 }
 
-// Int reads a whole number of so many bits.
+// Int reads a signed integer of the given size.
 func (v Value) Int(bits int) int64 {
 	if v.raw == nil {
 		return 0
@@ -284,7 +286,7 @@ func (v Value) Int(bits int) int64 {
 	return n
 }
 
-// Uint reads a whole number of so many bits, not below 0.
+// Uint reads an unsigned integer of the given size.
 func (v Value) Uint(bits int) uint64 {
 	if v.raw == nil {
 		return 0
@@ -297,7 +299,7 @@ func (v Value) Uint(bits int) uint64 {
 	return n
 }
 
-// Float reads a number that fits so many bits.
+// Float reads a number that fits the given size.
 func (v Value) Float(bits int) float64 {
 	if v.raw == nil {
 		return 0
@@ -310,7 +312,7 @@ func (v Value) Float(bits int) float64 {
 	return f
 }
 
-// Parse reads a number that has a type of its own, such as a price.
+// Parse reads a number with its own type, such as a price.
 func Parse[T any](v Value, parse func(string) (T, error)) (t T) {
 	if v.raw == nil {
 		return t
@@ -340,14 +342,14 @@ func (v Value) Time() time.Time {
 	return t.UTC()
 }
 
-// slice is the part of v that the decoder has just read, which stays as it is
-// when the decoder goes on.
+// slice returns the part of v that the decoder has just read. Unlike raw it stays valid
+// when the decoder continues.
 func (v Value) slice(dec *jsontext.Decoder, raw jsontext.Value) jsontext.Value {
 	end := int(dec.InputOffset())
 	return v.raw[end-len(raw) : end : end]
 }
 
-// List reads an array of what item reads.
+// List reads an array whose items item reads.
 func List[T any](v Value, item func(Value) T) []T {
 	if v.raw == nil || v.raw.Kind() != '[' {
 		v.mistaken("an array")
@@ -367,7 +369,7 @@ func List[T any](v Value, item func(Value) T) []T {
 	return list
 }
 
-// Fields are the members of a JSON object being read.
+// Fields holds the members of a JSON object being read.
 type Fields struct {
 	Value
 	here   string // the object's own pointer
@@ -376,7 +378,7 @@ type Fields struct {
 	read   []bool
 }
 
-// Fields reads an object; call Done when all its fields are read.
+// Fields reads an object. Call Done when all its fields are read.
 func (v Value) Fields() *Fields {
 	o := &Fields{Value: v, here: v.pointer()}
 	if v.raw == nil || v.raw.Kind() != '{' {
@@ -417,7 +419,7 @@ func (o *Fields) field(name string) (Value, bool) {
 	return v, true
 }
 
-// Field is a member that must be there.
+// Field returns a required member.
 func (o *Fields) Field(name string) Value {
 	v, ok := o.field(name)
 	if !ok && o.raw != nil && !o.in.stored {
@@ -426,7 +428,7 @@ func (o *Fields) Field(name string) Value {
 	return v
 }
 
-// Optional is a member that may be absent; where it is there, it has a value.
+// Optional returns a member that may be absent. If present it must have a value.
 func (o *Fields) Optional(name string) Value {
 	v, _ := o.field(name)
 	if !o.in.stored && string(v.raw) == `""` {
@@ -436,7 +438,7 @@ func (o *Fields) Optional(name string) Value {
 	return v
 }
 
-// Done notes the members that nobody asked for.
+// Done adds a problem for each unknown member.
 func (o *Fields) Done() {
 	if o.in.stored {
 		return
@@ -457,7 +459,8 @@ func (v Value) Empty() struct{} {
 // AppendEmpty appends an object without members.
 func AppendEmpty(b []byte, _ struct{}) []byte { return append(b, "{}"...) }
 
-// AppendName starts an object's member: the comma where one is due, its name, a colon.
+// AppendName appends the beginning of an object's member: a comma if one is due, the name,
+// a colon.
 func AppendName(b []byte, name string) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
@@ -474,8 +477,7 @@ func AppendString(b []byte, s string) []byte {
 	return out
 }
 
-// AppendFloat appends a number of so many bits; what JSON has no number for
-// becomes 0.
+// AppendFloat appends a number of the given size. Numbers that JSON does not have become 0.
 func AppendFloat(b []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		f = 0
@@ -488,10 +490,10 @@ func AppendTime(b []byte, t time.Time) []byte {
 	return AppendString(b, FormatTime(t))
 }
 
-// FormatTime is RFC 3339 in UTC with milliseconds, e.g. 2026-01-02T15:04:05.000Z.
+// FormatTime formats t as RFC 3339 in UTC with milliseconds, e.g. 2026-01-02T15:04:05.000Z.
 func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// AppendList appends an array of what item appends.
+// AppendList appends an array whose items item appends.
 func AppendList[T any](b []byte, list []T, item func([]byte, T) []byte) []byte {
 	b = append(b, '[')
 	for i, x := range list {
