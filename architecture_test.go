@@ -1,10 +1,12 @@
 package onlineshop_test
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -152,4 +154,32 @@ func dependencies(t *testing.T, packages string) (all []dependency) {
 		all = append(all, dependency{path, standard == "true"})
 	}
 	return all
+}
+
+// What the framework says is plain English. These are translations from another
+// language; each has an idiomatic counterpart.
+func TestTheFrameworkSpeaksPlainly(t *testing.T) {
+	phrases := regexp.MustCompile(`(?i)\b(?:is|are) no [a-z]|which there is not|look after|side by side|\bput off\b|\bin vain\b|\bmade good\b|\bbut for\b|\bgoes? on\b`)
+	idiomatic := regexp.MustCompile(`(?i)there (?:is|are) no |(?:is|are) no longer`)
+	err := filepath.WalkDir("es", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && d.Name() == "esgen" {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_gen.go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for n, line := range strings.Split(string(source), "\n") {
+			if m := phrases.FindString(idiomatic.ReplaceAllString(line, "")); m != "" {
+				t.Errorf("%s:%d: %q: say it in idiomatic English", path, n+1, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

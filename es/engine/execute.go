@@ -51,7 +51,7 @@ type attempt struct {
 }
 
 // Execute decides a command and appends the events, once per idempotency key. If the
-// answer is no it returns a [*es.Rejection]. Other errors are [ErrUnavailable],
+// domain rejects it the error is an [*es.Rejection]. Other errors are [ErrUnavailable],
 // [ErrDamaged], [es.ErrUnknownType] (a newer version of the program wrote an event), the
 // context's error, and panics of domain code.
 func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {

@@ -30,7 +30,7 @@ func (e *Engine) failedAgain(ctx context.Context, consumer string, s Stream, fai
 func (e *Engine) park(ctx context.Context, consumer string, s Stream, failure error) error {
 	now := e.Clock.Now()
 	e.Count("Parked", consumer)
-	e.Logger.ErrorContext(ctx, "parked: others go on, this key waits for the sweep or a redrive", "consumer", consumer, "stream", s, "error", failure)
+	e.Logger.ErrorContext(ctx, "parked: this key is retried with backoff, other streams are not affected", "consumer", consumer, "stream", s, "error", failure)
 	err := e.Parking.Park(ctx, Parked{Consumer: consumer, Stream: s, Error: failure.Error(), Since: now, Last: now, Attempts: 1})
 	if err != nil {
 		return fmt.Errorf("park %s on %s: %w", consumer, s, err)

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxLine is how long a text may be that is one line: a name, a title. Longer ones,
-// as descriptions and addresses, may have several.
+// maxLine is the longest text that must be a single line, such as a name or a title.
+// Longer ones, such as descriptions and addresses, may have several lines.
 const maxLine = 255
 
-// Length notes a text that is shorter or longer in code points, that nobody can
-// see, or that has characters that are none of a text: control characters, and those
-// that are invisible or reorder what is around them. A text of at most 255 characters
-// is one line. max < 0: no bound.
+// Length adds a problem if s does not have min to max code points (max < 0: no bound), if
+// none of its characters is visible, or if it has characters that don't belong in text:
+// control characters, invisible ones, and those that reorder the text around them. If max
+// is at most 255, s must be a single line.
 func (p *Problems) Length(pointer, s string, min, max int) {
 	p.bounds(pointer, utf8.RuneCountInString(s), min, max, "characters")
 	lines := max < 0 || max > maxLine
@@ -37,9 +37,8 @@ func (p *Problems) Length(pointer, s string, min, max int) {
 	}
 }
 
-// unwanted says what is wrong with a character of a text; "": nothing. Joiners
-// (U+200C, U+200D) and direction marks are parts of words in some scripts, and of
-// emoji.
+// unwanted returns what is wrong with a character of a text, or "". Joiners (U+200C,
+// U+200D) and direction marks are parts of words in some scripts, and of emoji.
 func unwanted(r rune, lines bool) string {
 	switch {
 	case r == '\n' || r == '\r' || r == '\t':
@@ -63,19 +62,19 @@ func unwanted(r rune, lines bool) string {
 	return ""
 }
 
-// visible says whether a character by itself can be seen.
+// visible reports whether the character is visible by itself.
 func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Mn, r) && !unicode.Is(unicode.Cf, r) &&
 		r != '\u2800' && r != '\u3164' && r != '\uffa0' && r != '\u115f' && r != '\u1160'
 }
 
-// Trim is s without surrounding white space, in Unicode's normal form C: the same
-// text is the same bytes, however it was typed.
+// Trim returns s without surrounding white space, in Unicode's normal form C, so that equal
+// texts are equal bytes however they were typed.
 func Trim(s string) string { return strings.TrimSpace(norm.NFC.String(s)) }
 
-// Email notes what is no plausible e-mail address: one @, a name before it, a
-// domain behind it, at most 254 characters (RFC 5321, 4.5.3.1), in ASCII, since not
-// every server takes others (RFC 6531).
+// Email adds a problem if s is not a plausible e-mail address: one @ between a name and a
+// domain, at most 254 characters (RFC 5321, 4.5.3.1), all of them ASCII, since not every
+// server accepts others (RFC 6531).
 func (p *Problems) Email(pointer, s string) {
 	if why := emailMistake(s); why != "" {
 		p.Add(pointer, "must be an e-mail address such as name@example.com, of at most 254 characters: %s", why)

@@ -334,7 +334,7 @@ func (v Value) Time() time.Time {
 	if v.raw == nil {
 		return time.Time{}
 	}
-	s, _ := jsontext.AppendUnquote(nil, v.raw) // empty where it is no string
+	s, _ := jsontext.AppendUnquote(nil, v.raw) // empty if it is not a string
 	t, err := time.Parse(time.RFC3339Nano, string(s))
 	if err != nil {
 		v.mistaken("a time such as 2006-01-02T15:04:05Z (RFC 3339)")
