@@ -38,7 +38,10 @@ type message struct {
 // may change the engine's configuration.
 func New(plugins []es.Plugin, change func(*engine.Config)) (*Platform, error) {
 	p := &Platform{Store: NewStore(), Clock: NewClock()}
-	return p, p.Deploy(plugins, change)
+	if err := p.Deploy(plugins, change); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Deploy replaces the plugins, as a new version of the program does: what is stored stays,
