@@ -61,10 +61,10 @@ func (s *shop) data(p es.Plugin) *plugin {
 	}
 	targets := map[string]bool{}
 	for _, m := range p.Mappings {
-		targets[m.Definition().Target] = true
+		targets[m.Target] = true
 	}
 	for _, x := range p.Extensions {
-		targets[x.Definition().Target] = true
+		targets[x.Target] = true
 	}
 	for _, a := range p.Aggregates {
 		if name := a.Definition().Name; targets[name] {

@@ -85,8 +85,7 @@ func (p *plugin) inboxOf(name string) *inbox {
 // subscribe brings what other plugins publish to the plugin's extensions: a rule
 // for each, from the extension point to the inbox of the extension's aggregate.
 func (s *shop) subscribe(p *plugin) {
-	for _, x := range p.Extensions {
-		d := x.Definition()
+	for _, d := range p.Extensions {
 		in := p.inboxOf(d.Target)
 		awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+"Rule"), &awsevents.RuleProps{
 			Description:  jsii.String(d.Point.Name + " to " + p.Name + "." + d.Name),

@@ -140,7 +140,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		if in != nil {
 			f.reads(in)
 			f.follows(p)
-			if slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Definition().Target == d.Name }) {
+			if slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Target == d.Name }) {
 				f.may("sqs:SendMessage", in.queue.QueueArn()) // to itself, what is not due yet
 			}
 		}
@@ -160,8 +160,8 @@ func (f *function) follows(p *plugin) {
 // heard are the plugins whose publications reach the aggregate.
 func (p *plugin) heard(aggregate string) (publishers []string) {
 	for _, x := range p.Extensions {
-		if d := x.Definition(); d.Target == aggregate {
-			publishers = append(publishers, owner(d.Point.Name))
+		if x.Target == aggregate {
+			publishers = append(publishers, owner(x.Point.Name))
 		}
 	}
 	slices.Sort(publishers)

@@ -11,10 +11,11 @@ import (
 // A mapping that is new in a shop with history acts on what is committed from then on,
 // unless FromBeginning or Since says otherwise.
 type Mapping struct {
-	name, source, target string
-	delay                time.Duration
-	start                Start
-	apply                func(id string, e any) []Command
+	Name           string // within the plugin, e.g. "AutoShip"
+	Source, Target string // full names of aggregates
+	Delay          time.Duration
+	Start          Start
+	Apply          func(id string, e any) []Command
 }
 
 // Start says which commits a follower starts with.
@@ -26,7 +27,7 @@ type Start struct {
 // NewMapping declares an event mapping from source's events to target's commands. f must
 // be pure: it may be called again for the same event.
 func NewMapping[C, E, S, C2, E2, S2 any](name string, source Aggregate[C, E, S], target Aggregate[C2, E2, S2], f func(id string, e E) Commands[C2]) Mapping {
-	return Mapping{name: name, source: source.rules.Name, target: target.rules.Name, start: Start{New: true}, apply: func(id string, e any) []Command {
+	return Mapping{Name: name, Source: source.rules.Name, Target: target.rules.Name, Start: Start{New: true}, Apply: func(id string, e any) []Command {
 		return erase(target.rules.Name, f(id, e.(E)))
 	}}
 }
@@ -36,19 +37,13 @@ const MaxDelay = 15 * time.Minute
 
 // After delays the commands: the mapping acts on a commit no earlier than d after it was
 // made. d is at most [MaxDelay].
-func (m Mapping) After(d time.Duration) Mapping { m.delay = d; return m }
+func (m Mapping) After(d time.Duration) Mapping { m.Delay = d; return m }
 
 // FromBeginning makes a new mapping act on a shop's whole history.
-func (m Mapping) FromBeginning() Mapping { m.start = Start{}; return m }
+func (m Mapping) FromBeginning() Mapping { m.Start = Start{}; return m }
 
 // Since makes a new mapping act on what was committed from that time on.
-func (m Mapping) Since(t time.Time) Mapping { m.start = Start{Since: t}; return m }
-
-// Name returns the name within the plugin, e.g. "AutoShip".
-func (m Mapping) Name() string { return m.name }
-
-// Apply calls the mapping's function, for tests.
-func (m Mapping) Apply(id string, e any) []Command { return m.apply(id, e) }
+func (m Mapping) Since(t time.Time) Mapping { m.Start = Start{Since: t}; return m }
 
 func erase[C any](aggregate string, cs Commands[C]) (out []Command) {
 	for _, c := range cs {
@@ -102,9 +97,9 @@ func (p Point[E]) Definition() PointDefinition {
 
 // Publication maps an aggregate's events to those of an extension point.
 type Publication struct {
-	point  PointDefinition
-	source string
-	apply  func(id string, e any) []any
+	Point  PointDefinition
+	Source string // full name of the aggregate
+	Apply  func(id string, e any) []any
 }
 
 // Publish declares which of source's events are published at the extension point, and as
@@ -118,73 +113,27 @@ func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id st
 	}}
 }
 
-// Apply calls the publication's function, for tests.
-func (p Publication) Apply(id string, e any) []any { return p.apply(id, e) }
-
 // Extension turns events that another plugin publishes into commands. A new one starts
 // with the first event, unless Since says otherwise: that is how a plugin that is deployed
 // later catches up.
 type Extension struct {
-	name, target string
-	point        PointDefinition
-	start        Start
-	apply        func(e any) []Command
+	Name   string // within the plugin, e.g. "Orders_Extension"
+	Target string // full name of the aggregate
+	Point  PointDefinition
+	Start  Start
+	Apply  func(e any) []Command
 }
 
 // NewExtension declares an extension of an extension point that sends commands to target.
 // f must be pure.
 func NewExtension[P, C, E, S any](name string, p Point[P], target Aggregate[C, E, S], f func(e P) Commands[C]) Extension {
-	return Extension{name: name, target: target.rules.Name, point: p.Definition(), apply: func(e any) []Command {
+	return Extension{Name: name, Target: target.rules.Name, Point: p.Definition(), Apply: func(e any) []Command {
 		return erase(target.rules.Name, f(e.(P)))
 	}}
 }
 
 // Since makes a new extension act on what was committed from that time on.
-func (x Extension) Since(t time.Time) Extension { x.start = Start{Since: t}; return x }
-
-// Name returns the name within the plugin, e.g. "Orders_Extension".
-func (x Extension) Name() string { return x.name }
-
-// Apply calls the extension's function, for tests.
-func (x Extension) Apply(e any) []Command { return x.apply(e) }
-
-// MappingDefinition is the type-erased form that the engine runs.
-type MappingDefinition struct {
-	Name, Source, Target string
-	Delay                time.Duration
-	Start                Start
-	Apply                func(id string, e any) []Command
-}
-
-// Definition returns the form that the engine runs.
-func (m Mapping) Definition() MappingDefinition {
-	return MappingDefinition{m.name, m.source, m.target, m.delay, m.start, m.apply}
-}
-
-// PublicationDefinition is the type-erased form that the engine runs.
-type PublicationDefinition struct {
-	Point  PointDefinition
-	Source string
-	Apply  func(id string, e any) []any
-}
-
-// Definition returns the form that the engine runs.
-func (p Publication) Definition() PublicationDefinition {
-	return PublicationDefinition{p.point, p.source, p.apply}
-}
-
-// ExtensionDefinition is the type-erased form that the engine runs.
-type ExtensionDefinition struct {
-	Name, Target string
-	Point        PointDefinition
-	Start        Start
-	Apply        func(e any) []Command
-}
-
-// Definition returns the form that the engine runs.
-func (x Extension) Definition() ExtensionDefinition {
-	return ExtensionDefinition{x.name, x.target, x.point, x.start, x.apply}
-}
+func (x Extension) Since(t time.Time) Extension { x.Start = Start{Since: t}; return x }
 
 // NewStoredEvent returns the stored form of an event, which leaves out version 1.
 func NewStoredEvent(typ string, version int, data []byte) StoredEvent {

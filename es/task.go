@@ -12,51 +12,31 @@ import (
 // are older than 24 hours. A new one in a shop with history also skips those before it,
 // unless FromBeginning or Since says otherwise.
 type SideEffect struct {
-	name, source string
-	start        Start
-	concerns     func(e any) bool
-	run          func(context.Context, Reader, Recorded[any]) error
+	Name     string // within the plugin, e.g. "SendOrderConfirmation"
+	Source   string // full name of the aggregate
+	Start    Start
+	Concerns func(e any) bool
+	Run      func(context.Context, Reader, Recorded[any]) error
 }
 
 // NewSideEffect declares a side effect of source's events of type T, which is one event or
 // the whole union. run may be called concurrently for different aggregates.
 func NewSideEffect[C, E, S, T any](name string, source Aggregate[C, E, S], run func(ctx context.Context, r Reader, e Recorded[T]) error) SideEffect {
 	return SideEffect{
-		name: name, source: source.rules.Name, start: Start{New: true},
-		concerns: func(e any) bool { _, ok := e.(T); return ok },
-		run: func(ctx context.Context, r Reader, e Recorded[any]) error {
+		Name: name, Source: source.rules.Name, Start: Start{New: true},
+		Concerns: func(e any) bool { _, ok := e.(T); return ok },
+		Run: func(ctx context.Context, r Reader, e Recorded[any]) error {
 			return run(ctx, r, Recorded[T]{e.ID, e.Event.(T), e.Version, e.Time, e.Meta})
 		},
 	}
 }
 
 // FromBeginning makes a new side effect act on the last 24 hours of a shop's history.
-func (s SideEffect) FromBeginning() SideEffect { s.start = Start{}; return s }
+func (s SideEffect) FromBeginning() SideEffect { s.Start = Start{}; return s }
 
 // Since makes a new side effect act on what was committed from that time on, within the
 // last 24 hours.
-func (s SideEffect) Since(t time.Time) SideEffect { s.start = Start{Since: t}; return s }
-
-// Name returns the name within the plugin, e.g. "SendOrderConfirmation".
-func (s SideEffect) Name() string { return s.name }
-
-// Run calls the side effect's function, for tests.
-func (s SideEffect) Run(ctx context.Context, r Reader, e Recorded[any]) error {
-	return s.run(ctx, r, e)
-}
-
-// SideEffectDefinition is the type-erased form that the engine runs.
-type SideEffectDefinition struct {
-	Name, Source string
-	Start        Start
-	Concerns     func(e any) bool
-	Run          func(context.Context, Reader, Recorded[any]) error
-}
-
-// Definition returns the form that the engine runs.
-func (s SideEffect) Definition() SideEffectDefinition {
-	return SideEffectDefinition{s.name, s.source, s.start, s.concerns, s.run}
-}
+func (s SideEffect) Since(t time.Time) SideEffect { s.Start = Start{Since: t}; return s }
 
 // Task is work that objects in a bucket set off. It also hosts side effects.
 type Task struct {

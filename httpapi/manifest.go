@@ -119,20 +119,17 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 			p.Name + "." + d.Name, base + names.PathSegment(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
 		})
 	}
-	for _, x := range p.Mappings {
-		d := x.Definition()
+	for _, d := range p.Mappings {
 		m.Mappings = append(m.Mappings, mappingManifest{p.Name + "." + d.Name, d.Source, d.Target, d.Delay.Seconds()})
 	}
 	points := map[string]bool{}
-	for _, x := range p.Publications {
-		d := x.Definition()
+	for _, d := range p.Publications {
 		if !points[d.Point.Name] {
 			points[d.Point.Name] = true
 			m.ExtensionPoints = append(m.ExtensionPoints, pointManifest{d.Point.Name, d.Source, eventManifests(d.Point.Events)})
 		}
 	}
-	for _, x := range p.Extensions {
-		d := x.Definition()
+	for _, d := range p.Extensions {
 		m.Extensions = append(m.Extensions, extensionManifest{p.Name + "." + d.Name, d.Point.Name, d.Target})
 	}
 	for _, t := range p.Tasks {
@@ -141,8 +138,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 			tm.Report = base + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report"
 		}
 		m.Tasks = append(m.Tasks, tm)
-		for _, x := range t.SideEffects {
-			d := x.Definition()
+		for _, d := range t.SideEffects {
 			m.SideEffects = append(m.SideEffects, effectManifest{p.Name + "." + d.Name, d.Source, tm.Name})
 		}
 	}

@@ -112,7 +112,7 @@ func codecs() map[string]codec {
 			out[d.Name] = codec{d.Name, d.Events, d.EncodeEvent, d.DecodeEvent}
 		}
 		for _, x := range p.Publications {
-			d := x.Definition().Point
+			d := x.Point
 			out[d.Name] = codec{d.Name, d.Events, d.Encode, d.Decode}
 		}
 	}
@@ -260,24 +260,20 @@ func contract() string {
 			say("  read model %s of %s, by %v, %v", d.Name, strings.Join(d.Sources, " and "), d.Indexes, access(d.Access))
 			say("    row %v", schemaOf(d.Schema))
 		}
-		for _, m := range p.Mappings {
-			d := m.Definition()
+		for _, d := range p.Mappings {
 			say("  mapping %s from %s to %s", d.Name, d.Source, d.Target)
 		}
-		for _, x := range p.Publications {
-			d := x.Definition()
+		for _, d := range p.Publications {
 			say("  extension point %s of %s", d.Point.Name, d.Source)
 			events(d.Point.Events)
 		}
-		for _, x := range p.Extensions {
-			d := x.Definition()
+		for _, d := range p.Extensions {
 			say("  extension %s from %s to %s", d.Name, d.Point.Name, d.Target)
 		}
 		for _, x := range p.Tasks {
 			say("  task %s on bucket %q", x.Name, x.Bucket)
 			for _, s := range x.SideEffects {
-				d := s.Definition()
-				say("    side effect %s of %s", d.Name, d.Source)
+				say("    side effect %s of %s", s.Name, s.Source)
 			}
 		}
 	}

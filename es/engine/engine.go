@@ -71,7 +71,7 @@ type aggregate struct {
 type point struct {
 	es.PointDefinition
 	source       string
-	publications []es.PublicationDefinition
+	publications []es.Publication
 }
 
 // publisher returns the point's consumer name, under which its failures are parked.
@@ -142,7 +142,7 @@ func New(c Config) (*Engine, error) {
 	}
 	for _, p := range c.Plugins {
 		for _, x := range p.Extensions {
-			errs = append(errs, e.listen(p, x.Definition()))
+			errs = append(errs, e.listen(p, x))
 		}
 	}
 	for _, b := range e.beginners {
@@ -177,8 +177,7 @@ func (e *Engine) wire(p es.Plugin) error {
 		}
 		e.models[d.Name] = x
 	}
-	for _, m := range p.Mappings {
-		d := m.Definition()
+	for _, d := range p.Mappings {
 		a, err := source(d.Name, d.Source)
 		if err != nil {
 			return err
@@ -189,24 +188,22 @@ func (e *Engine) wire(p es.Plugin) error {
 		if d.Delay < 0 || d.Delay > es.MaxDelay {
 			return fmt.Errorf("mapping %s.%s: a delay is between 0s and %s, not %s", p.Name, d.Name, es.MaxDelay, d.Delay)
 		}
-		if err := e.add(a, e.mapping(p.Name, a, d)); err != nil {
+		if err := e.add(a, e.mapping(p.Name, d)); err != nil {
 			return err
 		}
 	}
 	for _, t := range p.Tasks {
-		for _, s := range t.SideEffects {
-			d := s.Definition()
+		for _, d := range t.SideEffects {
 			a, err := source(d.Name, d.Source)
 			if err != nil {
 				return err
 			}
-			if err := e.add(a, e.effect(p.Name, a, d)); err != nil {
+			if err := e.add(a, e.effect(p.Name, d)); err != nil {
 				return err
 			}
 		}
 	}
-	for _, x := range p.Publications {
-		d := x.Definition()
+	for _, d := range p.Publications {
 		a, err := source(d.Point.Name, d.Source)
 		if err != nil {
 			return err
@@ -238,7 +235,7 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 	return nil
 }
 
-func (e *Engine) listen(p es.Plugin, d es.ExtensionDefinition) error {
+func (e *Engine) listen(p es.Plugin, d es.Extension) error {
 	if a := e.aggregates[d.Target]; a == nil || a.plugin != p.Name {
 		return fmt.Errorf("%s.%s: %s is not an aggregate of its plugin", p.Name, d.Name, d.Target)
 	}

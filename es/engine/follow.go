@@ -41,13 +41,13 @@ type delivery struct {
 // tooOld is the age at which side effects skip a commit.
 const tooOld = 24 * time.Hour
 
-func (e *Engine) mapping(plugin string, _ *aggregate, d es.MappingDefinition) *follower {
+func (e *Engine) mapping(plugin string, d es.Mapping) *follower {
 	f := &follower{name: "mapping:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, start: d.Start}
-	e.sends(f, func(id string, ev any) []es.Command { return d.Apply(id, ev) })
+	e.sends(f, d.Apply)
 	return f
 }
 
-func (e *Engine) extension(plugin string, d es.ExtensionDefinition) *follower {
+func (e *Engine) extension(plugin string, d es.Extension) *follower {
 	f := &follower{name: "extension:" + plugin + "." + d.Name, plugin: plugin, point: d.Point.Name, target: d.Target, start: d.Start}
 	f.contract = d.Point
 	e.sends(f, func(_ string, ev any) []es.Command { return d.Apply(ev) })
@@ -107,7 +107,7 @@ func (e *Engine) reject(ctx context.Context, f *follower, d delivery, c es.Comma
 		"target", c.Aggregate+"#"+c.ID, "rejection", no.Error(), "correlationId", d.meta.CorrelationID)
 }
 
-func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) *follower {
+func (e *Engine) effect(plugin string, d es.SideEffect) *follower {
 	f := &follower{name: "effect:" + plugin + "." + d.Name, plugin: plugin, source: d.Source, start: d.Start, skipStale: true}
 	f.react = func(dl delivery) (func(context.Context) error, error) {
 		if !slices.ContainsFunc(dl.events, func(ev es.Recorded[any]) bool { return d.Concerns(ev.Event) }) {
@@ -120,7 +120,7 @@ func (e *Engine) effect(plugin string, _ *aggregate, d es.SideEffectDefinition) 
 
 // runEffect runs a side effect for the events that concern it. A failure is logged and
 // counted; the only error is that of ctx.
-func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffectDefinition, dl delivery) error {
+func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffect, dl delivery) error {
 	for _, ev := range dl.events {
 		if !d.Concerns(ev.Event) {
 			continue

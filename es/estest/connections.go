@@ -106,7 +106,7 @@ func (s SideEffectScenario) With(history ...es.Happened) SideEffectScenario {
 // Given runs the side effect for an event of its source, the aggregate's first,
 // which happened [At] 1. An event that does not concern it is passed over.
 func (s SideEffectScenario) Given(id string, event any) Done {
-	if !s.effect.Definition().Concerns(event) {
+	if !s.effect.Concerns(event) {
 		return Done{s.t, nil}
 	}
 	recorded := es.Recorded[any]{ID: id, Event: event, Version: 1, Time: At(1), Meta: es.Meta{MessageID: "message-1", CorrelationID: "message-1"}}

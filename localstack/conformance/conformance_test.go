@@ -277,7 +277,7 @@ func consumers(plugins []es.Plugin, aggregate string) (names []string) {
 			}
 		}
 		for _, m := range p.Mappings {
-			if m.Definition().Source == aggregate {
+			if m.Source == aggregate {
 				names = append(names, "")
 			}
 		}

@@ -129,10 +129,9 @@ func (c *cloud) wire() {
 			c.wiring.Rows[x.Name+"."+m.Name()] = n + m.Name()
 		}
 		for _, m := range x.Mappings {
-			inbox(m.Definition().Target)
+			inbox(m.Target)
 		}
-		for _, e := range x.Extensions {
-			d := e.Definition()
+		for _, d := range x.Extensions {
 			c.rules[d.Point.Name] = append(c.rules[d.Point.Name], inbox(d.Target))
 		}
 		for _, task := range x.Tasks {

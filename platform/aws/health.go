@@ -180,7 +180,7 @@ func (p *Platform) waits(consumer string) (out []wait) {
 	}
 	for _, x := range p.Plugins { // an extension's commits pass another plugin's function
 		for _, pub := range x.Publications {
-			if slices.Contains(p.engine.Listeners(pub.Definition().Point.Name), consumer) {
+			if slices.Contains(p.engine.Listeners(pub.Point.Name), consumer) {
 				plugin = p.Wiring.Plugins[x.Name]
 			}
 		}

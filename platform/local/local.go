@@ -160,10 +160,10 @@ func sourcesOfCommands(plugins []es.Plugin) map[string]bool {
 	sources := map[string]bool{}
 	for _, p := range plugins {
 		for _, m := range p.Mappings {
-			sources[m.Definition().Source] = true
+			sources[m.Source] = true
 		}
 		for _, x := range p.Publications {
-			sources[x.Definition().Source] = true
+			sources[x.Source] = true
 		}
 	}
 	return sources
@@ -174,7 +174,7 @@ func sourcesOfEffects(plugins []es.Plugin) map[string]bool {
 	for _, p := range plugins {
 		for _, t := range p.Tasks {
 			for _, s := range t.SideEffects {
-				sources[s.Definition().Source] = true
+				sources[s.Source] = true
 			}
 		}
 	}

@@ -294,10 +294,10 @@ func checkReplicas(w *sim.World, defs map[string]es.AggregateDefinition) error {
 		for _, pub := range publisher.Publications {
 			for _, listener := range w.Plugins {
 				for _, x := range listener.Extensions {
-					if x.Definition().Point.Name != pub.Definition().Point.Name {
+					if x.Point.Name != pub.Point.Name {
 						continue
 					}
-					source := defs[pub.Definition().Source]
+					source := defs[pub.Source]
 					for _, id := range w.StreamsOf(source.Name) {
 						events, _, err := w.Fold(source, id)
 						if err != nil {

@@ -32,7 +32,7 @@ func TestThePluginIsEverythingBelowItsFolder(t *testing.T) {
 		t.Fatalf("it has %d aggregates, %d read models, %d mappings, %d publications, %d extensions and %d tasks",
 			len(p.Aggregates), len(p.ReadModels), len(p.Mappings), len(p.Publications), len(p.Extensions), len(p.Tasks))
 	}
-	if got := p.Mappings[0].Definition().Delay; got != time.Minute {
+	if got := p.Mappings[0].Delay; got != time.Minute {
 		t.Errorf("the mapping waits %s, want its dependency's %s", got, time.Minute)
 	}
 	err := p.Tasks[1].SideEffects[0].Run(context.Background(), nil, es.Recorded[any]{ID: "b1", Event: book.Registered{Title: "Dune"}})

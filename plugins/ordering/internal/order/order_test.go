@@ -121,7 +121,7 @@ func TestAutoShip(t *testing.T) {
 	estest.Mapping(t, AutoShip(0)).Given("o1", placed).ThenSends(Aggregate.Command("o1", Ship{}))
 	estest.Mapping(t, AutoShip(0)).Given("o1", Shipped{}).ThenNothing()
 	estest.Mapping(t, AutoShip(0)).Given("o1", Cancelled{placed.ProductIDs}).ThenNothing()
-	if delay := AutoShip(15 * time.Minute).Definition().Delay; delay != 15*time.Minute {
+	if delay := AutoShip(15 * time.Minute).Delay; delay != 15*time.Minute {
 		t.Errorf("ships %v after placing, want 15m", delay)
 	}
 }
