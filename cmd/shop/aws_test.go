@@ -55,7 +55,7 @@ func TestAStackMustBeAShops(t *testing.T) {
 	}{
 		"a shop of its own":      {[]string{"serve", "--stack", "Shop"}, exitUsage, "runs by itself"},
 		"no file of outputs":     {[]string{"parked", "--stack", file("a.json", `[]`)}, exitFailed, "--outputs-file"},
-		"another stack's file":   {[]string{"parked", "--stack", file("b.json", `{"Blog":{"Url":"x"}}`)}, exitFailed, "no shop's stack"},
+		"another stack's file":   {[]string{"parked", "--stack", file("b.json", `{"Blog":{"Url":"x"}}`)}, exitFailed, "not a shop's stack"},
 		"a version needs no aws": {[]string{"version", "--stack", "Shop"}, exitOK, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
