@@ -57,8 +57,8 @@ bench: ## the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory lambdas ARCH=$(patsubst amd64,x86_64,$(shell go env GOARCH))
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local ./cmd/shop ./lambdas
 
-sim: ## SEEDS=100000: so many schedules; SEED=42: replay one
-	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)))
+sim: ## SEEDS=100000: so many schedules, FIRST=5000: from that one on; SEED=42: replay one
+	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))
 
 .PHONY: deploy destroy
 

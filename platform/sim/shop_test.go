@@ -22,7 +22,8 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("seeds", 1_000, "how many schedules to run")
+	first = flag.Uint64("first", 0, "the first schedule to run")
+	seeds = flag.Uint64("seeds", 1_000, "where to stop: the number of schedules, if the first one is 0")
 	seed  = flag.Int64("seed", -1, "the one schedule to replay")
 )
 
@@ -37,6 +38,7 @@ func TestShop(t *testing.T) {
 		return
 	}
 	var next, failed atomic.Uint64
+	next.Store(*first)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
@@ -53,7 +55,7 @@ func TestShop(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d schedules", min(next.Load(), *seeds))
+	t.Logf("schedules %d to %d", *first, min(next.Load(), *seeds)-1)
 }
 
 // TestPlantedFaultsAreCaught shows that the simulation can fail: a fault in each
