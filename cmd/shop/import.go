@@ -40,7 +40,7 @@ func (importCommand) Help() string {
 
 // Run hands all files over, then waits for one after the other.
 func (c importCommand) Run(ctx context.Context, s *session) error {
-	encoding, err := textEncoding(c.Encoding)
+	text, err := textEncoding(c.Encoding)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c importCommand) Run(ctx context.Context, s *session) error {
 		return c.check(ctx, s)
 	}
 	shop := s.client()
-	handOver := func(file string) (*upload, error) { return handOver(ctx, shop, s.Data, file, encoding) }
+	handOver := func(file string) (*upload, error) { return handOver(ctx, shop, s.Data, file, text) }
 	if s.cloud != nil {
 		handOver = func(file string) (*upload, error) { return s.cloud.handOver(ctx, shop, file, c.Encoding) }
 	} else if err := served(ctx, shop, s.Data); err != nil {

@@ -84,15 +84,14 @@ type model struct {
 
 // Rejections by the engine. The domain has its own.
 var (
-	ErrInvalidID          = &es.Rejection{Code: "InvalidId", Status: http.StatusUnprocessableEntity}
-	ErrForbidden          = &es.Rejection{Code: "Forbidden", Status: http.StatusForbidden}
-	ErrNotFound           = es.NotFound("NotFound")
-	ErrKeyReused          = &es.Rejection{Code: "IdempotencyKeyReused", Status: http.StatusUnprocessableEntity}
-	ErrVersionMismatch    = &es.Rejection{Code: "VersionMismatch", Status: http.StatusPreconditionFailed}
-	ErrVersionNotReached  = es.Conflict("VersionNotReached")
-	ErrContention         = &es.Rejection{Code: "Unavailable", Status: http.StatusServiceUnavailable}
-	ErrCommitTooLarge     = &es.Rejection{Code: "PayloadTooLarge", Status: http.StatusRequestEntityTooLarge}
-	errUnknownPointSource = "%s publishes at %s, which %s does too: an extension point has one source"
+	ErrInvalidID         = &es.Rejection{Code: "InvalidId", Status: http.StatusUnprocessableEntity}
+	ErrForbidden         = &es.Rejection{Code: "Forbidden", Status: http.StatusForbidden}
+	ErrNotFound          = es.NotFound("NotFound")
+	ErrKeyReused         = &es.Rejection{Code: "IdempotencyKeyReused", Status: http.StatusUnprocessableEntity}
+	ErrVersionMismatch   = &es.Rejection{Code: "VersionMismatch", Status: http.StatusPreconditionFailed}
+	ErrVersionNotReached = es.Conflict("VersionNotReached")
+	ErrContention        = &es.Rejection{Code: "Unavailable", Status: http.StatusServiceUnavailable}
+	ErrCommitTooLarge    = &es.Rejection{Code: "PayloadTooLarge", Status: http.StatusRequestEntityTooLarge}
 )
 
 // New returns an engine for the plugins. It returns an error if they don't fit together,
@@ -215,7 +214,7 @@ func (e *Engine) wire(p es.Plugin) error {
 			a.points = append(a.points, pt)
 		}
 		if pt.source != d.Source {
-			return fmt.Errorf(errUnknownPointSource, d.Source, d.Point.Name, pt.source)
+			return fmt.Errorf("%s publishes at %s, which %s does too: an extension point has one source", d.Source, d.Point.Name, pt.source)
 		}
 		pt.publications = append(pt.publications, d)
 	}
@@ -282,4 +281,11 @@ func Guard(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
 	}
+}
+
+// Guarded calls do and returns its error. A panic is an error, too, so that it ends this
+// piece of work alone.
+func Guarded(what string, do func() error) (err error) {
+	defer Guard(what, &err)
+	return do()
 }

@@ -125,10 +125,7 @@ func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffect, dl
 		if !d.Concerns(ev.Event) {
 			continue
 		}
-		err := func() (err error) {
-			defer Guard(f.name, &err)
-			return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev)
-		}()
+		err := Guarded(f.name, func() error { return d.Run(ctx, reader{Engine: e, caller: es.System()}, ev) })
 		if ctx.Err() != nil {
 			return ctx.Err() // the process is stopping: not a failure of the side effect
 		}

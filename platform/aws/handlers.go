@@ -155,13 +155,6 @@ func inParallel[K comparable, T any](work map[K][]place[T], do func(T) error) (u
 	return undone
 }
 
-// guarded does one part of a batch. Its panic is that part's failure: it would end
-// the process, and the work of all others with it.
-func guarded(what string, do func() error) (err error) {
-	defer engine.Guard(what, &err)
-	return do()
-}
-
 // failed logs what Lambda delivers again.
 func (p *Platform) failed(ctx context.Context, what string, err error, attrs ...any) {
 	p.log.ErrorContext(ctx, what+" not dealt with; it is delivered again", append(attrs, "error", err)...)
@@ -183,7 +176,7 @@ func (p *Platform) commits(ctx context.Context, plugin string, e events.DynamoDB
 		work[c.Stream] = append(work[c.Stream], place[engine.Commit]{r.Change.SequenceNumber, c})
 	}
 	for _, id := range inParallel(work, func(c engine.Commit) error {
-		err := guarded("commit", func() error { return do(ctx, c) })
+		err := engine.Guarded("commit", func() error { return do(ctx, c) })
 		if err != nil {
 			p.failed(ctx, "commit", err, "stream", c.Stream, "seq", c.Seq)
 		}
@@ -241,7 +234,7 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 	work := map[engine.Stream][]place[[]engine.Hint]{}
 	for _, r := range e.Records {
 		var hints []engine.Hint
-		err := guarded("message", func() (err error) {
+		err := engine.Guarded("message", func() (err error) {
 			hints, err = readInbox(r.Body, p.listeners(aggregate))
 			return err
 		})
@@ -257,7 +250,7 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 	for _, id := range inParallel(work, func(hints []engine.Hint) error {
 		var errs []error
 		for _, h := range hints {
-			errs = append(errs, guarded(h.Follower, func() error { return p.engine.Follow(ctx, h) }))
+			errs = append(errs, engine.Guarded(h.Follower, func() error { return p.engine.Follow(ctx, h) }))
 		}
 		err := errors.Join(errs...)
 		if err != nil {

@@ -213,7 +213,7 @@ func (b *bucket) run(ctx context.Context, stop <-chan struct{}) {
 	defer poll.Stop()
 	for {
 		more := false
-		err := guarded(b.component(), func() (err error) {
+		err := engine.Guarded(b.component(), func() (err error) {
 			more, err = b.look(ctx, time.Now())
 			return err
 		})
@@ -392,7 +392,7 @@ func (b *bucket) start(ctx context.Context, now time.Time) {
 		}
 		c.running, b.running[c.key] = true, true
 		b.workers.Go(func() {
-			err := guarded("claimed file "+c.key, func() error { return b.one(ctx, c) })
+			err := engine.Guarded("claimed file "+c.key, func() error { return b.one(ctx, c) })
 			b.ended(ctx, c, err)
 		})
 	}

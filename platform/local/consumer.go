@@ -177,7 +177,7 @@ func (c *consumer) yielding(do func() bool) bool {
 
 // handle does one commit, or puts it off; false: it is left for the next start.
 func (c *consumer) handle(ctx context.Context, commit engine.Commit) bool {
-	err := guarded(c.name, func() error { return c.do(ctx, commit) })
+	err := engine.Guarded(c.name, func() error { return c.do(ctx, commit) })
 	for wait := 100 * time.Millisecond; err != nil; wait = min(2*wait, time.Minute) {
 		if ctx.Err() != nil {
 			return false

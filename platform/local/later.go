@@ -202,7 +202,7 @@ func (l *later) release(number int64) {
 func (l *later) one(ctx context.Context, j job) {
 	defer l.release(j.number)
 	query, args := "DELETE FROM later WHERE number = ?", []any{j.number}
-	if err := guarded(j.consumer, func() error { return l.do(ctx, j) }); err != nil {
+	if err := engine.Guarded(j.consumer, func() error { return l.do(ctx, j) }); err != nil {
 		if ctx.Err() != nil {
 			return // it is still there at the next start
 		}

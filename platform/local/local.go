@@ -211,7 +211,7 @@ func (p *Platform) every(ctx context.Context, name string, interval time.Duratio
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
-			if err := guarded(name, func() error { return do(ctx) }); ctx.Err() == nil {
+			if err := engine.Guarded(name, func() error { return do(ctx) }); ctx.Err() == nil {
 				p.problems.set(name, err)
 			}
 			select {
@@ -221,12 +221,6 @@ func (p *Platform) every(ctx context.Context, name string, interval time.Duratio
 			}
 		}
 	})
-}
-
-// guarded does something whose panic is an error.
-func guarded(what string, do func() error) (err error) {
-	defer engine.Guard(what, &err)
-	return do()
 }
 
 // saveMarks stores the marks that have moved. Only one goroutine at a time does.

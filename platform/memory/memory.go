@@ -48,7 +48,7 @@ func New(plugins []es.Plugin, change func(*engine.Config)) (*Platform, error) {
 // and what is on its way reaches the new ones.
 func (p *Platform) Deploy(plugins []es.Plugin, change func(*engine.Config)) error {
 	c := engine.Config{
-		Plugins: plugins, Log: (*log)(p), Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Snapshots: p.Store,
+		Plugins: plugins, Log: log{p.Store, p.post}, Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Snapshots: p.Store,
 		Hints: p, Bus: p, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
@@ -66,27 +66,18 @@ func (p *Platform) Deploy(plugins []es.Plugin, change func(*engine.Config)) erro
 func (p *Platform) Engine() *engine.Engine { return p.engine }
 
 // log is the store's, and sets off what follows from a commit.
-type log Platform
-
-func (l *log) Read(ctx context.Context, s engine.Stream, from int64) ([]engine.Commit, bool, error) {
-	return l.Store.Read(ctx, s, from)
+type log struct {
+	*Store
+	post func(delay time.Duration, deliver func(context.Context, *engine.Engine) error)
 }
 
-func (l *log) ReadBackward(ctx context.Context, s engine.Stream, before int64) ([]engine.Commit, error) {
-	return l.Store.ReadBackward(ctx, s, before)
-}
-
-func (l *log) Streams(ctx context.Context, aggregate, cursor string) ([]string, string, error) {
-	return l.Store.Streams(ctx, aggregate, cursor)
-}
-
-func (l *log) Append(ctx context.Context, c engine.Commit) error {
+// Append implements [engine.Log].
+func (l log) Append(ctx context.Context, c engine.Commit) error {
 	if err := l.Store.Append(ctx, c); err != nil {
 		return err
 	}
-	p := (*Platform)(l)
-	p.post(0, func(ctx context.Context, e *engine.Engine) error { return e.Project(ctx, c) })
-	p.post(0, func(ctx context.Context, e *engine.Engine) error { return e.Relay(ctx, c) })
+	l.post(0, func(ctx context.Context, e *engine.Engine) error { return e.Project(ctx, c) })
+	l.post(0, func(ctx context.Context, e *engine.Engine) error { return e.Relay(ctx, c) })
 	return nil
 }
 

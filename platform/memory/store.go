@@ -66,18 +66,21 @@ func (s *Store) call(ctx context.Context, method string, do func() error) error 
 	return do()
 }
 
-// page is the first of the items, as many as a page holds, and whether there are more.
-func page[T any](s *Store, items []T, size func(T) int) (first []T, more bool) {
+// page returns the first of the items, limit at most, and whether there are more.
+func page[T any](limit int, items []T, size func(T) int) (first []T, more bool) {
 	const maxBytes = 1 << 20
 	bytes := 0
 	for n, x := range items {
-		if n == cmp.Or(s.Page, 50) || n > 0 && bytes >= maxBytes {
+		if n == limit || n > 0 && bytes >= maxBytes {
 			return items[:n], true
 		}
 		bytes += size(x)
 	}
 	return items, false
 }
+
+// limit is how many items a page holds.
+func (s *Store) limit() int { return cmp.Or(s.Page, 50) }
 
 func sizeOf(c engine.Commit) (n int) {
 	for _, e := range c.Events {
@@ -90,7 +93,7 @@ func sizeOf(c engine.Commit) (n int) {
 func (s *Store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
 	err = s.call(ctx, "Read", func() error {
 		log := s.log[st]
-		commits, more = page(s, slices.Clone(log[min(from, int64(len(log))):]), sizeOf)
+		commits, more = page(s.limit(), slices.Clone(log[min(from, int64(len(log))):]), sizeOf)
 		return nil
 	})
 	return commits, more, err
@@ -102,7 +105,7 @@ func (s *Store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 		log := s.log[st]
 		commits = slices.Clone(log[:min(before, int64(len(log)))])
 		slices.Reverse(commits)
-		commits, _ = page(s, commits, sizeOf)
+		commits, _ = page(s.limit(), commits, sizeOf)
 		return nil
 	})
 	return commits, err
@@ -135,7 +138,7 @@ func (s *Store) Streams(ctx context.Context, aggregate, cursor string) (ids []st
 		}
 		slices.Sort(ids)
 		var more bool
-		if ids, more = page(s, ids, func(string) int { return 0 }); more {
+		if ids, more = page(s.limit(), ids, func(string) int { return 0 }); more {
 			next = ids[len(ids)-1]
 		}
 		return nil
@@ -236,7 +239,7 @@ func (s *Store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		if q.Limit > 0 && all > q.Limit {
 			rows = rows[:q.Limit]
 		}
-		rows, _ = page(&Store{Page: len(rows)}, rows, func(r engine.Row) int { return len(r.View) })
+		rows, _ = page(len(rows), rows, func(r engine.Row) int { return len(r.View) })
 		if len(rows) < all {
 			next = of + rows[len(rows)-1].ID
 		}
@@ -290,7 +293,7 @@ func (s *Store) ListParked(ctx context.Context, cursor string) (parked []engine.
 		}
 		slices.SortFunc(parked, func(a, b engine.Parked) int { return strings.Compare(name(a), name(b)) })
 		var more bool
-		if parked, more = page(s, parked, func(engine.Parked) int { return 0 }); more {
+		if parked, more = page(s.limit(), parked, func(engine.Parked) int { return 0 }); more {
 			next = name(parked[len(parked)-1])
 		}
 		return nil

@@ -139,7 +139,7 @@ func header(r *records) (columns, error) {
 	find := func(f string, needed bool) int {
 		for _, word := range words[f] {
 			for i, n := range names {
-				if clean(n) == word || f == "price" && field(n) == "price" && word == "price" {
+				if clean(n) == word || word == "price" && field(n) == "price" {
 					c.known = append(c.known, i)
 					return i
 				}
