@@ -125,6 +125,21 @@ func TestAReadThatFailsIsNoEnd(t *testing.T) {
 	}
 }
 
+// alter changes a database's file while no shop has it open.
+func alter(t *testing.T, file, statements string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), statements); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestADatabaseThatIsNotOursIsLeftAlone(t *testing.T) {
 	for name, change := range map[string]string{
 		"another program's":         "CREATE TABLE theirs (a)",
@@ -134,16 +149,7 @@ func TestADatabaseThatIsNotOursIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "shop.db")
-			db, err := sql.Open("sqlite", file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := db.ExecContext(t.Context(), change); err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
+			alter(t, file, change)
 			before, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -154,7 +160,10 @@ func TestADatabaseThatIsNotOursIsLeftAlone(t *testing.T) {
 			} else {
 				t.Log(err)
 			}
-			db, _ = sql.Open("sqlite", file)
+			db, err := sql.Open("sqlite", file)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var tables int
 			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM sqlite_schema WHERE name = 'heartbeats'").Scan(&tables); err != nil {
 				t.Fatal(err)
@@ -387,16 +396,7 @@ func TestAMissingCommitIsNoticed(t *testing.T) {
 	if err := p.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	db, err := openDB(filepath.Join(dir, "shop.db"), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), "DELETE FROM streams WHERE seq = 1 AND id = 'p1' AND aggregate = 'Catalog.Product'; DELETE FROM snapshots"); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	alter(t, filepath.Join(dir, "shop.db"), "DELETE FROM streams WHERE seq = 1 AND id = 'p1' AND aggregate = 'Catalog.Product'; DELETE FROM snapshots")
 	// When it is read, then that is an error, not a shorter history
 	p = open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
 	events, _, err := p.Engine().History(t.Context(), "Catalog.Product", "p1", "", 10)

@@ -23,16 +23,7 @@ func TestFollowersOfAnEarlierVersionWereThereFromTheBeginning(t *testing.T) {
 			if err := p.Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			db, err := openDB(filepath.Join(dir, "shop.db"), 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := db.ExecContext(t.Context(), change); err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
+			alter(t, filepath.Join(dir, "shop.db"), change)
 			// When it is opened by one that keeps them, and has one mapping more
 			p = open(t, Options{Dir: dir, Plugins: platformtest.Library{World: platformtest.NewWorld(), Later: true}.Plugins()})
 			// Then the others are there from the beginning, and that one begins
