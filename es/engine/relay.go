@@ -31,7 +31,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	if a == nil || len(a.followers)+len(a.points) == 0 {
 		return nil
 	}
-	if err := e.begin(ctx, a.plugin, c.Meta.Time); err != nil {
+	if err := e.BeginWith(ctx, a.plugin, c.Meta.Time); err != nil {
 		return err
 	}
 	var events []es.Recorded[any]

@@ -17,7 +17,7 @@ type startingFollowers struct {
 // platform that can't tell later which commits came before calls it when it opens.
 func (e *Engine) Begin(ctx context.Context) error {
 	for _, p := range e.Plugins {
-		if err := e.begin(ctx, p.Name, time.Time{}); err != nil {
+		if err := e.BeginWith(ctx, p.Name, time.Time{}); err != nil {
 			return err
 		}
 	}
@@ -30,9 +30,11 @@ func (e *Engine) Backfills(consumer string) bool {
 	return f == nil || !f.start.New
 }
 
-// begin records the starts of a plugin's followers, once, before the first commit is
-// relayed.
-func (e *Engine) begin(ctx context.Context, plugin string, first time.Time) error {
+// BeginWith records the start of the plugin's followers that have none yet: now, or
+// the time of the first commit that reaches them, if that is earlier. A platform that
+// relays a batch side by side calls it with the batch's earliest time before; Relay
+// calls it with its commit's. After the first call it does nothing.
+func (e *Engine) BeginWith(ctx context.Context, plugin string, first time.Time) error {
 	b := e.beginners[plugin]
 	if b.begun.Load() || e.Starts == nil {
 		return nil

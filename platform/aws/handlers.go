@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -72,7 +73,7 @@ func (p *Platform) Inbox(aggregate string) lambda.Handler {
 func (p *Platform) Projector(plugin string) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
 		return answer(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-			return p.commits(ctx, plugin, e, p.engine.Project)
+			return p.commits(ctx, plugin, e, p.engine.Project, nil)
 		})
 	})
 }
@@ -92,7 +93,7 @@ func (p *Platform) EventMapping(plugin string) lambda.Handler {
 			})
 		}
 		return answer(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-			return p.commits(ctx, plugin, e, p.engine.Relay)
+			return p.commits(ctx, plugin, e, p.engine.Relay, p.engine.BeginWith)
 		})
 	})
 }
@@ -162,8 +163,13 @@ func (p *Platform) failed(ctx context.Context, what string, err error, attrs ...
 
 // commits does something with each new commit of a batch of a stream: those of
 // one aggregate in their order, others side by side. Lambda delivers the batch
-// again from the first failure on; repeats do no harm.
-func (p *Platform) commits(ctx context.Context, plugin string, e events.DynamoDBEvent, do func(context.Context, engine.Commit) error) (out events.DynamoDBEventResponse, _ error) {
+// again from the first failure on; repeats do no harm. Before all of them, begin, if
+// it isn't nil, hears the time of the earliest.
+func (p *Platform) commits(
+	ctx context.Context, plugin string, e events.DynamoDBEvent,
+	do func(context.Context, engine.Commit) error, begin func(ctx context.Context, plugin string, first time.Time) error,
+) (out events.DynamoDBEventResponse, _ error) {
+	var first time.Time
 	work := map[engine.Stream][]place[engine.Commit]{}
 	for _, r := range e.Records {
 		if r.EventName != string(events.DynamoDBOperationTypeInsert) {
@@ -174,6 +180,14 @@ func (p *Platform) commits(ctx context.Context, plugin string, e events.DynamoDB
 			p.log.ErrorContext(ctx, "a commit can't be read", "stream", c.Stream, "seq", c.Seq, "error", err)
 		}
 		work[c.Stream] = append(work[c.Stream], place[engine.Commit]{r.Change.SequenceNumber, c})
+		if at := c.Meta.Time; first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	if begin != nil && len(work) > 0 {
+		if err := begin(ctx, plugin, first); err != nil {
+			return out, err
+		}
 	}
 	for _, id := range inParallel(work, func(c engine.Commit) error {
 		err := engine.Guarded("commit", func() error { return do(ctx, c) })

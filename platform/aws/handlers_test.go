@@ -62,7 +62,7 @@ func TestARecordedBatchOfAStreamIsRead(t *testing.T) {
 		}
 		got[c.Stream.String()] = append(got[c.Stream.String()], text+" "+c.Meta.User)
 		return nil
-	})
+	}, nil)
 	if err != nil || len(out.BatchItemFailures) > 0 {
 		t.Errorf("failures %v, %v", out.BatchItemFailures, err)
 	}
@@ -72,6 +72,33 @@ func TestARecordedBatchOfAStreamIsRead(t *testing.T) {
 		"Catalog.Product#p3": {`7 `}, // its place alone
 	}, got); d != "" {
 		t.Errorf("commits (-want +got):\n%s", d)
+	}
+}
+
+func TestFollowersBeginWithTheEarliestCommitOfABatch(t *testing.T) {
+	// Given a batch whose second stream has its earliest commit
+	e := streamBatch(t)
+	p2 := e.Records[1].Change.NewImage
+	p2["meta"] = events.NewStringAttribute(strings.Replace(p2["meta"].String(), "2026-02-03T04:05:06.007Z", "2026-02-03T04:05:05Z", 1))
+	// When the function is called with it
+	p := &Platform{log: slog.New(slog.DiscardHandler)}
+	var begun, relayed []string
+	var mu sync.Mutex
+	_, err := p.commits(t.Context(), "Catalog", e, func(_ context.Context, c engine.Commit) error {
+		mu.Lock()
+		defer mu.Unlock()
+		relayed = append(relayed, c.Stream.ID)
+		return nil
+	}, func(_ context.Context, plugin string, first time.Time) error {
+		begun = append(begun, fmt.Sprint(plugin, " ", first.UTC().Format(time.RFC3339), " before ", len(relayed)))
+		return nil
+	})
+	// Then that is when new followers begin, before any commit is relayed
+	if d := cmp.Diff([]string{"Catalog 2026-02-03T04:05:05Z before 0"}, begun); d != "" || err != nil {
+		t.Errorf("begun (-want +got):\n%s%v", d, err)
+	}
+	if len(relayed) != 4 {
+		t.Errorf("relayed: %v", relayed)
 	}
 }
 
@@ -87,7 +114,7 @@ func TestAFailureHoldsUpItsOwnStreamAlone(t *testing.T) {
 		}
 		done = append(done, fmt.Sprintf("%s/%d", c.Stream.ID, c.Seq))
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +141,7 @@ func TestAPanicHoldsUpItsOwnStreamAlone(t *testing.T) {
 		defer mu.Unlock()
 		done[c.Stream.ID] = true
 		return nil
-	})
+	}, nil)
 
 	// Then that stream's commits come back, and the others are done
 	want := []events.DynamoDBBatchItemFailure{{ItemIdentifier: "100"}, {ItemIdentifier: "400"}}
