@@ -50,6 +50,28 @@ test: check-format check-generated lint ## everything that CI runs
 generate: ## write the *_gen.go files
 	go generate ./...
 
+.PHONY: plugin aggregate view task
+
+plugin: ## NAME=Inventory: write the start of a plugin
+	@go run ./es/esgen plugin '$(NAME)'
+	@$(WELCOME)
+
+aggregate: ## PLUGIN=Inventory NAME=StockItem: write the start of an aggregate
+	@go run ./es/esgen aggregate '$(PLUGIN)' '$(NAME)'
+	@$(WELCOME)
+
+view: ## PLUGIN=Inventory AGGREGATE=StockItem NAME=StockItems: write the start of a view
+	@go run ./es/esgen view '$(PLUGIN)' '$(AGGREGATE)' '$(NAME)'
+	@$(WELCOME)
+
+task: ## PLUGIN=Inventory NAME=ImportCounts: write the start of a task with a bucket
+	@go run ./es/esgen task '$(PLUGIN)' '$(NAME)'
+	@$(WELCOME)
+
+# What is new is generated, and added to the golden files.
+WELCOME = go generate ./plugins/... && go test ./plugins -update >/dev/null && \
+	go test ./plugins/$$(echo '$(or $(PLUGIN),$(NAME))' | tr A-Z a-z)/... && git status --short -- plugins
+
 lint: ## the linters, pinned in tools/go.mod
 	$(LINT) run
 

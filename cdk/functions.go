@@ -49,7 +49,7 @@ func (s *shop) function(name string, f functionSpec) *function {
 	role := awsiam.NewRole(s.stack, jsii.String(name+"Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
-	env := map[string]string{wiring.Variable: f.wiring.Encode(), wiring.ShipDelay: s.shipDelay.String()}
+	env := map[string]string{wiring.Variable: f.wiring.Encode()}
 	maps.Copy(env, s.env)
 	maps.Copy(env, f.env)
 	variables := map[string]*string{}

@@ -13,6 +13,10 @@ import (
 // deployment of theirs. Their functions are built apart from the shop's.
 func deployed(s *settings) []es.Plugin {
 	s.bundles = os.Getenv("LIBRARY_BUNDLES")
-	s.env = map[string]string{platformtest.WorldVariable: os.Getenv(platformtest.WorldVariable)}
 	return platformtest.Library{}.Plugins()
+}
+
+// environment tells the functions where the test's world is.
+func environment(func(name, fallback string) string) (map[string]string, error) {
+	return map[string]string{platformtest.WorldVariable: os.Getenv(platformtest.WorldVariable)}, nil
 }

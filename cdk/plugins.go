@@ -5,7 +5,6 @@ import (
 	"net/mail"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"onlineshop/es"
+	"onlineshop/es/names"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -311,7 +311,7 @@ func (s *shop) queryFunction(identity map[string]string) *function {
 		}
 		maps.Copy(w.Rows, p.tables())
 		maps.Copy(w.Inboxes, p.queues()) // for /health, which tells how long they keep hints waiting
-		name := strings.ToUpper(p.Name) + "_UI_BUNDLE_URL"
+		name := names.UIBundleVariable(p.Name)
 		if url := os.Getenv(name); url != "" {
 			env[name] = url
 		}

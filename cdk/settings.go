@@ -24,7 +24,6 @@ type settings struct {
 	audience   string // jwtAudience, with jwt
 	arch       string // arm64 (default) or x86_64
 	destroy    bool   // removal=destroy: data goes with the stack; removal=retain is the default
-	shipDelay  time.Duration
 	emailFrom  string // sender; empty: e-mails are kept in the report bucket
 	alarmEmail string // subscribes to the alarms; may be empty
 	version    string // of the program, for /health
@@ -57,6 +56,7 @@ func readSettings(get func(name string) any) (settings, error) {
 		wrong("-c %s=%s is none of %v", name, v, values)
 		return v
 	}
+	var err error
 	s := settings{
 		auth:       oneOf("auth", "cognito", "jwt", "none"),
 		issuer:     text("jwtIssuer", ""),
@@ -75,9 +75,9 @@ func readSettings(get func(name string) any) (settings, error) {
 	} else if s.issuer != "" || s.audience != "" {
 		wrong("-c jwtIssuer and -c jwtAudience go with -c auth=jwt, not with -c auth=%s", s.auth)
 	}
-	var err error
-	if s.shipDelay, err = time.ParseDuration(text("shipDelay", "0s")); err != nil || s.shipDelay < 0 || s.shipDelay > es.MaxDelay {
-		wrong("-c shipDelay=%v is not a duration between 0s and %s, such as 10m", get("shipDelay"), es.MaxDelay)
+	s.env, err = environment(text)
+	if err != nil {
+		errs = append(errs, err)
 	}
 	seconds, err := strconv.Atoi(text("importTimeout", "900"))
 	s.importTimeout = time.Duration(seconds) * time.Second

@@ -20,7 +20,7 @@ func context(values map[string]any) func(string) any {
 
 func TestSettingsHaveSafeDefaults(t *testing.T) {
 	got, err := readSettings(context(nil))
-	want := settings{auth: "cognito", arch: "arm64", version: "unknown", importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas")}
+	want := settings{auth: "cognito", arch: "arm64", version: "unknown", importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas"), env: map[string]string{"SHOP_SHIP_DELAY": "0s"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("settings are %+v, %v, want %+v", got, err, want)
 	}

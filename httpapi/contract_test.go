@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,12 +18,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"onlineshop/es/names"
 	"onlineshop/httpapi"
 	"onlineshop/platform/local"
 	"onlineshop/plugins"
 	"onlineshop/plugins/contracttest"
-	"onlineshop/plugins/ordering"
 	"onlineshop/plugins/ordering/mail"
+	"onlineshop/plugins/plugintest"
 )
 
 // The contract holds on the local platform, without an identity provider and
@@ -49,7 +51,10 @@ func TestContract(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			identity, signIn := x.identity(t)
 			url, dir := serveLocal(t, identity)
-			documented := &documented{t: t, doc: document(t, url)}
+			documented := &documented{t: t, doc: document(t, url), later: map[string]bool{}}
+			for _, p := range plugins.All(plugins.NoDeps{}) {
+				documented.later[names.PathSegment(p.Name)] = !slices.Contains(contracttest.Specified, p.Name)
+			}
 			contracttest.Run(t, contracttest.Client{
 				URL: url, HTTP: &http.Client{Transport: documented}, SignIn: signIn, NeedsIdentity: x.needs,
 				Import: func(t testing.TB, key string, content []byte) {
@@ -71,7 +76,7 @@ func (noMail) SendOrderConfirmation(context.Context, mail.OrderConfirmation) err
 func serveLocal(t *testing.T, identity httpapi.Identity) (url, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	all := plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: noMail{}}})
+	all := plugins.All(plugintest.Deps{Mail: noMail{}})
 	quiet := slog.New(slog.DiscardHandler)
 	shop, err := local.Open(t.Context(), local.Options{Dir: dir, Plugins: all, Version: "test", Logger: quiet})
 	if err != nil {
@@ -121,6 +126,8 @@ type documented struct {
 	doc  *openapi3.T
 	mu   sync.Mutex
 	seen map[string]bool
+
+	later map[string]bool // path segments of plugins that no scenario knows
 }
 
 func (d *documented) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -186,6 +193,10 @@ func (d *documented) complete() {
 	}
 	for path, item := range d.doc.Paths.Map() {
 		for method := range item.Operations() {
+			plugin, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+			if d.later[plugin] {
+				continue
+			}
 			// Orders ship at once here: there is nothing to cancel.
 			if !d.seen[method+" "+path] && path != "/ordering/order/{id}/cancel" {
 				d.t.Errorf("no scenario has a 200 of %s %s", method, path)

@@ -16,7 +16,7 @@ import (
 	"onlineshop/httpapi"
 	"onlineshop/platform/memory"
 	"onlineshop/plugins"
-	"onlineshop/plugins/ordering"
+	"onlineshop/plugins/plugintest"
 )
 
 // api is a handler over a platform in memory, on which nothing follows commits: rows
@@ -40,7 +40,7 @@ func (a *api) given(c engine.Commit) {
 func newAPI(t testing.TB, with func(*httpapi.Config)) *api {
 	t.Helper()
 	a := &api{TB: t, log: &bytes.Buffer{}}
-	all := plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: noMail{}}})
+	all := plugins.All(plugintest.Deps{Mail: noMail{}})
 	logger := slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p, err := memory.New(all, func(c *engine.Config) { c.Logger = logger })
 	if err != nil {

@@ -106,7 +106,7 @@ type codec struct {
 
 func codecs() map[string]codec {
 	out := map[string]codec{}
-	for _, p := range plugins.All(plugins.Deps{}) {
+	for _, p := range plugins.All(plugins.NoDeps{}) {
 		for _, a := range p.Aggregates {
 			d := a.Definition()
 			out[d.Name] = codec{d.Name, d.Events, d.EncodeEvent, d.DecodeEvent}
@@ -241,7 +241,7 @@ func contract() string {
 			say("    event %s v%d %v", e.Name, e.Version, schemaOf(e.Schema))
 		}
 	}
-	for _, p := range plugins.All(plugins.Deps{}) {
+	for _, p := range plugins.All(plugins.NoDeps{}) {
 		say("plugin %s, heartbeat %v", p.Name, p.HeartbeatInterval)
 		for _, a := range p.Aggregates {
 			d := a.Definition()

@@ -1,19 +1,11 @@
-// Package plugins lists the shop's plugins.
+// Package plugins is the shop's plugins: every plugin in a folder below. A new one is
+// made by make plugin, and found by itself.
+//
+//es:plugins
 package plugins
 
-import (
-	"onlineshop/es"
-	"onlineshop/plugins/catalog"
-	"onlineshop/plugins/ordering"
-)
+//go:generate go run onlineshop/es/esgen
 
-// Deps are what the plugins ask of the platform that they run on.
-type Deps struct {
-	Catalog  catalog.Deps
-	Ordering ordering.Deps
-}
-
-// All plugins of the shop.
-func All(d Deps) []es.Plugin {
-	return []es.Plugin{catalog.Plugin(d.Catalog), ordering.Plugin(d.Ordering)}
-}
+// ShipDelayVariable is the environment variable that says how long an order waits until
+// it is shipped, as a Go duration.
+const ShipDelayVariable = "SHOP_SHIP_DELAY"

@@ -46,7 +46,7 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 	if err != nil {
 		return nil, err
 	}
-	all := plugins.All(plugins.Deps{})
+	all := plugins.All(plugins.NoDeps{})
 	platform, err := aws.New(aws.Options{
 		Config: config, Wiring: found.Wiring, Plugins: all, Version: programVersion(), ReadOnly: true, Logger: logger,
 	})

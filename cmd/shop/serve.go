@@ -15,11 +15,10 @@ import (
 	"time"
 
 	"onlineshop/es"
+	"onlineshop/es/names"
 	"onlineshop/httpapi"
 	"onlineshop/platform/local"
 	"onlineshop/plugins"
-	"onlineshop/plugins/catalog"
-	"onlineshop/plugins/ordering"
 	ordermail "onlineshop/plugins/ordering/mail"
 )
 
@@ -27,14 +26,12 @@ import (
 const drainTime = 20 * time.Second
 
 type serveCommand struct {
-	ShipDelay           time.Duration `help:"How long an order waits before it is shipped, and can be cancelled: up to 15m." env:"SHOP_SHIP_DELAY" default:"0s"`
-	Auth                string        `help:"Who callers are: \"none\" makes everybody on this machine the user local in group Admin, \"jwt\" takes bearer tokens." env:"SHOP_AUTH" enum:"none,jwt" default:"none"`
-	JWTIssuer           string        `help:"Issuer of the tokens: an OpenID Connect provider's URL." env:"SHOP_JWT_ISSUER" name:"jwt-issuer" placeholder:"URL"`
-	JWTAudience         string        `help:"Audience that the tokens must be meant for." env:"SHOP_JWT_AUDIENCE" name:"jwt-audience" placeholder:"NAME"`
-	EmailFrom           string        `help:"Sender of the e-mails." env:"SHOP_EMAIL_FROM" default:"shop@example.com"`
-	CatalogUIBundleURL  string        `help:"Where Catalog's user interface lies; shown in the manifest." env:"CATALOG_UI_BUNDLE_URL" name:"catalog-ui-bundle-url" placeholder:"URL"`
-	OrderingUIBundleURL string        `help:"Where Ordering's user interface lies; shown in the manifest." env:"ORDERING_UI_BUNDLE_URL" name:"ordering-ui-bundle-url" placeholder:"URL"`
-	Verbose             bool          `help:"Log requests too." short:"v"`
+	ShipDelay   time.Duration `help:"How long an order waits before it is shipped, and can be cancelled: up to 15m." env:"SHOP_SHIP_DELAY" default:"0s"`
+	Auth        string        `help:"Who callers are: \"none\" makes everybody on this machine the user local in group Admin, \"jwt\" takes bearer tokens." env:"SHOP_AUTH" enum:"none,jwt" default:"none"`
+	JWTIssuer   string        `help:"Issuer of the tokens: an OpenID Connect provider's URL." env:"SHOP_JWT_ISSUER" name:"jwt-issuer" placeholder:"URL"`
+	JWTAudience string        `help:"Audience that the tokens must be meant for." env:"SHOP_JWT_AUDIENCE" name:"jwt-audience" placeholder:"NAME"`
+	EmailFrom   string        `help:"Sender of the e-mails." env:"SHOP_EMAIL_FROM" default:"shop@example.com"`
+	Verbose     bool          `help:"Log requests too." short:"v"`
 }
 
 // Help is shown by --help.
@@ -89,13 +86,10 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	all := plugins.All(plugins.Deps{
-		Catalog: catalog.Deps{UIBundleURL: c.CatalogUIBundleURL},
-		Ordering: ordering.Deps{
-			UIBundleURL: c.OrderingUIBundleURL, ShipDelay: c.ShipDelay,
-			EmailService: outbox{local.NewOutbox(filepath.Join(s.Data, "emails"), c.EmailFrom)},
-		},
-	})
+	all := plugins.All(deps{shipDelay: c.ShipDelay, outbox: outbox{local.NewOutbox(filepath.Join(s.Data, "emails"), c.EmailFrom)}})
+	for i, p := range all {
+		all[i].UIBundleURL = os.Getenv(names.UIBundleVariable(p.Name))
+	}
 	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger})
 	if err != nil {
 		return err
@@ -247,6 +241,15 @@ func (c serveCommand) welcome(s *session, url string) error {
 	s.printf("%s\n", strings.Join(rows, "\n"))
 	return nil
 }
+
+// deps implements [plugins.Deps] on this machine.
+type deps struct {
+	outbox    outbox
+	shipDelay time.Duration
+}
+
+func (d deps) EmailService() ordermail.EmailService { return d.outbox }
+func (d deps) ShipDelay() time.Duration             { return d.shipDelay }
 
 // outbox is Ordering's e-mail service on this machine: a folder of messages.
 type outbox struct{ *local.Outbox }

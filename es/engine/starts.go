@@ -32,7 +32,7 @@ func (e *Engine) Backfills(consumer string) bool {
 
 // BeginWith records the start of the plugin's followers that have none yet: now, or
 // the time of the first commit that reaches them, if that is earlier. A platform that
-// relays a batch side by side calls it with the batch's earliest time before; Relay
+// relays a batch concurrently calls it with the batch's earliest time before; Relay
 // calls it with its commit's. After the first call it does nothing.
 func (e *Engine) BeginWith(ctx context.Context, plugin string, first time.Time) error {
 	b := e.beginners[plugin]

@@ -26,17 +26,73 @@
 // A type's fields are in JSON what they are in Go, in lowerCamelCase, in the
 // order of their declaration: ProductIDs is productIds. Mistakes are printed
 // with file and line, all at once, and then nothing is written.
+//
+// In a folder of plugins, whose doc comment says //es:plugins, it writes the list of
+// those below, and what they ask for together.
+//
+// With arguments it writes the start of something new, for make plugin and so on.
 package main
 
 import (
 	"fmt"
 	"os"
 
+	"github.com/alecthomas/kong"
+
 	"onlineshop/es/esgen/internal/generate"
+	"onlineshop/es/esgen/internal/scaffold"
 )
 
+type program struct {
+	Generate  generateCommand  `cmd:"" default:"1" help:"Write the generated code of the plugin in this folder."`
+	Plugin    pluginCommand    `cmd:"" help:"Write the start of a plugin."`
+	Aggregate aggregateCommand `cmd:"" help:"Write the start of an aggregate."`
+	View      viewCommand      `cmd:"" help:"Write the start of a view of an aggregate."`
+	Task      taskCommand      `cmd:"" help:"Write the start of a task with a bucket."`
+}
+
+type generateCommand struct{}
+
+func (generateCommand) Run() error { return generate.Plugin(".") }
+
+type pluginCommand struct {
+	Name string `arg:"" help:"E.g. Inventory."`
+}
+
+func (c pluginCommand) Run() error { return wrote(scaffold.Plugin(".", c.Name)) }
+
+type aggregateCommand struct {
+	Plugin string `arg:"" help:"E.g. Inventory."`
+	Name   string `arg:"" help:"E.g. StockItem."`
+}
+
+func (c aggregateCommand) Run() error { return wrote(scaffold.Aggregate(".", c.Plugin, c.Name)) }
+
+type viewCommand struct {
+	Plugin    string `arg:"" help:"E.g. Inventory."`
+	Aggregate string `arg:"" help:"E.g. StockItem."`
+	Name      string `arg:"" help:"E.g. StockItems."`
+}
+
+func (c viewCommand) Run() error { return wrote(scaffold.View(".", c.Plugin, c.Aggregate, c.Name)) }
+
+type taskCommand struct {
+	Plugin string `arg:"" help:"E.g. Inventory."`
+	Name   string `arg:"" help:"E.g. ImportCounts."`
+}
+
+func (c taskCommand) Run() error { return wrote(scaffold.Task(".", c.Plugin, c.Name)) }
+
+func wrote(files []string, err error) error {
+	for _, f := range files {
+		fmt.Println("wrote", f)
+	}
+	return err
+}
+
 func main() {
-	if err := generate.Plugin("."); err != nil {
+	ctx := kong.Parse(&program{}, kong.Description("Writes what a plugin's folder leaves unsaid."))
+	if err := ctx.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -43,3 +43,7 @@ func wordLength(r []rune) int {
 // PathSegment is a plugin's, component's or command's name as it stands in a
 // path: ProductDemands is product-demands.
 func PathSegment(name string) string { return strings.ToLower(strings.Join(Words(name), "-")) }
+
+// UIBundleVariable is the environment variable that says where a plugin's user
+// interface is: CATALOG_UI_BUNDLE_URL.
+func UIBundleVariable(plugin string) string { return strings.ToUpper(plugin) + "_UI_BUNDLE_URL" }

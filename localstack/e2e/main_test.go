@@ -78,7 +78,7 @@ func find(ctx context.Context) (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := plugins.All(plugins.Deps{})
+	all := plugins.All(plugins.NoDeps{})
 	p, err := aws.New(aws.Options{Config: c, Wiring: stack.Wiring, Plugins: all, ReadOnly: true})
 	if err != nil {
 		return nil, err

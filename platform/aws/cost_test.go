@@ -11,8 +11,8 @@ import (
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/plugins"
-	"onlineshop/plugins/ordering"
 	"onlineshop/plugins/ordering/mail"
+	"onlineshop/plugins/plugintest"
 )
 
 // post is an e-mail service that keeps what it is given.
@@ -33,7 +33,7 @@ type shop struct {
 
 func newShop(t *testing.T) shop {
 	p := &post{}
-	all := plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: p}})
+	all := plugins.All(plugintest.Deps{Mail: p})
 	c := newCloud(t, all)
 	for _, p := range c.platforms { // as the schedule has let them, once
 		if err := p.engine.Begin(t.Context()); err != nil {

@@ -17,8 +17,8 @@ import (
 	"onlineshop/es/engine"
 	"onlineshop/platform/platformtest"
 	"onlineshop/plugins"
-	"onlineshop/plugins/ordering"
 	"onlineshop/plugins/ordering/mail"
+	"onlineshop/plugins/plugintest"
 )
 
 // quiet is a logger for tests in which things are meant to go wrong.
@@ -81,7 +81,7 @@ func (o *outbox) count(order string) int {
 
 // shop are the shop's plugins.
 func shop(o mail.EmailService, shipDelay time.Duration) []es.Plugin {
-	return plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: o, ShipDelay: shipDelay}})
+	return plugins.All(plugintest.Deps{Mail: o, Delay: shipDelay})
 }
 
 // order sends a command, with its name as its key, so that it may be repeated.

@@ -14,7 +14,7 @@ import (
 	"onlineshop/es/engine"
 	"onlineshop/platform/sim"
 	"onlineshop/plugins"
-	"onlineshop/plugins/ordering"
+	"onlineshop/plugins/plugintest"
 )
 
 // scene is a shop where nothing goes wrong but what the test does to it.
@@ -28,7 +28,7 @@ type scene struct {
 func calm(t *testing.T, delay time.Duration) scene {
 	t.Helper()
 	sent := outbox{}
-	w := sim.NewWorld(1, plugins.All(plugins.Deps{Ordering: ordering.Deps{EmailService: sent, ShipDelay: delay}}), 2)
+	w := sim.NewWorld(1, plugins.All(plugintest.Deps{Mail: sent, Delay: delay}), 2)
 	w.Chaos, w.Memory = false, 0 // the engine's own
 	if err := w.Start(); err != nil {
 		t.Fatal(err)

@@ -13,17 +13,11 @@ import (
 	"onlineshop/plugins/catalog/internal/productimport"
 )
 
-// Deps is what the plugin's components ask for.
-type Deps struct {
-	UIBundleURL string // of the plugin's user interface; may be empty
-}
-
 // Plugin is everything below this folder.
-func Plugin(d Deps) es.Plugin {
+func Plugin() es.Plugin {
 	return es.Plugin{
 		Name:              "Catalog",
 		HeartbeatInterval: 5 * time.Minute,
-		UIBundleURL:       d.UIBundleURL,
 		Aggregates:        []es.AnyAggregate{category.Aggregate, product.Aggregate, productdemand.Aggregate, productimport.Aggregate},
 		ReadModels:        []es.AnyReadModel{category.Categories, product.Products, productdemand.ProductDemands, productimport.ProductImports},
 		Publications:      []es.Publication{product.Publication},

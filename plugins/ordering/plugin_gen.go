@@ -14,10 +14,9 @@ import (
 )
 
 // Deps is what the plugin's components ask for.
-type Deps struct {
-	UIBundleURL  string            // of the plugin's user interface; may be empty
-	EmailService mail.EmailService // for ordernotifications.Task
-	ShipDelay    time.Duration     // for order.AutoShip
+type Deps interface {
+	EmailService() mail.EmailService // for ordernotifications.Task
+	ShipDelay() time.Duration        // for order.AutoShip
 }
 
 // Plugin is everything below this folder.
@@ -25,12 +24,11 @@ func Plugin(d Deps) es.Plugin {
 	return es.Plugin{
 		Name:              "Ordering",
 		HeartbeatInterval: 5 * time.Minute,
-		UIBundleURL:       d.UIBundleURL,
 		Aggregates:        []es.AnyAggregate{catalogproduct.Aggregate, customer.Aggregate, order.Aggregate},
 		ReadModels:        []es.AnyReadModel{catalogproduct.AvailableProducts, customer.Customers, order.Orders},
-		Mappings:          []es.Mapping{order.AutoShip(d.ShipDelay)},
+		Mappings:          []es.Mapping{order.AutoShip(d.ShipDelay())},
 		Publications:      []es.Publication{order.Publication},
 		Extensions:        []es.Extension{catalogproduct.ProductsExtension},
-		Tasks:             []es.Task{ordernotifications.Task(d.EmailService)},
+		Tasks:             []es.Task{ordernotifications.Task(d.EmailService())},
 	}
 }

@@ -12,28 +12,34 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"onlineshop/es"
+	"onlineshop/es/names"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/plugins"
-	"onlineshop/plugins/catalog"
-	"onlineshop/plugins/ordering"
 	"onlineshop/plugins/ordering/mail"
 )
 
 // deployed are the plugins that the functions run.
 func deployed(config awssdk.Config, w wiring.Wiring) ([]es.Plugin, error) {
-	delay, err := time.ParseDuration(cmp.Or(os.Getenv(wiring.ShipDelay), "0s"))
+	delay, err := time.ParseDuration(cmp.Or(os.Getenv(plugins.ShipDelayVariable), "0s"))
 	if err != nil {
-		return nil, fmt.Errorf("the ship delay in %s: %w", wiring.ShipDelay, err)
+		return nil, fmt.Errorf("the ship delay in %s: %w", plugins.ShipDelayVariable, err)
 	}
-	return plugins.All(plugins.Deps{
-		Catalog: catalog.Deps{UIBundleURL: os.Getenv("CATALOG_UI_BUNDLE_URL")},
-		Ordering: ordering.Deps{
-			UIBundleURL: os.Getenv("ORDERING_UI_BUNDLE_URL"), ShipDelay: delay,
-			EmailService: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom))},
-		},
-	}), nil
+	all := plugins.All(deps{shipDelay: delay, mailer: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom))}})
+	for i, p := range all {
+		all[i].UIBundleURL = os.Getenv(names.UIBundleVariable(p.Name))
+	}
+	return all, nil
 }
+
+// deps implements [plugins.Deps] on AWS.
+type deps struct {
+	mailer    mailer
+	shipDelay time.Duration
+}
+
+func (d deps) EmailService() mail.EmailService { return d.mailer }
+func (d deps) ShipDelay() time.Duration        { return d.shipDelay }
 
 // mailer is Ordering's e-mail service on AWS.
 type mailer struct{ *aws.Mailer }

@@ -23,8 +23,6 @@ const (
 	Aggregate = "SHOP_AGGREGATE"
 	// Task is the full name of an import function's task, e.g. Catalog.ImportProducts.
 	Task = "SHOP_TASK"
-	// ShipDelay is Ordering's setting, a Go duration.
-	ShipDelay = "SHOP_SHIP_DELAY"
 	// Auth is none or jwt; JWTIssuer and JWTAudience go with jwt (Cognito is a
 	// jwt issuer like any other).
 	Auth        = "SHOP_AUTH"

@@ -11,14 +11,17 @@ import (
 
 // writePlugin writes the composition.
 func (p *plugin) writePlugin(w *writer) {
-	fields := p.dependencies(w)
-	w.f("// Deps is what the plugin's components ask for.\ntype Deps struct {\nUIBundleURL string // of the plugin's user interface; may be empty")
-	for _, x := range fields {
-		w.f("%s %s // for %s", x.field, x.goType, strings.Join(x.users, ", "))
+	parameter := ""
+	if fields := p.dependencies(w); len(fields) > 0 {
+		parameter = "d Deps"
+		w.f("// Deps is what the plugin's components ask for.\ntype Deps interface {")
+		for _, x := range fields {
+			w.f("%s() %s // for %s", x.field, x.goType, strings.Join(x.users, ", "))
+		}
+		w.f("}\n")
 	}
-	w.f("}\n")
-	w.f("// Plugin is everything below this folder.\nfunc Plugin(d Deps) %s {\nreturn %s{", w.es("Plugin"), w.es("Plugin"))
-	w.f("Name: %q,\nHeartbeatInterval: %s,\nUIBundleURL: d.UIBundleURL,", p.name, w.duration(p.heartbeat))
+	w.f("// Plugin is everything below this folder.\nfunc Plugin(%s) %s {\nreturn %s{", parameter, w.es("Plugin"), w.es("Plugin"))
+	w.f("Name: %q,\nHeartbeatInterval: %s,", p.name, w.duration(p.heartbeat))
 	var aggregates []string
 	for _, a := range p.aggregates {
 		aggregates = append(aggregates, w.symbol(a.pkg.path, a.pkg.name, "Aggregate"))
@@ -51,12 +54,12 @@ func (w *writer) component(c *component) string {
 	}
 	var args []string
 	for _, x := range c.parameters {
-		args = append(args, "d."+x.field)
+		args = append(args, "d."+x.field+"()")
 	}
 	return s + "(" + strings.Join(args, ", ") + ")"
 }
 
-// dependency is a field of Deps.
+// dependency is a method of Deps.
 type dependency struct {
 	parameter
 	goType string
@@ -70,10 +73,6 @@ func (p *plugin) dependencies(w *writer) []*dependency {
 		user := c.pkg.name + "." + c.name
 		for _, x := range c.parameters {
 			typ := x.file.qualified(x.typ)
-			if x.field == "UIBundleURL" {
-				p.mistake(x.at, "UIBundleURL of the plugin's Deps is the user interface's: rename this parameter of %s", user)
-				continue
-			}
 			known := byName[x.field]
 			if known == nil {
 				known = &dependency{parameter: x, goType: x.file.spell(x.typ, func(from, _ string) string { return w.qualifier(from, p.packageName(from)) })}
@@ -84,7 +83,11 @@ func (p *plugin) dependencies(w *writer) []*dependency {
 			known.users = append(known.users, user)
 		}
 	}
-	var out []*dependency
+	return sorted(byName)
+}
+
+// sorted are dependencies by name.
+func sorted(byName map[string]*dependency) (out []*dependency) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		out = append(out, byName[name])
 	}

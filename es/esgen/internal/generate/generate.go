@@ -43,6 +43,9 @@ func Files(folder string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if of, ok := m.isCollection(folder); ok {
+		return m.collection(of, folder)
+	}
 	p, err := m.read(folder)
 	if err != nil {
 		return nil, err
@@ -87,13 +90,39 @@ func Files(folder string) (map[string][]byte, error) {
 	return files, m.err()
 }
 
+// collection is the generated file of a folder of plugins.
+func (m *module) collection(of *pkg, folder string) (map[string][]byte, error) {
+	all, err := m.pluginsIn(folder)
+	if err == nil {
+		err = m.err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := newWriter(m, of)
+	m.writeCollection(w, all)
+	source, err := w.source()
+	if err == nil {
+		err = m.err()
+	}
+	return map[string][]byte{filepath.Join(folder, of.name+generatedSuffix): source}, err
+}
+
 // removeStale deletes files that an earlier run wrote and this one did not.
 func removeStale(folder string, keep map[string][]byte) error {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return err
 	}
+	m, err := openModule(folder)
+	if err != nil {
+		return err
+	}
+	_, collection := m.isCollection(folder)
 	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != folder && collection {
+			return filepath.SkipDir // the plugins' own
+		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, generatedSuffix) || keep[path] != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ type marker struct {
 
 // markers by where they belong.
 var (
-	onPackage = []string{"plugin"}
+	onPackage = []string{"plugin", "plugins"}
 	onUnion   = []string{"aggregate", "internal", "inplace"}
 	onEvent   = []string{"version"}
 	onCommand = []string{"internal"} // which is on unions, too
@@ -26,7 +26,7 @@ var (
 		names []string
 		place string
 	}{
-		{onPackage, "in the doc comment of the plugin's package"},
+		{onPackage, "in the package's doc comment"},
 		{onUnion, "on the unions Command and Event"},
 		{onEvent, "on an event"},
 		{onField, "on a field"},

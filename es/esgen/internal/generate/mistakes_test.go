@@ -153,7 +153,7 @@ func TestMistakes(t *testing.T) {
 
 		// Markers
 		{"unknown marker", bottle, "//es:trim", "//es:trimmed",
-			bottle + ":4: there is no marker //es:trimmed: the generator knows plugin, aggregate, internal, inplace, version, optional, trim, len, min, max, email, distinct"},
+			bottle + ":4: there is no marker //es:trimmed: the generator knows plugin, plugins, aggregate, internal, inplace, version, optional, trim, len, min, max, email, distinct"},
 		{"malformed length", bottle, "1..20", "20..1",
 			bottle + ":4: the marker //es:len 20..1 can't be read: write it as in //es:len 1..200 or //es:len 1.."},
 		{"bound that is not a number", bottle, "Name string //es:trim //es:len 1..20", "Name int //es:min few",

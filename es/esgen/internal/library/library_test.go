@@ -8,6 +8,7 @@ import (
 	"onlineshop/es"
 	"onlineshop/es/esgen/internal/library"
 	"onlineshop/es/esgen/internal/library/internal/book"
+	"onlineshop/es/esgen/internal/library/internal/notices"
 	"onlineshop/es/esgen/internal/library/lending"
 )
 
@@ -19,14 +20,20 @@ func (b *board) PutUp(_ context.Context, title string) error {
 	return nil
 }
 
+// deps implements [library.Deps].
+type deps struct{ notices *board }
+
+func (d deps) Board() notices.Board      { return d.notices }
+func (deps) BookLifetime() time.Duration { return time.Minute }
+func (deps) NoticeURL() func(id string) string {
+	return func(id string) string { return "/notices/" + id }
+}
+
 func TestThePluginIsEverythingBelowItsFolder(t *testing.T) {
-	var notices board
-	p := library.Plugin(library.Deps{
-		UIBundleURL: "https://example.com/ui.js", Board: &notices, BookLifetime: time.Minute,
-		NoticeURL: func(id string) string { return "/notices/" + id },
-	})
-	if p.Name != "Library" || p.HeartbeatInterval != 90*time.Second || p.UIBundleURL != "https://example.com/ui.js" {
-		t.Errorf("the plugin is %q, every %s, with %q", p.Name, p.HeartbeatInterval, p.UIBundleURL)
+	var up board
+	p := library.Plugin(deps{&up})
+	if p.Name != "Library" || p.HeartbeatInterval != 90*time.Second {
+		t.Errorf("the plugin is %q, every %s", p.Name, p.HeartbeatInterval)
 	}
 	if len(p.Aggregates) != 1 || len(p.ReadModels) != 2 || len(p.Mappings) != 1 || len(p.Publications) != 1 || len(p.Extensions) != 1 || len(p.Tasks) != 2 {
 		t.Fatalf("it has %d aggregates, %d read models, %d mappings, %d publications, %d extensions and %d tasks",
@@ -36,8 +43,8 @@ func TestThePluginIsEverythingBelowItsFolder(t *testing.T) {
 		t.Errorf("the mapping waits %s, want its dependency's %s", got, time.Minute)
 	}
 	err := p.Tasks[1].SideEffects[0].Run(context.Background(), nil, es.Recorded[any]{ID: "b1", Event: book.Registered{Title: "Dune"}})
-	if err != nil || len(notices) != 1 || notices[0] != "Dune /notices/b1 1m0s" {
-		t.Errorf("the task puts up %q (%v)", notices, err)
+	if err != nil || len(up) != 1 || up[0] != "Dune /notices/b1 1m0s" {
+		t.Errorf("the task puts up %q (%v)", up, err)
 	}
 }
 

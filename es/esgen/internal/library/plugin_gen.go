@@ -11,11 +11,10 @@ import (
 )
 
 // Deps is what the plugin's components ask for.
-type Deps struct {
-	UIBundleURL  string                 // of the plugin's user interface; may be empty
-	Board        notices.Board          // for notices.NewBooks
-	BookLifetime time.Duration          // for book.AutoRetire, notices.NewBooks
-	NoticeURL    func(id string) string // for notices.NewBooks
+type Deps interface {
+	Board() notices.Board              // for notices.NewBooks
+	BookLifetime() time.Duration       // for book.AutoRetire, notices.NewBooks
+	NoticeURL() func(id string) string // for notices.NewBooks
 }
 
 // Plugin is everything below this folder.
@@ -23,12 +22,11 @@ func Plugin(d Deps) es.Plugin {
 	return es.Plugin{
 		Name:              "Library",
 		HeartbeatInterval: 90 * time.Second,
-		UIBundleURL:       d.UIBundleURL,
 		Aggregates:        []es.AnyAggregate{book.Aggregate},
 		ReadModels:        []es.AnyReadModel{book.Books, book.ShelvedBooks},
-		Mappings:          []es.Mapping{book.AutoRetire(d.BookLifetime)},
+		Mappings:          []es.Mapping{book.AutoRetire(d.BookLifetime())},
 		Publications:      []es.Publication{book.Publication},
 		Extensions:        []es.Extension{book.LendingExtension},
-		Tasks:             []es.Task{notices.Inventory, notices.NewBooks(d.Board, d.BookLifetime, d.NoticeURL)},
+		Tasks:             []es.Task{notices.Inventory, notices.NewBooks(d.Board(), d.BookLifetime(), d.NoticeURL())},
 	}
 }
