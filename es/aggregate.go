@@ -24,7 +24,7 @@ type AggregateRules[C, E, S any] struct {
 	Evolve   func(E, S) S
 	Check    func(context.Context, Reader, C) error                    // nil: no command reads other aggregates
 	Owner    func(context.Context, Reader, C) (string, error)          // nil: the caller who creates the aggregate
-	Valid    func(C, *Problems) C                                      // notes broken limits, and returns the normal form
+	Valid    func(C, *ValidationError) C                               // notes broken limits, and returns the normal form
 	Commands []CommandType[C]                                          // sorted by name
 	Events   []EventType[E]                                            // sorted by name
 	Encode   func(C) (typ string, data []byte, err error)              // commands
@@ -134,9 +134,9 @@ func (a Aggregate[C, E, S]) Fold(s S, events ...E) S {
 }
 
 // Valid returns the command in its normal form (trimmed, repeats dropped). If it breaks a
-// limit the error is a [*Problems].
+// limit the error is a [*ValidationError].
 func (a Aggregate[C, E, S]) Valid(c C) (C, error) {
-	var p Problems
+	var p ValidationError
 	if a.rules.Valid != nil {
 		c = a.rules.Valid(c, &p)
 	}
@@ -176,8 +176,8 @@ type AggregateDefinition struct {
 	Evolve            func(e, s any) any
 	Check             func(context.Context, Reader, any) error
 	Owner             func(context.Context, Reader, any) (string, error)
-	// ReadCommand reads what a user sent. It returns a *Malformed if that is not JSON,
-	// and *Problems if it is not such a command.
+	// ReadCommand reads what a user sent. It returns a *SyntaxError if that is not JSON,
+	// and a *ValidationError if it is not such a command.
 	ReadCommand   func(name string, body []byte) (any, error)
 	EncodeCommand func(any) (typ string, data []byte, err error)
 	EncodeEvent   func(any) (typ string, version int, data []byte, err error)

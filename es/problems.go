@@ -6,13 +6,13 @@ import (
 	"onlineshop/es/wire"
 )
 
-// Problems collects what is wrong with a payload, each problem with a JSON pointer. As
+// ValidationError collects what is wrong with a payload, each problem with a JSON pointer. As
 // an error it comes from [Aggregate.Valid].
-type Problems = wire.Problems
+type ValidationError = wire.ValidationError
 
-// Malformed is the error of a body that is not one JSON value in valid UTF-8 with every
+// SyntaxError is the error of a body that is not one JSON value in valid UTF-8 with every
 // member once.
-type Malformed = wire.Malformed
+type SyntaxError = wire.SyntaxError
 
 // FormatTime formats t as RFC 3339 in UTC with milliseconds, e.g.
 // 2026-01-02T15:04:05.000Z.

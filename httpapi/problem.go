@@ -31,8 +31,8 @@ var (
 func refusal(err error) *es.Rejection {
 	var (
 		no        *es.Rejection
-		malformed *es.Malformed
-		problems  *es.Problems
+		malformed *es.SyntaxError
+		problems  *es.ValidationError
 	)
 	switch {
 	case errors.As(err, &no):

@@ -243,7 +243,7 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 		}
 		c = c.shared()
 		err = e.Log.Append(ctx, c)
-		var conflict *Conflict
+		var conflict *ConflictError
 		switch {
 		case err == nil:
 			f.Lock()

@@ -89,19 +89,19 @@ type CommandID struct {
 	Index  int64  `json:"nr,omitempty"`
 }
 
-// ErrConflict is what [Conflict] is.
+// ErrConflict is what [ConflictError] is.
 var ErrConflict = errors.New("another commit has this place in the stream")
 
-// Conflict is the error of an append whose place is taken: Theirs is the commit that
+// ConflictError is the error of an append whose place is taken: Theirs is the commit that
 // has it.
-type Conflict struct{ Theirs Commit }
+type ConflictError struct{ Theirs Commit }
 
-func (c *Conflict) Error() string {
+func (c *ConflictError) Error() string {
 	return fmt.Sprintf("%s at %d: %v", c.Theirs.Stream, c.Theirs.Seq, ErrConflict)
 }
 
 // Unwrap makes errors.Is(err, ErrConflict) true.
-func (c *Conflict) Unwrap() error { return ErrConflict }
+func (c *ConflictError) Unwrap() error { return ErrConflict }
 
 // ErrUnavailable marks a throttled or timed-out call that is worth a retry. An append
 // that ends with it may or may not have happened.

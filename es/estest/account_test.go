@@ -89,7 +89,7 @@ var Account = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		}
 		return r.Caller().User, nil
 	},
-	Valid: func(c Command, p *es.Problems) Command {
+	Valid: func(c Command, p *es.ValidationError) Command {
 		if c, ok := c.(Open); ok {
 			c.Holder = wire.Trim(c.Holder)
 			p.Length("/holder", c.Holder, 1, 10)

@@ -164,7 +164,7 @@ func (r Result[E]) ThenRejected(want *es.Rejection) {
 // ThenInvalid demands that exactly these fields, by JSON pointer, break limits.
 func (r Result[E]) ThenInvalid(pointers ...string) {
 	r.t.Helper()
-	var problems *es.Problems
+	var problems *es.ValidationError
 	if !errors.As(r.err, &problems) {
 		r.t.Fatalf("got %+v (error: %v), want problems with %q", r.events, r.err, pointers)
 	}

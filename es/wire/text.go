@@ -18,7 +18,7 @@ const maxLine = 255
 // none of its characters is visible, or if it has characters that don't belong in text:
 // control characters, invisible ones, and those that reorder the text around them. If max
 // is at most 255, s must be a single line.
-func (p *Problems) Length(pointer, s string, min, max int) {
+func (p *ValidationError) Length(pointer, s string, min, max int) {
 	p.bounds(pointer, utf8.RuneCountInString(s), min, max, "characters")
 	lines := max < 0 || max > maxLine
 	seen := false // a character that can be seen
@@ -75,7 +75,7 @@ func Trim(s string) string { return strings.TrimSpace(norm.NFC.String(s)) }
 // Email adds a problem if s is not a plausible e-mail address: one @ between a name and a
 // domain, at most 254 characters (RFC 5321, 4.5.3.1), all of them ASCII, since not every
 // server accepts others (RFC 6531).
-func (p *Problems) Email(pointer, s string) {
+func (p *ValidationError) Email(pointer, s string) {
 	if why := emailMistake(s); why != "" {
 		p.Add(pointer, "must be an e-mail address such as name@example.com, of at most 254 characters: %s", why)
 	}

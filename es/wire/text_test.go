@@ -15,14 +15,14 @@ func TestTextsHaveWhatCanBeSeen(t *testing.T) {
 		"a\u202eb": "reorder", "a\u2066b": "reorder", "a\u200bb": "invisible", "a\ufeffb": "invisible", "a\u00adb": "invisible", "\U000e0041": "invisible",
 		"\uffff": "noncharacters", "\u200d": "can be seen", "\u0301": "can be seen", "\u3164": "can be seen", "\u2800": "can be seen", "\u200f\u200e": "can be seen",
 	} {
-		var p wire.Problems
+		var p wire.ValidationError
 		p.Length("/name", text, 1, 200)
 		if got := p.Error(); (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("a name %+q: %q, want %q", text, got, want)
 		}
 	}
 	for text, want := range map[string]bool{"two\nlines\tand\r\nmore": true, "": true, "a\x00": false, "a\u202e": false, "a\u2028": false} {
-		var p wire.Problems
+		var p wire.ValidationError
 		p.Length("/description", text, 0, 10_000)
 		if (p.Err() == nil) != want {
 			t.Errorf("a description %+q: %v", text, p.Err())
@@ -44,7 +44,7 @@ func TestEmailAddresses(t *testing.T) {
 		"a@b..com": false, "a@.com": false, "a@b.com.": false, "Ann <a@b.com>": false, "a\r\n@b.com": false, "a@b_c.com": false,
 		strings.Repeat("a", 250) + "@b.com": false, "a@" + strings.Repeat("b", 64) + ".com": false,
 	} {
-		var p wire.Problems
+		var p wire.ValidationError
 		p.Email("/email", address)
 		if (p.Err() == nil) != want {
 			t.Errorf("%+q: %v", address, p.Err())

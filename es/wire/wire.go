@@ -21,11 +21,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Malformed is the error of a body that is not one JSON value in valid UTF-8 with every
+// SyntaxError is the error of a body that is not one JSON value in valid UTF-8 with every
 // member once.
-type Malformed struct{ Reason string }
+type SyntaxError struct{ Reason string }
 
-func (m *Malformed) Error() string { return m.Reason }
+func (m *SyntaxError) Error() string { return m.Reason }
 
 // Problem is one mistake in a well-formed payload.
 type Problem struct {
@@ -33,14 +33,14 @@ type Problem struct {
 	Detail  string `json:"detail"`
 }
 
-// Problems collects the mistakes in a payload. It keeps at most 100, so that an answer is
+// ValidationError collects the mistakes in a payload. It keeps at most 100, so that an answer is
 // not many times as long as the payload.
-type Problems struct{ List []Problem }
+type ValidationError struct{ List []Problem }
 
 const maxProblems = 100
 
 // Add adds a problem.
-func (p *Problems) Add(pointer, format string, args ...any) {
+func (p *ValidationError) Add(pointer, format string, args ...any) {
 	switch n := len(p.List); {
 	case n == maxProblems:
 		p.List = append(p.List, Problem{"", "there are more problems than are listed"})
@@ -52,14 +52,14 @@ func (p *Problems) Add(pointer, format string, args ...any) {
 }
 
 // Err returns p, or nil if there are no problems.
-func (p *Problems) Err() error {
+func (p *ValidationError) Err() error {
 	if len(p.List) == 0 {
 		return nil
 	}
 	return p
 }
 
-func (p *Problems) Error() string {
+func (p *ValidationError) Error() string {
 	var b strings.Builder
 	for i, x := range p.List {
 		if i > 0 {
@@ -74,9 +74,11 @@ func (p *Problems) Error() string {
 }
 
 // Count adds a problem if a list does not have min to max items; max < 0: no bound.
-func (p *Problems) Count(pointer string, n, min, max int) { p.bounds(pointer, n, min, max, "items") }
+func (p *ValidationError) Count(pointer string, n, min, max int) {
+	p.bounds(pointer, n, min, max, "items")
+}
 
-func (p *Problems) bounds(pointer string, n, min, max int, what string) {
+func (p *ValidationError) bounds(pointer string, n, min, max int, what string) {
 	switch {
 	case n < min && max >= 0:
 		p.Add(pointer, "must have %d to %d %s, has %d", min, max, what, n)
@@ -93,14 +95,14 @@ type Number interface {
 }
 
 // AtLeast adds a problem if x is below min.
-func AtLeast[N Number](p *Problems, pointer string, x, min N) {
+func AtLeast[N Number](p *ValidationError, pointer string, x, min N) {
 	if x < min {
 		p.Add(pointer, "must be at least %v, is %v", min, x)
 	}
 }
 
 // AtMost adds a problem if x is above max.
-func AtMost[N Number](p *Problems, pointer string, x, max N) {
+func AtMost[N Number](p *ValidationError, pointer string, x, max N) {
 	if x > max {
 		p.Add(pointer, "must be at most %v, is %v", max, x)
 	}
@@ -113,21 +115,21 @@ type Ordered[T any] interface {
 }
 
 // AtLeastOrdered adds a problem if x is below min.
-func AtLeastOrdered[T Ordered[T]](p *Problems, pointer string, x, min T) {
+func AtLeastOrdered[T Ordered[T]](p *ValidationError, pointer string, x, min T) {
 	if x.Compare(min) < 0 {
 		p.Add(pointer, "must be at least %s, is %s", min, x)
 	}
 }
 
 // AtMostOrdered adds a problem if x is above max.
-func AtMostOrdered[T Ordered[T]](p *Problems, pointer string, x, max T) {
+func AtMostOrdered[T Ordered[T]](p *ValidationError, pointer string, x, max T) {
 	if x.Compare(max) > 0 {
 		p.Add(pointer, "must be at most %s, is %s", max, x)
 	}
 }
 
 // OneOf adds a problem if s is not one of the values.
-func (p *Problems) OneOf(pointer, s string, values ...string) {
+func (p *ValidationError) OneOf(pointer, s string, values ...string) {
 	if !slices.Contains(values, s) {
 		p.Add(pointer, "must be one of %s", strings.Join(values, ", "))
 	}
@@ -170,17 +172,17 @@ func (v Value) pointer() string {
 }
 
 type reading struct {
-	Problems
+	ValidationError
 	stored bool
 }
 
-// ReadSent reads a value that a user sent. It returns a [*Malformed] if it is not JSON,
-// and [*Problems] if read finds mistakes. If bare, an empty body stands for {}.
+// ReadSent reads a value that a user sent. It returns a [*SyntaxError] if it is not JSON,
+// and [*ValidationError] if read finds mistakes. If bare, an empty body stands for {}.
 func ReadSent[T any](body []byte, bare bool, read func(Value) T) (t T, err error) {
 	body = bytes.Trim(body, " \t\r\n") // JSON has no other white space
 	if len(body) == 0 {
 		if !bare {
-			return t, &Malformed{"the body is missing: the command's payload is expected as JSON"}
+			return t, &SyntaxError{"the body is missing: the command's payload is expected as JSON"}
 		}
 		body = []byte("{}")
 	}
@@ -193,7 +195,7 @@ func ReadSent[T any](body []byte, bare bool, read func(Value) T) (t T, err error
 	return t, in.Err()
 }
 
-// ReadStored reads a value that the program itself wrote. It returns [*Problems] if the
+// ReadStored reads a value that the program itself wrote. It returns [*ValidationError] if the
 // value is damaged.
 func ReadStored[T any](data []byte, read func(Value) T) (t T, err error) {
 	in := &reading{stored: true}
@@ -203,16 +205,16 @@ func ReadStored[T any](data []byte, read func(Value) T) (t T, err error) {
 
 func parse(body []byte) (jsontext.Value, error) {
 	if i := invalidUTF8(body); i >= 0 {
-		return nil, &Malformed{fmt.Sprintf("the body is not valid UTF-8 (byte %d)", i)}
+		return nil, &SyntaxError{fmt.Sprintf("the body is not valid UTF-8 (byte %d)", i)}
 	}
 	dec := jsontext.NewDecoder(bytes.NewReader(body))
 	raw, err := dec.ReadValue()
 	if err != nil {
-		return nil, &Malformed{"the body is not valid JSON: " + explain(err)}
+		return nil, &SyntaxError{"the body is not valid JSON: " + explain(err)}
 	}
 	raw = raw.Clone()
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, &Malformed{"the body has data after the JSON value"}
+		return nil, &SyntaxError{"the body has data after the JSON value"}
 	}
 	return raw, nil
 }

@@ -107,8 +107,8 @@ func TestMalformedBodies(t *testing.T) {
 		"deep nesting":               strings.Repeat("[", 100_000),
 	} {
 		_, err := wire.ReadSent([]byte(body), false, readPayload)
-		if malformed := (*wire.Malformed)(nil); !errors.As(err, &malformed) || malformed.Reason == "" {
-			t.Errorf("%s: got %v, want *wire.Malformed with a reason", name, err)
+		if malformed := (*wire.SyntaxError)(nil); !errors.As(err, &malformed) || malformed.Reason == "" {
+			t.Errorf("%s: got %v, want *wire.SyntaxError with a reason", name, err)
 		}
 	}
 }
@@ -154,9 +154,9 @@ func TestMistakesArePointedAt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := wire.ReadSent([]byte(c.body), false, readPayload)
-			problems := (*wire.Problems)(nil)
+			problems := (*wire.ValidationError)(nil)
 			if !errors.As(err, &problems) {
-				t.Fatalf("got %v, want *wire.Problems", err)
+				t.Fatalf("got %v, want *wire.ValidationError", err)
 			}
 			var got []string
 			for _, p := range problems.List {
@@ -200,29 +200,29 @@ func TestStoredValuesAreReadLeniently(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	for name, c := range map[string]struct {
-		check func(*wire.Problems)
+		check func(*wire.ValidationError)
 		fine  bool
 	}{
-		"length in code points":  {func(p *wire.Problems) { p.Length("/x", "äöü", 3, 3) }, true},
-		"too short":              {func(p *wire.Problems) { p.Length("/x", "", 1, 3) }, false},
-		"too long":               {func(p *wire.Problems) { p.Length("/x", "abcd", 1, 3) }, false},
-		"no upper bound":         {func(p *wire.Problems) { p.Length("/x", "abcd", 1, -1) }, true},
-		"too short, unbounded":   {func(p *wire.Problems) { p.Length("/x", "", 1, -1) }, false},
-		"enough items":           {func(p *wire.Problems) { p.Count("/x", 3, 1, 3) }, true},
-		"too few items":          {func(p *wire.Problems) { p.Count("/x", 0, 1, 3) }, false},
-		"too many items":         {func(p *wire.Problems) { p.Count("/x", 4, 1, 3) }, false},
-		"one of":                 {func(p *wire.Problems) { p.OneOf("/x", "a", "a", "b") }, true},
-		"none of":                {func(p *wire.Problems) { p.OneOf("/x", "c", "a", "b") }, false},
-		"an e-mail address":      {func(p *wire.Problems) { p.Email("/x", "ann@example.com") }, true},
-		"a name and an address":  {func(p *wire.Problems) { p.Email("/x", "Ann <ann@example.com>") }, false},
-		"an address in brackets": {func(p *wire.Problems) { p.Email("/x", "<ann@example.com>") }, false},
-		"no at sign":             {func(p *wire.Problems) { p.Email("/x", "ann.example.com") }, false},
-		"two at signs":           {func(p *wire.Problems) { p.Email("/x", `"a@b"@example.com`) }, false},
-		"no domain":              {func(p *wire.Problems) { p.Email("/x", "ann@localhost") }, false},
-		"a dot too many":         {func(p *wire.Problems) { p.Email("/x", "ann@example.com.") }, false},
-		"an address too long":    {func(p *wire.Problems) { p.Email("/x", strings.Repeat("a", 243)+"@example.com") }, false},
+		"length in code points":  {func(p *wire.ValidationError) { p.Length("/x", "äöü", 3, 3) }, true},
+		"too short":              {func(p *wire.ValidationError) { p.Length("/x", "", 1, 3) }, false},
+		"too long":               {func(p *wire.ValidationError) { p.Length("/x", "abcd", 1, 3) }, false},
+		"no upper bound":         {func(p *wire.ValidationError) { p.Length("/x", "abcd", 1, -1) }, true},
+		"too short, unbounded":   {func(p *wire.ValidationError) { p.Length("/x", "", 1, -1) }, false},
+		"enough items":           {func(p *wire.ValidationError) { p.Count("/x", 3, 1, 3) }, true},
+		"too few items":          {func(p *wire.ValidationError) { p.Count("/x", 0, 1, 3) }, false},
+		"too many items":         {func(p *wire.ValidationError) { p.Count("/x", 4, 1, 3) }, false},
+		"one of":                 {func(p *wire.ValidationError) { p.OneOf("/x", "a", "a", "b") }, true},
+		"none of":                {func(p *wire.ValidationError) { p.OneOf("/x", "c", "a", "b") }, false},
+		"an e-mail address":      {func(p *wire.ValidationError) { p.Email("/x", "ann@example.com") }, true},
+		"a name and an address":  {func(p *wire.ValidationError) { p.Email("/x", "Ann <ann@example.com>") }, false},
+		"an address in brackets": {func(p *wire.ValidationError) { p.Email("/x", "<ann@example.com>") }, false},
+		"no at sign":             {func(p *wire.ValidationError) { p.Email("/x", "ann.example.com") }, false},
+		"two at signs":           {func(p *wire.ValidationError) { p.Email("/x", `"a@b"@example.com`) }, false},
+		"no domain":              {func(p *wire.ValidationError) { p.Email("/x", "ann@localhost") }, false},
+		"a dot too many":         {func(p *wire.ValidationError) { p.Email("/x", "ann@example.com.") }, false},
+		"an address too long":    {func(p *wire.ValidationError) { p.Email("/x", strings.Repeat("a", 243)+"@example.com") }, false},
 	} {
-		var p wire.Problems
+		var p wire.ValidationError
 		c.check(&p)
 		if fine := p.Err() == nil; fine != c.fine {
 			t.Errorf("%s: %v, want it to be fine: %t", name, p.Err(), c.fine)
@@ -260,9 +260,9 @@ func FuzzReadSent(f *testing.F) {
 	f.Add([]byte("\xff{}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		_, err := wire.ReadSent(body, false, readPayload)
-		malformed, problems := (*wire.Malformed)(nil), (*wire.Problems)(nil)
+		malformed, problems := (*wire.SyntaxError)(nil), (*wire.ValidationError)(nil)
 		if err != nil && !errors.As(err, &malformed) && !errors.As(err, &problems) {
-			t.Errorf("got %v, want *wire.Malformed or *wire.Problems", err)
+			t.Errorf("got %v, want *wire.SyntaxError or *wire.ValidationError", err)
 		}
 	})
 }
@@ -278,7 +278,7 @@ func TestProblemsAreListedUpToAHundred(t *testing.T) {
 	// When it is read
 	_, err := wire.ReadSent([]byte("{"+b.String()[1:]+"}"), false, func(v wire.Value) int { v.Fields().Done(); return 0 })
 	// Then a hundred are listed, and that there are more
-	var problems *wire.Problems
+	var problems *wire.ValidationError
 	if !errors.As(err, &problems) || len(problems.List) != 101 || problems.List[100].Detail != "there are more problems than are listed" {
 		t.Errorf("problems: %v", err)
 	}

@@ -43,7 +43,7 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 		if err != nil {
 			return err
 		}
-		return &engine.Conflict{Theirs: theirs}
+		return &engine.ConflictError{Theirs: theirs}
 	}
 	return failure(err)
 }

@@ -68,7 +68,7 @@ func (s *store) conflict(t *tx, c engine.Commit) error {
 	if err != nil {
 		return err
 	}
-	return &engine.Conflict{Theirs: theirs.Commit}
+	return &engine.ConflictError{Theirs: theirs.Commit}
 }
 
 // Read implements [engine.Log].

@@ -103,7 +103,7 @@ func TestStreamsAreWholeWhileTheyAreIndexed(t *testing.T) {
 		for id, length := range lengths {
 			checkStream(t, s, id, length)
 			for _, seq := range []int64{0, length / 2, length - 1} {
-				var conflict *engine.Conflict
+				var conflict *engine.ConflictError
 				if err := s.Append(t.Context(), commit(id, seq)); !errors.As(err, &conflict) || conflict.Theirs.Seq != seq || conflict.Theirs.Stream.ID != id {
 					t.Fatalf("append to %s at %d: %v; a conflict was expected", id, seq, err)
 				}

@@ -117,7 +117,7 @@ func (s *Store) Append(ctx context.Context, c engine.Commit) error {
 		log := s.log[c.Stream]
 		switch n := int64(len(log)); {
 		case c.Seq < n:
-			return &engine.Conflict{Theirs: log[c.Seq]}
+			return &engine.ConflictError{Theirs: log[c.Seq]}
 		case c.Seq > n:
 			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, n)
 		}

@@ -94,7 +94,7 @@ func testLog(t *testing.T, p Ports) {
 		theirs, ours := at("log-taken", 0, 10), at("log-taken", 0, 20)
 		given(t, p, theirs)
 		err := p.Log.Append(t.Context(), ours)
-		var conflict *engine.Conflict
+		var conflict *engine.ConflictError
 		if !errors.As(err, &conflict) {
 			t.Fatalf("append at a taken place: %v; a *Conflict was expected", err)
 		}
@@ -113,7 +113,7 @@ func testLog(t *testing.T, p Ports) {
 		}
 		won := 0
 		for i, err := range errs {
-			var conflict *engine.Conflict
+			var conflict *engine.ConflictError
 			switch {
 			case err == nil:
 				won++

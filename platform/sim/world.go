@@ -340,7 +340,7 @@ func (p *Process) Append(ctx context.Context, c engine.Commit) error {
 		log := w.logs[c.Stream]
 		switch {
 		case c.Seq < int64(len(log)):
-			return &engine.Conflict{Theirs: w.garbled(log[c.Seq])}
+			return &engine.ConflictError{Theirs: w.garbled(log[c.Seq])}
 		case c.Seq > int64(len(log)):
 			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, len(log))
 		}

@@ -409,7 +409,7 @@ func (w *writer) writeValids() {
 	for i := 0; i < len(w.valids.list); i++ { // writing one may ask for more
 		c := w.valids.list[i]
 		t := w.ref(c.typ)
-		w.f("func valid%s(x %s, at string, p *%s) %s {", c.name, t, w.wire("Problems"), t)
+		w.f("func valid%s(x %s, at string, p *%s) %s {", c.name, t, w.wire("ValidationError"), t)
 		for _, l := range c.object.leaves() {
 			w.writeLimits(l)
 		}

@@ -91,7 +91,7 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 	w.f("})\n")
 
 	if len(limited) > 0 {
-		w.f("func validCommand(c Command, p *%s) Command {\nswitch c := c.(type) {", w.wire("Problems"))
+		w.f("func validCommand(c Command, p *%s) Command {\nswitch c := c.(type) {", w.wire("ValidationError"))
 		for _, c := range limited {
 			w.f("case %s:\nreturn %s", c.decl.name(), w.validStruct(c.decl, c.object, "c", `""`))
 		}

@@ -66,10 +66,10 @@ var basics = map[string]wireType{
 	"float32": {kind: float, bits: 32}, "float64": {kind: float, bits: 64},
 }
 
-// noWireForm says why a type has none, and what to use.
-type noWireForm string
+// noWireFormError says why a type has none, and what to use.
+type noWireFormError string
 
-func (n noWireForm) Error() string { return "which has no wire form: " + string(n) }
+func (n noWireFormError) Error() string { return "which has no wire form: " + string(n) }
 
 // wireType finds how a type expression in f is written.
 func (m *module) wireType(f *file, e ast.Expr) (*wireType, error) {
@@ -78,32 +78,32 @@ func (m *module) wireType(f *file, e ast.Expr) (*wireType, error) {
 		return m.wireType(f, e.X)
 	case *ast.ArrayType:
 		if e.Len != nil {
-			return nil, noWireForm("use a slice")
+			return nil, noWireFormError("use a slice")
 		}
 		item, err := m.wireType(f, e.Elt)
 		if err != nil {
 			return nil, err
 		}
 		if item.kind == natural && item.bits == 8 {
-			return nil, noWireForm("use a string")
+			return nil, noWireFormError("use a string")
 		}
 		return &wireType{kind: list, item: item}, nil
 	case *ast.MapType:
-		return nil, noWireForm("use a slice of a struct type that holds key and value")
+		return nil, noWireFormError("use a slice of a struct type that holds key and value")
 	case *ast.StarExpr:
-		return nil, noWireForm("use the value, marked //es:optional where it may be absent")
+		return nil, noWireFormError("use the value, marked //es:optional where it may be absent")
 	case *ast.InterfaceType:
-		return nil, noWireForm("use a concrete type")
+		return nil, noWireFormError("use a concrete type")
 	case *ast.FuncType, *ast.ChanType:
-		return nil, noWireForm("use data")
+		return nil, noWireFormError("use data")
 	case *ast.StructType:
-		return nil, noWireForm("declare the struct as a type with a name")
+		return nil, noWireFormError("declare the struct as a type with a name")
 	case *ast.IndexExpr, *ast.IndexListExpr:
-		return nil, noWireForm("use a type without type parameters")
+		return nil, noWireFormError("use a type without type parameters")
 	case *ast.Ident, *ast.SelectorExpr:
 		return m.namedType(f, e)
 	}
-	return nil, noWireForm("use a basic type, a slice, a struct of this module, es.Price or time.Time")
+	return nil, noWireFormError("use a basic type, a slice, a struct of this module, es.Price or time.Time")
 }
 
 func (m *module) namedType(f *file, e ast.Expr) (*wireType, error) {
@@ -116,20 +116,20 @@ func (m *module) namedType(f *file, e ast.Expr) (*wireType, error) {
 	case elsewhere == "time" && name == "Time":
 		return &wireType{kind: moment}, nil
 	case elsewhere != "":
-		return nil, noWireForm("use a basic type, a slice, a struct of this module, es.Price or time.Time")
+		return nil, noWireFormError("use a basic type, a slice, a struct of this module, es.Price or time.Time")
 	case name == "any" || name == "error":
-		return nil, noWireForm("use a concrete type")
+		return nil, noWireFormError("use a concrete type")
 	}
 	if t, ok := basics[name]; ok {
 		t.basic = name
 		return &t, nil
 	}
-	return nil, noWireForm("it is declared nowhere in the package, or a complex number or machine word: use a basic type, a slice, a struct of this module, es.Price or time.Time")
+	return nil, noWireFormError("it is declared nowhere in the package, or a complex number or machine word: use a basic type, a slice, a struct of this module, es.Price or time.Time")
 }
 
 func (m *module) declaredType(d *typeDecl) (*wireType, error) {
 	if d.spec.TypeParams != nil {
-		return nil, noWireForm("use a type without type parameters")
+		return nil, noWireFormError("use a type without type parameters")
 	}
 	if d.spec.Assign.IsValid() {
 		return m.wireType(d.file, d.spec.Type)
@@ -173,7 +173,7 @@ func (m *module) structOf(d *typeDecl) *typeDecl {
 func (m *module) object(root *typeDecl) (*object, error) {
 	if o, ok := m.objects[root]; ok {
 		if o == nil {
-			return nil, noWireForm("it contains itself")
+			return nil, noWireFormError("it contains itself")
 		}
 		return o, nil
 	}

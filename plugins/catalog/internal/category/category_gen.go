@@ -45,7 +45,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *wire.Problems) Command {
+func validCommand(c Command, p *wire.ValidationError) Command {
 	switch c := c.(type) {
 	case Add:
 		return validAdd(c, "", p)
@@ -55,7 +55,7 @@ func validCommand(c Command, p *wire.Problems) Command {
 	return c
 }
 
-func validAdd(x Add, at string, p *wire.Problems) Add {
+func validAdd(x Add, at string, p *wire.ValidationError) Add {
 	x.Name = wire.Trim(x.Name)
 	p.Length(at+"/name", x.Name, 1, 200)
 	return x

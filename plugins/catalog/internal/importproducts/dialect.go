@@ -59,7 +59,7 @@ func guess(front []byte, charset string) (d dialect, err error) {
 	d.comma = ','
 	for magic, what := range zipped {
 		if bytes.HasPrefix(front, []byte(magic)) {
-			return d, unusableFile("the file is " + what + ": save it as CSV in UTF-8, and upload that")
+			return d, unusableFileError("the file is " + what + ": save it as CSV in UTF-8, and upload that")
 		}
 	}
 	switch {
@@ -79,7 +79,7 @@ func guess(front []byte, charset string) (d dialect, err error) {
 			whole &^= 1
 		}
 		if text, err = d.text.NewDecoder().Bytes(text[:whole]); err != nil {
-			return d, unusableFile("the file is not the UTF-16 that its first bytes say: save it as CSV in UTF-8")
+			return d, unusableFileError("the file is not the UTF-16 that its first bytes say: save it as CSV in UTF-8")
 		}
 	}
 	for bytes.HasPrefix(text, []byte("\uFEFF")) {
@@ -123,7 +123,7 @@ func firstLine(text []byte, carriage bool) []byte {
 func named(charset string) (encoding.Encoding, string, error) {
 	e, err := htmlindex.Get(charset)
 	if err != nil {
-		return nil, "", unusableFile(fmt.Sprintf("%s is not an encoding that is known: say windows-1252, or save the file as CSV in UTF-8", quoted(charset)))
+		return nil, "", unusableFileError(fmt.Sprintf("%s is not an encoding that is known: say windows-1252, or save the file as CSV in UTF-8", quoted(charset)))
 	}
 	name, err := htmlindex.Name(e)
 	if err != nil {
@@ -135,7 +135,7 @@ func named(charset string) (encoding.Encoding, string, error) {
 	if e == unicodetext.UTF8 {
 		return nil, "", nil
 	}
-	return nil, "", unusableFile(fmt.Sprintf("text in %s is not read: save the file as CSV in UTF-8", name))
+	return nil, "", unusableFileError(fmt.Sprintf("text in %s is not read: save the file as CSV in UTF-8", name))
 }
 
 // width is how many bytes of the file the text takes.

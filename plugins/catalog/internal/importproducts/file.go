@@ -18,10 +18,10 @@ import (
 	"onlineshop/plugins/catalog/internal/product"
 )
 
-// unusableFile says why a file as a whole can't be imported.
-type unusableFile string
+// unusableFileError says why a file as a whole can't be imported.
+type unusableFileError string
 
-func (u unusableFile) Error() string { return string(u) }
+func (u unusableFileError) Error() string { return string(u) }
 
 // file is an uploaded file being read.
 type file struct {
@@ -33,7 +33,7 @@ type file struct {
 // open reads the header and goes on at the offset and line of a checkpoint.
 func open(ctx context.Context, o es.Object, offset, line int64) (_ *file, err error) {
 	if o.Size == 0 {
-		return nil, unusableFile("the file is empty: a header row with the columns name, description and price is needed")
+		return nil, unusableFileError("the file is empty: a header row with the columns name, description and price is needed")
 	}
 	body, err := o.Open(ctx, 0)
 	if err != nil {
@@ -116,11 +116,11 @@ func header(r *records) (columns, error) {
 	h, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF):
-		return columns{}, unusableFile("the file is blank: a header row with the columns name, description and price is needed")
+		return columns{}, unusableFileError("the file is blank: a header row with the columns name, description and price is needed")
 	case err != nil:
 		return columns{}, err
 	case h.err != nil:
-		return columns{}, unusableFile("the file does not begin with a CSV header row: " + h.err.Error())
+		return columns{}, unusableFileError("the file does not begin with a CSV header row: " + h.err.Error())
 	}
 	names := slices.Clone(h.fields)
 	for len(names) > 1 && clean(names[len(names)-1]) == "" {
@@ -130,10 +130,10 @@ func header(r *records) (columns, error) {
 	c := columns{count: len(names), otherID: -1}
 	for i, n := range names {
 		if !utf8.ValidString(n) || strings.ContainsRune(n, 0) {
-			return c, unusableFile("the file is not CSV text in UTF-8 or UTF-16: save it as CSV in UTF-8")
+			return c, unusableFileError("the file is not CSV text in UTF-8 or UTF-16: save it as CSV in UTF-8")
 		}
 		if n = clean(n); n != "" && slices.ContainsFunc(names[:i], func(o string) bool { return clean(o) == n }) {
-			return c, unusableFile(fmt.Sprintf("the header row names the column %s twice", quoted(n)))
+			return c, unusableFileError(fmt.Sprintf("the header row names the column %s twice", quoted(n)))
 		}
 	}
 	find := func(f string, needed bool) int {
@@ -173,14 +173,14 @@ func header(r *records) (columns, error) {
 	}
 	for i, n := range names {
 		if near := nearly(n); near != "" && !slices.Contains(c.known, i) && field(n) == "" {
-			return c, unusableFile(fmt.Sprintf("the header row has the column %s, which is nearly %s: name it so, or otherwise", quoted(n), near))
+			return c, unusableFileError(fmt.Sprintf("the header row has the column %s, which is nearly %s: name it so, or otherwise", quoted(n), near))
 		}
 		if !slices.Contains(c.known, i) && clean(n) != "" {
 			c.unread = append(c.unread, quoted(strings.TrimSpace(n)))
 		}
 	}
 	if missing != nil {
-		return c, unusableFile("the header row lacks " + strings.Join(missing, ", ") +
+		return c, unusableFileError("the header row lacks " + strings.Join(missing, ", ") +
 			": the columns name, description and price are needed; it was read as " + r.dialect.String() + ", with the columns " + cut(strings.Join(names, ", "), 120))
 	}
 	return c, nil
@@ -295,7 +295,7 @@ func (c columns) row(r record, d dialect) (row, *es.CheckedRow) {
 // invalid is the first problem of a product's details.
 func (x row) invalid(limits, priceErr error, price string) *es.CheckedRow {
 	detail := map[string]string{}
-	if problems := (*es.Problems)(nil); errors.As(limits, &problems) {
+	if problems := (*es.ValidationError)(nil); errors.As(limits, &problems) {
 		for _, p := range problems.List {
 			detail[p.Pointer] = p.Detail
 		}

@@ -53,7 +53,7 @@ func onObject(ctx context.Context, o es.Object, s es.Shop) error {
 	if err == nil {
 		err = r.finish(ctx)
 	}
-	var unusable unusableFile
+	var unusable unusableFileError
 	switch {
 	case errors.Is(err, productimport.ErrMovedOn):
 		return nil // another runner goes on
@@ -175,7 +175,7 @@ func (r *run) add(ctx context.Context, rows []row) (results []es.CheckedRow, err
 func check(ctx context.Context, o es.Object, s es.Shop) (c es.Check, err error) {
 	r := run{Object: o, Shop: s}
 	f, err := open(ctx, o, 0, 1)
-	if unusable := unusableFile(""); errors.As(err, &unusable) {
+	if unusable := unusableFileError(""); errors.As(err, &unusable) {
 		return es.Check{Refused: unusable.Error()}, nil
 	}
 	if err != nil {

@@ -64,7 +64,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *wire.Problems) Command {
+func validCommand(c Command, p *wire.ValidationError) Command {
 	switch c := c.(type) {
 	case Add:
 		return Add(validDetails(Details(c), "", p))
@@ -78,7 +78,7 @@ func validCommand(c Command, p *wire.Problems) Command {
 	return c
 }
 
-func validDetails(x Details, at string, p *wire.Problems) Details {
+func validDetails(x Details, at string, p *wire.ValidationError) Details {
 	x.Name = wire.Trim(x.Name)
 	p.Length(at+"/name", x.Name, 1, 200)
 	p.Length(at+"/description", x.Description, 0, 10000)
@@ -88,17 +88,17 @@ func validDetails(x Details, at string, p *wire.Problems) Details {
 	return x
 }
 
-func validChangeCategory(x ChangeCategory, at string, p *wire.Problems) ChangeCategory {
+func validChangeCategory(x ChangeCategory, at string, p *wire.ValidationError) ChangeCategory {
 	p.Length(at+"/categoryId", x.CategoryID, 1, 128)
 	return x
 }
 
-func validUpdateDescription(x UpdateDescription, at string, p *wire.Problems) UpdateDescription {
+func validUpdateDescription(x UpdateDescription, at string, p *wire.ValidationError) UpdateDescription {
 	p.Length(at+"/description", x.Description, 0, 10000)
 	return x
 }
 
-func validUpdateName(x UpdateName, at string, p *wire.Problems) UpdateName {
+func validUpdateName(x UpdateName, at string, p *wire.ValidationError) UpdateName {
 	x.Name = wire.Trim(x.Name)
 	p.Length(at+"/name", x.Name, 1, 200)
 	return x

@@ -52,7 +52,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *wire.Problems) Command {
+func validCommand(c Command, p *wire.ValidationError) Command {
 	switch c := c.(type) {
 	case Register:
 		return validRegister(c, "", p)
@@ -64,7 +64,7 @@ func validCommand(c Command, p *wire.Problems) Command {
 	return c
 }
 
-func validRegister(x Register, at string, p *wire.Problems) Register {
+func validRegister(x Register, at string, p *wire.ValidationError) Register {
 	x.Email = wire.Trim(x.Email)
 	p.Email(at+"/email", x.Email)
 	x.Address = wire.Trim(x.Address)
@@ -72,13 +72,13 @@ func validRegister(x Register, at string, p *wire.Problems) Register {
 	return x
 }
 
-func validUpdateAddress(x UpdateAddress, at string, p *wire.Problems) UpdateAddress {
+func validUpdateAddress(x UpdateAddress, at string, p *wire.ValidationError) UpdateAddress {
 	x.Address = wire.Trim(x.Address)
 	p.Length(at+"/address", x.Address, 1, 1000)
 	return x
 }
 
-func validUpdateEmail(x UpdateEmail, at string, p *wire.Problems) UpdateEmail {
+func validUpdateEmail(x UpdateEmail, at string, p *wire.ValidationError) UpdateEmail {
 	x.Email = wire.Trim(x.Email)
 	p.Email(at+"/email", x.Email)
 	return x

@@ -64,7 +64,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Wire:   encodeEvent,
 })
 
-func validCommand(c Command, p *wire.Problems) Command {
+func validCommand(c Command, p *wire.ValidationError) Command {
 	switch c := c.(type) {
 	case Place:
 		return validPlace(c, "", p)
@@ -72,7 +72,7 @@ func validCommand(c Command, p *wire.Problems) Command {
 	return c
 }
 
-func validPlace(x Place, at string, p *wire.Problems) Place {
+func validPlace(x Place, at string, p *wire.ValidationError) Place {
 	p.Length(at+"/customerId", x.CustomerID, 1, 128)
 	x.ProductIDs = wire.Distinct(x.ProductIDs)
 	p.Count(at+"/productIds", len(x.ProductIDs), 1, 100)

@@ -68,7 +68,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Upcast: upcasters,
 })
 
-func validCommand(c Command, p *wire.Problems) Command {
+func validCommand(c Command, p *wire.ValidationError) Command {
 	switch c := c.(type) {
 	case Move:
 		return validMove(c, "", p)
@@ -78,12 +78,12 @@ func validCommand(c Command, p *wire.Problems) Command {
 	return c
 }
 
-func validMove(x Move, at string, p *wire.Problems) Move {
+func validMove(x Move, at string, p *wire.ValidationError) Move {
 	x.Shelf = validShelvesShelf(x.Shelf, at+"/shelf", p)
 	return x
 }
 
-func validDetails(x Details, at string, p *wire.Problems) Details {
+func validDetails(x Details, at string, p *wire.ValidationError) Details {
 	x.Title = wire.Trim(x.Title)
 	p.Length(at+"/title", x.Title, 1, 20)
 	x.Imprint.Publisher = wire.Trim(x.Imprint.Publisher)
@@ -120,12 +120,12 @@ func validDetails(x Details, at string, p *wire.Problems) Details {
 	return x
 }
 
-func validShelvesShelf(x shelves.Shelf, at string, p *wire.Problems) shelves.Shelf {
+func validShelvesShelf(x shelves.Shelf, at string, p *wire.ValidationError) shelves.Shelf {
 	p.OneOf(at+"/room", string(x.Room), "reading-room", "cellar")
 	return x
 }
 
-func validChapter(x Chapter, at string, p *wire.Problems) Chapter {
+func validChapter(x Chapter, at string, p *wire.ValidationError) Chapter {
 	x.Title = wire.Trim(x.Title)
 	p.Length(at+"/title", x.Title, 1, -1)
 	wire.AtLeast(p, at+"/pages", x.Pages, -1)

@@ -149,7 +149,7 @@ func TestCommandsAreHeldToTheirShape(t *testing.T) {
 		{"Register", strings.Replace(fullJSON, `frank@example.com`, `frank`, 1), "/contact must be an e-mail address such as name@example.com, of at most 254 characters: it is not of that form"},
 	} {
 		_, err := book.Aggregate.Definition().ReadCommand(c.name, []byte(c.body))
-		var problems *es.Problems
+		var problems *es.ValidationError
 		if !errors.As(err, &problems) || err.Error() != c.problem {
 			t.Errorf("%s %s: %v, want %s", c.name, c.body, err, c.problem)
 		}
