@@ -71,7 +71,7 @@ func TestImportsPointOneWay(t *testing.T) {
 
 // framework are the packages that neither authors nor es itself depend on.
 func framework(module string) []string {
-	return []string{module + "es/engine", module + "es/esgen", module + "es/estest", module + "es/names"}
+	return []string{module + "es/engine", module + "es/esgen", module + "es/estest", module + "es/naming"}
 }
 
 // Package wire is for generated code, and for what reads and writes JSON as strictly.

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/jsii-runtime-go"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/httpapi"
 )
 
@@ -58,14 +58,14 @@ func (s *shop) api() awsapigateway.RestApi {
 	everything(api.Root())
 	below(api.Root())
 	for _, p := range s.plugins {
-		plugin := api.Root().AddResource(jsii.String(names.PathSegment(p.Name)), nil)
+		plugin := api.Root().AddResource(jsii.String(naming.PathSegment(p.Name)), nil)
 		everything(plugin)
 		below(plugin)
 		for _, c := range p.commands {
 			if c.Internal {
 				continue
 			}
-			aggregate := plugin.AddResource(jsii.String(names.PathSegment(short(c.Name))), nil)
+			aggregate := plugin.AddResource(jsii.String(naming.PathSegment(naming.Short(c.Name))), nil)
 			everything(aggregate)
 			below(aggregate).AddMethod(jsii.String(http.MethodPost), integration(c.function), nil)
 		}
@@ -134,7 +134,7 @@ func refusals() []refusal {
 }
 
 func (r refusal) body() string {
-	words := strings.ReplaceAll(names.PathSegment(r.code), "-", " ")
+	words := strings.ReplaceAll(naming.PathSegment(r.code), "-", " ")
 	title := strings.ToUpper(words[:1]) + words[1:]
 	return fmt.Sprintf(`{"status":%d,"title":%q,"detail":%q,"code":%q,"correlationId":"$context.requestId"}`, r.status, title, r.detail, r.code)
 }

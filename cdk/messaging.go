@@ -3,6 +3,8 @@ package main
 import (
 	"time"
 
+	"onlineshop/es/naming"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -90,7 +92,7 @@ func (s *shop) subscribe(p *plugin) {
 		awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+"Rule"), &awsevents.RuleProps{
 			Description:  jsii.String(d.Point.Name + " to " + p.Name + "." + d.Name),
 			EventBus:     s.bus,
-			EventPattern: &awsevents.EventPattern{Source: jsii.Strings(owner(d.Point.Name)), DetailType: jsii.Strings(d.Point.Name)},
+			EventPattern: &awsevents.EventPattern{Source: jsii.Strings(naming.Plugin(d.Point.Name)), DetailType: jsii.Strings(d.Point.Name)},
 			Targets: &[]awsevents.IRuleTarget{
 				awseventstargets.NewSqsQueue(in.queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: in.dead}),
 			},

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"onlineshop/es"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -161,7 +161,7 @@ func (f *function) follows(p *plugin) {
 func (p *plugin) heard(aggregate string) (publishers []string) {
 	for _, x := range p.Extensions {
 		if x.Target == aggregate {
-			publishers = append(publishers, owner(x.Point.Name))
+			publishers = append(publishers, naming.Plugin(x.Point.Name))
 		}
 	}
 	slices.Sort(publishers)
@@ -311,7 +311,7 @@ func (s *shop) queryFunction(identity map[string]string) *function {
 		}
 		maps.Copy(w.Rows, p.tables())
 		maps.Copy(w.Inboxes, p.queues()) // for /health, which tells how long they keep hints waiting
-		name := names.UIBundleVariable(p.Name)
+		name := naming.UIBundleVariable(p.Name)
 		if url := os.Getenv(name); url != "" {
 			env[name] = url
 		}

@@ -104,12 +104,3 @@ func (s *shop) named(name string) *plugin {
 // id is a full name as it stands in construct ids: "CatalogProduct" for
 // "Catalog.Product".
 func id(name string) string { return strings.ReplaceAll(name, ".", "") }
-
-// owner is the plugin part of a full name: "Catalog" of "Catalog.Product".
-func owner(name string) string {
-	plugin, _, _ := strings.Cut(name, ".")
-	return plugin
-}
-
-// short is a full name without its plugin.
-func short(name string) string { return name[strings.Index(name, ".")+1:] }

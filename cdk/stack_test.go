@@ -18,7 +18,7 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"onlineshop/es"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/plugins"
 	"onlineshop/plugins/ordering/orders"
 )
@@ -585,11 +585,11 @@ func (m *made) routes() map[string]string {
 func TestEachPathGoesToTheFunctionThatAnswersIt(t *testing.T) {
 	want := map[string]string{" ANY": "Query", "/{proxy+} ANY": "Query"}
 	for _, p := range deployedPlugins {
-		paths := []string{"/" + names.PathSegment(p.Name)}
+		paths := []string{"/" + naming.PathSegment(p.Name)}
 		for _, a := range p.Aggregates {
 			if d := a.Definition(); !d.Internal {
 				_, name, _ := strings.Cut(d.Name, ".")
-				path := paths[0] + "/" + names.PathSegment(name)
+				path := paths[0] + "/" + naming.PathSegment(name)
 				paths = append(paths, path)
 				want[path+"/{proxy+} POST"] = p.Name + name + "Command"
 			}

@@ -14,6 +14,21 @@
 // onlineshop/es/esgen) reads the folder and writes what is left: the package's
 // Aggregate with its wire format and JSON Schemas, and the plugin's composition.
 //
+// `make plugin NAME=Inventory` and `make aggregate PLUGIN=Inventory NAME=StockItem` write
+// a start that works. These are the parts, each an exported variable or function:
+//
+//	aggregate        a package with Command, Event and State: decides what happens
+//	read model       [NewReadModel] and [From]: a row for each aggregate, for queries
+//	event mapping    [NewMapping]: an event of one aggregate becomes commands for another
+//	extension point  a package of events that other plugins may see; [Publish] fills it
+//	extension        [NewExtension]: another plugin's published event becomes commands
+//	side effect      [NewSideEffect]: does something in the world for an event
+//	task             [Task]: hosts side effects, or works on files put into its bucket
+//
+// Who may send a command or read a row is an [Access]. A rule answers no by a
+// [Rejection]: [NotFound], [Conflict] or [Invalid]. Tests use package
+// onlineshop/es/estest: Given, When, Then.
+//
 // What Go cannot say is said in markers that the generator reads:
 //
 //	//es:plugin Catalog heartbeat=5m    in the doc comment of the plugin's package

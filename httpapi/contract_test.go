@@ -18,7 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/httpapi"
 	"onlineshop/platform/local"
 	"onlineshop/plugins"
@@ -53,7 +53,7 @@ func TestContract(t *testing.T) {
 			url, dir := serveLocal(t, identity)
 			documented := &documented{t: t, doc: document(t, url), later: map[string]bool{}}
 			for _, p := range plugins.All(plugins.NoDeps{}) {
-				documented.later[names.PathSegment(p.Name)] = !slices.Contains(contracttest.Specified, p.Name)
+				documented.later[naming.PathSegment(p.Name)] = !slices.Contains(contracttest.Specified, p.Name)
 			}
 			contracttest.Run(t, contracttest.Client{
 				URL: url, HTTP: &http.Client{Transport: documented}, SignIn: signIn, NeedsIdentity: x.needs,

@@ -29,6 +29,7 @@ import (
 type Config struct {
 	Engine   *engine.Engine
 	Plugins  []es.Plugin
+	Title    string   // of the OpenAPI document
 	Version  string   // of the program
 	Identity Identity // who is calling: [Local] or [JWT]
 	// Hosts are the values of the Host header that are answered, compared without

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 
 	"onlineshop/es"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 // The manifest is what a generated user interface needs: every component by its
@@ -94,7 +94,7 @@ func (a *api) manifest() manifest {
 }
 
 func (a *api) pluginManifest(p es.Plugin) pluginManifest {
-	base := "/" + names.PathSegment(p.Name) + "/"
+	base := "/" + naming.PathSegment(p.Name) + "/"
 	m := pluginManifest{
 		Name: p.Name, HeartbeatIntervalSeconds: p.HeartbeatInterval.Seconds(), UIBundleURL: p.UIBundleURL,
 		Aggregates: []aggregateManifest{}, ReadModels: []readModelManifest{}, Mappings: []mappingManifest{},
@@ -102,13 +102,13 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	}
 	for _, x := range p.Aggregates {
 		d := x.Definition()
-		am := aggregateManifest{d.Name, base + names.PathSegment(short(d.Name)) + "/" + idSegment, d.Internal, []commandManifest{}, eventManifests(d.Events)}
+		am := aggregateManifest{d.Name, base + naming.PathSegment(naming.Short(d.Name)) + "/" + idSegment, d.Internal, []commandManifest{}, eventManifests(d.Events)}
 		for _, c := range d.Commands {
 			if c.Internal {
 				continue
 			}
 			if !d.Internal {
-				am.Commands = append(am.Commands, commandManifest{c.Name, am.Path + "/" + names.PathSegment(c.Name), accessOf(c.Access), c.Schema})
+				am.Commands = append(am.Commands, commandManifest{c.Name, am.Path + "/" + naming.PathSegment(c.Name), accessOf(c.Access), c.Schema})
 			}
 		}
 		m.Aggregates = append(m.Aggregates, am)
@@ -116,7 +116,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	for _, x := range p.ReadModels {
 		d := x.Definition()
 		m.ReadModels = append(m.ReadModels, readModelManifest{
-			p.Name + "." + d.Name, base + names.PathSegment(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
+			p.Name + "." + d.Name, base + naming.PathSegment(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
 		})
 	}
 	for _, d := range p.Mappings {
@@ -135,7 +135,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	for _, t := range p.Tasks {
 		tm := taskManifest{Name: p.Name + "." + t.Name, Bucket: t.Bucket}
 		if t.Reports != nil {
-			tm.Report = base + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report"
+			tm.Report = base + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report"
 		}
 		m.Tasks = append(m.Tasks, tm)
 		for _, d := range t.SideEffects {

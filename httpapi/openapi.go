@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -71,8 +72,8 @@ var (
 				"type": "array", "description": "with the code InvalidPayload",
 				"items": record(object{"pointer": object{"type": "string", "description": "where in the body (RFC 6901)"}, "detail": text}),
 			},
-			"productIds": object{"type": "array", "items": text, "description": "with the code ProductNotAvailable"},
 		},
+		"additionalProperties": true, // of the rejection, see es.Rejection.With
 	}, nil}
 	outcomeSchema = &schema{"Outcome", record(object{
 		"aggregate": text, "id": text,
@@ -219,7 +220,7 @@ func (a *api) openAPI() ([]byte, error) {
 	}
 	return json.Marshal(object{
 		"openapi": "3.1.0",
-		"info":    object{"title": "Online shop", "version": a.Version, "description": "Commands, views and operations of the shop's plugins."},
+		"info":    object{"title": cmp.Or(a.Title, "Plugins"), "version": a.Version, "description": "Commands, views and operations of the plugins."},
 		"servers": []object{{"url": "./"}}, // wherever this document is
 		"paths":   paths,
 		"components": object{

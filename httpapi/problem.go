@@ -11,7 +11,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 // Problems of HTTP itself; the engine and the domain have their own.
@@ -82,7 +82,7 @@ func (a *api) problem(ctx context.Context, c *call, err error) *answer {
 
 // title is a code in words: "Product not found".
 func title(code string) string {
-	words := strings.ReplaceAll(names.PathSegment(code), "-", " ")
+	words := strings.ReplaceAll(naming.PathSegment(code), "-", " ")
 	r := []rune(words)
 	if len(r) > 0 {
 		r[0] = unicode.ToUpper(r[0])

@@ -120,6 +120,3 @@ func allowed(methods map[string]*endpoint) string {
 	slices.Sort(names)
 	return strings.Join(names, ", ")
 }
-
-// short is a full name without its plugin.
-func short(name string) string { return name[strings.LastIndex(name, ".")+1:] }

@@ -15,7 +15,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/es/wire"
 )
 
@@ -23,7 +23,7 @@ import (
 func (a *api) addPlugins() error {
 	seen := map[string]string{"operations": "the operations"}
 	for _, p := range a.Plugins {
-		base := "/" + names.PathSegment(p.Name)
+		base := "/" + naming.PathSegment(p.Name)
 		// An aggregate and a read model share no path even where their methods differ:
 		// a reader of the address would not know which one it names.
 		claim := func(path, name string) error {
@@ -38,14 +38,14 @@ func (a *api) addPlugins() error {
 		}
 		for _, x := range p.Aggregates {
 			d := x.Definition()
-			if err := errors.Join(claim(base[1:]+"/"+names.PathSegment(short(d.Name)), d.Name), a.addAggregate(base, p, d)); err != nil {
+			if err := errors.Join(claim(base[1:]+"/"+naming.PathSegment(naming.Short(d.Name)), d.Name), a.addAggregate(base, p, d)); err != nil {
 				return err
 			}
 		}
 		for _, x := range p.ReadModels {
 			d := x.Definition()
 			d.Name = p.Name + "." + d.Name
-			if err := errors.Join(claim(base[1:]+"/"+names.PathSegment(x.Name()), d.Name), a.addReadModel(base, p, d)); err != nil {
+			if err := errors.Join(claim(base[1:]+"/"+naming.PathSegment(x.Name()), d.Name), a.addReadModel(base, p, d)); err != nil {
 				return err
 			}
 		}
@@ -70,7 +70,7 @@ func (a *api) addPlugins() error {
 }
 
 func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) error {
-	at := base + "/" + names.PathSegment(short(d.Name)) + "/" + idSegment + "/"
+	at := base + "/" + naming.PathSegment(naming.Short(d.Name)) + "/" + idSegment + "/"
 	var errs []error
 	if !d.Internal {
 		for _, cmd := range d.Commands {
@@ -78,7 +78,7 @@ func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) e
 				continue
 			}
 			errs = append(errs, a.add(&endpoint{
-				method: http.MethodPost, path: at + names.PathSegment(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
+				method: http.MethodPost, path: at + naming.PathSegment(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
 				summary: cmd.Name + " of the aggregate " + d.Name,
 				allow:   func(c es.Caller) error { return a.Engine.Authorize(c, d.Name, cmd.Name) },
 				id:      commandID, command: true, body: true, payload: commandSchema(d.Name, cmd), bare: cmd.Empty,
@@ -175,7 +175,7 @@ func (a *api) addReadModel(base string, p es.Plugin, d es.ReadModelDefinition) e
 		return err
 	}
 	list := &endpoint{
-		method: http.MethodGet, path: base + "/" + names.PathSegment(short(d.Name)), tag: p.Name, name: d.Name + "-list",
+		method: http.MethodGet, path: base + "/" + naming.PathSegment(naming.Short(d.Name)), tag: p.Name, name: d.Name + "-list",
 		summary: "The rows of " + d.Name, allow: allow,
 		query: []parameter{limitParameter, cursorParameter}, answers: pageSchema(row),
 		owner: func(c es.Caller) string {
@@ -275,7 +275,7 @@ type checkedRow struct {
 func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
 	task := p.Name + "." + t.Name
 	return a.add(&endpoint{
-		method: http.MethodPost, path: base + "/" + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/check", tag: p.Name, name: task + "-check",
+		method: http.MethodPost, path: base + "/" + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/check", tag: p.Name, name: task + "-check",
 		summary: "What the task " + task + " would make of a file, row by row; nothing is done", allow: admin, id: anyID,
 		body: true, file: true, query: []parameter{encodingParameter}, answers: checkedSchema, refuses: []int{413, 415, 422},
 		serve: func(c *call) (*answer, error) {
@@ -315,7 +315,7 @@ func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
 func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
 	task := p.Name + "." + t.Name
 	return a.add(&endpoint{
-		method: http.MethodGet, path: base + "/" + names.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
+		method: http.MethodGet, path: base + "/" + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
 		summary: "What the task " + task + " reports about one object", allow: admin, id: anyID, refuses: []int{404, 422},
 		serve: func(c *call) (*answer, error) {
 			none := engine.ErrNotFound.Because("there is no report for %q", c.id)

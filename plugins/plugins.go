@@ -6,6 +6,12 @@ package plugins
 
 //go:generate go run onlineshop/es/esgen
 
+// Title is what the plugins are together.
+const Title = "Online shop"
+
+// EmailFrom is the sender of e-mails where no other is set.
+const EmailFrom = "shop@example.com"
+
 // ShipDelayVariable is the environment variable that says how long an order waits until
 // it is shipped, as a Go duration.
 const ShipDelayVariable = "SHOP_SHIP_DELAY"

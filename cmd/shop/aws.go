@@ -54,6 +54,7 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Config{
+		Title:  plugins.Title,
 		Engine: platform.Engine(), Plugins: all, Version: programVersion(), Identity: httpapi.Local(),
 		Operations: platform.Operations(), Health: platform.Health, Reports: platform, Logger: logger,
 	})

@@ -12,6 +12,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"onlineshop/plugins"
 )
 
 // Exit codes of the program.
@@ -31,6 +33,7 @@ func (p program) Run(ctx context.Context, args ...string) int {
 	parser, err := kong.New(&c,
 		kong.Name("shop"),
 		kong.Description(description),
+		kong.Vars{"emailFrom": plugins.EmailFrom},
 		kong.Writers(p.out, p.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

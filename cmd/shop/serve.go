@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"onlineshop/es"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/httpapi"
 	"onlineshop/platform/local"
 	"onlineshop/plugins"
@@ -30,7 +30,7 @@ type serveCommand struct {
 	Auth        string        `help:"Who callers are: \"none\" makes everybody on this machine the user local in group Admin, \"jwt\" takes bearer tokens." env:"SHOP_AUTH" enum:"none,jwt" default:"none"`
 	JWTIssuer   string        `help:"Issuer of the tokens: an OpenID Connect provider's URL." env:"SHOP_JWT_ISSUER" name:"jwt-issuer" placeholder:"URL"`
 	JWTAudience string        `help:"Audience that the tokens must be meant for." env:"SHOP_JWT_AUDIENCE" name:"jwt-audience" placeholder:"NAME"`
-	EmailFrom   string        `help:"Sender of the e-mails." env:"SHOP_EMAIL_FROM" default:"shop@example.com"`
+	EmailFrom   string        `help:"Sender of the e-mails." env:"SHOP_EMAIL_FROM" default:"${emailFrom}"`
 	Verbose     bool          `help:"Log requests too." short:"v"`
 }
 
@@ -88,7 +88,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	}
 	all := plugins.All(deps{shipDelay: c.ShipDelay, outbox: outbox{local.NewOutbox(filepath.Join(s.Data, "emails"), c.EmailFrom)}})
 	for i, p := range all {
-		all[i].UIBundleURL = os.Getenv(names.UIBundleVariable(p.Name))
+		all[i].UIBundleURL = os.Getenv(naming.UIBundleVariable(p.Name))
 	}
 	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger})
 	if err != nil {
@@ -98,7 +98,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 
 	url := baseURL(listener.Addr().String())
 	handler, err := httpapi.New(httpapi.Config{
-		Engine: platform.Engine(), Plugins: all, Version: programVersion(), Identity: identity,
+		Engine: platform.Engine(), Plugins: all, Title: plugins.Title, Version: programVersion(), Identity: identity,
 		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Logger: logger,
 		CursorKey: platform.CursorKey,
 	})

@@ -1,10 +1,41 @@
 package engine
 
 import (
-	"onlineshop/es"
 	"slices"
+	"strings"
 	"time"
+
+	"onlineshop/es"
+	"onlineshop/es/naming"
 )
+
+// Kinds of consumers.
+const (
+	KindMapping     = "mapping"
+	KindExtension   = "extension"
+	KindSideEffect  = "effect"
+	KindReadModel   = "readmodel"
+	KindPublication = "publication"
+	KindTask        = "task"
+)
+
+// ConsumerID names a consumer, or a task. Its text, "mapping:Ordering.AutoShip", is
+// stored: with cursors, parked keys and figures.
+type ConsumerID struct {
+	Kind string // such as [KindMapping]
+	Name string // full name
+}
+
+// ParseConsumer reads what [ConsumerID.String] writes.
+func ParseConsumer(text string) ConsumerID {
+	kind, name, _ := strings.Cut(text, ":")
+	return ConsumerID{kind, name}
+}
+
+func (c ConsumerID) String() string { return c.Kind + ":" + c.Name }
+
+// Plugin returns the plugin that the consumer belongs to.
+func (c ConsumerID) Plugin() string { return naming.Plugin(c.Name) }
 
 // Consumers returns the names of all followers, read models and publications, sorted.
 func (e *Engine) Consumers() (names []string) {
@@ -35,7 +66,9 @@ func (e *Engine) Tasks() (names []string) {
 }
 
 // TaskConsumer returns the name under which a plugin's task is counted.
-func TaskConsumer(plugin string, t es.Task) string { return "task:" + plugin + "." + t.Name }
+func TaskConsumer(plugin string, t es.Task) string {
+	return ConsumerID{KindTask, plugin + "." + t.Name}.String()
+}
 
 // Listeners returns the names of the extensions of an extension point, sorted.
 func (e *Engine) Listeners(point string) (names []string) {

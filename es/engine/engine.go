@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"onlineshop/es"
+	"onlineshop/es/naming"
 )
 
 // Config configures an engine. Publications, Snapshots and StreamLock are optional.
@@ -75,7 +76,7 @@ type point struct {
 }
 
 // publisher returns the point's consumer name, under which its failures are parked.
-func (p *point) publisher() string { return "publication:" + p.Name }
+func (p *point) publisher() string { return ConsumerID{KindPublication, p.Name}.String() }
 
 type model struct {
 	es.ReadModelDefinition
@@ -163,7 +164,7 @@ func (e *Engine) wire(p es.Plugin) error {
 	for _, m := range p.ReadModels {
 		d := m.Definition()
 		d.Name = p.Name + "." + d.Name
-		x := &model{d, "readmodel:" + d.Name}
+		x := &model{d, ConsumerID{KindReadModel, d.Name}.String()}
 		if e.models[d.Name] != nil {
 			return fmt.Errorf("there are two read models %s", d.Name)
 		}
@@ -272,7 +273,7 @@ func admitted(a es.Access) string {
 // notFound returns the rejection for an aggregate or row that does not exist, or that the
 // caller must not know of.
 func notFound(aggregate, id string) *es.Rejection {
-	short := aggregate[strings.LastIndex(aggregate, ".")+1:]
+	short := naming.Short(aggregate)
 	return es.NotFound(short+"NotFound").Because("there is no %s %q", short, id)
 }
 

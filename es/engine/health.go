@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -64,7 +63,7 @@ func (e *Engine) Health(version string, now time.Time, problems []Problem, heard
 			h.Status = "degraded"
 		}
 		for _, name := range consumers {
-			if _, rest, _ := strings.Cut(name, ":"); !strings.HasPrefix(rest, x.Name+".") {
+			if ParseConsumer(name).Plugin() != x.Name {
 				continue
 			}
 			c := ConsumerHealth{Name: name}

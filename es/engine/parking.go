@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"onlineshop/es"
-	"strings"
 	"time"
+
+	"onlineshop/es"
 )
 
 // failed parks the key. A transient failure is returned instead, and the hint must be
@@ -110,16 +110,16 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 // retryParked retries a parked key. A row is rebuilt, since the failure may have been a
 // rebuild's.
 func (e *Engine) retryParked(ctx context.Context, p Parked) error {
-	switch kind, name, _ := strings.Cut(p.Consumer, ":"); {
+	switch id := ParseConsumer(p.Consumer); {
 	case e.followers[p.Consumer] != nil:
 		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: StreamEnd, Parked: true})
-	case kind == "readmodel" && e.models[name] != nil:
-		if _, err := e.row(ctx, e.models[name], p.Stream.ID, catchUpTo{afresh: true}); err != nil {
+	case id.Kind == KindReadModel && e.models[id.Name] != nil:
+		if _, err := e.row(ctx, e.models[id.Name], p.Stream.ID, catchUpTo{afresh: true}); err != nil {
 			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
 		}
 		return e.unpark(ctx, p)
-	case kind == "publication" && e.points[name] != nil:
-		ok, err := e.republish(ctx, e.points[name], p.Stream)
+	case id.Kind == KindPublication && e.points[id.Name] != nil:
+		ok, err := e.republish(ctx, e.points[id.Name], p.Stream)
 		if err != nil {
 			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
 		}

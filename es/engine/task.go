@@ -181,7 +181,7 @@ func (s shop) executeOne(ctx context.Context, c es.TaskCommand) es.Outcome {
 	if o.messageID = c.MessageID; o.messageID == "" {
 		o.messageID = s.Clock.NewID()
 	}
-	o.identify(CommandID{Origin: "task:" + s.task + "/" + o.messageID})
+	o.identify(CommandID{Origin: KindTask + ":" + s.task + "/" + o.messageID})
 	out, err := s.execute(ctx, o)
 	return es.Outcome{Version: out.Version, Events: out.Events, Err: err}
 }

@@ -31,6 +31,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -92,7 +93,7 @@ func (c *cloud) deploy(plugins []es.Plugin) {
 		c.handlers[x.Name+"-projector"] = p.Projector(x.Name)
 		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
 		for inbox := range c.wiring.Inboxes {
-			if pluginOf(inbox) == x.Name {
+			if naming.Plugin(inbox) == x.Name {
 				c.handlers[inbox] = p.Inbox(aggregateOf(inbox))
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/plugins"
 	"onlineshop/plugins/ordering/mail"
 	"onlineshop/plugins/plugintest"
@@ -309,4 +310,4 @@ func TestCostTable(t *testing.T) {
 }
 
 // of is the platform of the functions that decide on the aggregate.
-func (s shop) of(aggregate string) *Platform { return s.platforms[pluginOf(aggregate)] }
+func (s shop) of(aggregate string) *Platform { return s.platforms[naming.Plugin(aggregate)] }

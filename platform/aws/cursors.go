@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -18,7 +19,7 @@ func cursorKey(consumer string, s engine.Stream) item {
 
 // Cursor implements [engine.Cursors].
 func (s *store) Cursor(ctx context.Context, consumer string, st engine.Stream) (engine.Cursor, error) {
-	table, err := s.cursors(consumer)
+	table, err := s.cursors(engine.ParseConsumer(consumer).Plugin())
 	if err != nil {
 		return engine.Cursor{}, err
 	}
@@ -28,7 +29,7 @@ func (s *store) Cursor(ctx context.Context, consumer string, st engine.Stream) (
 
 // Advance implements [engine.Cursors].
 func (s *store) Advance(ctx context.Context, consumer string, st engine.Stream, from, to int64) error {
-	table, err := s.cursors(consumer)
+	table, err := s.cursors(engine.ParseConsumer(consumer).Plugin())
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (s *store) Advance(ctx context.Context, consumer string, st engine.Stream, 
 
 // Snapshot implements [engine.Snapshots]; there is none where no table is wired.
 func (s *store) Snapshot(ctx context.Context, st engine.Stream) ([]byte, error) {
-	table := s.Plugins[pluginOf(st.Aggregate)].Snapshots
+	table := s.Plugins[naming.Plugin(st.Aggregate)].Snapshots
 	if table == "" {
 		return nil, nil
 	}
@@ -62,7 +63,7 @@ func (s *store) Snapshot(ctx context.Context, st engine.Stream) ([]byte, error) 
 // SaveSnapshot implements [engine.Snapshots].
 func (s *store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte) error {
 	const most = 390 << 10 // an item with its key has at most maxItem
-	table := s.Plugins[pluginOf(st.Aggregate)].Snapshots
+	table := s.Plugins[naming.Plugin(st.Aggregate)].Snapshots
 	switch {
 	case table == "":
 		return nil

@@ -100,34 +100,24 @@ func (e *expression) value(v types.AttributeValue) string {
 	return p
 }
 
-// pluginOf is the plugin in a full name or a consumer: Catalog of
-// "Catalog.Product" and of "readmodel:Catalog.Products".
-func pluginOf(name string) string {
-	if _, rest, ok := strings.Cut(name, ":"); ok {
-		name = rest
-	}
-	plugin, _, _ := strings.Cut(name, ".")
-	return plugin
-}
-
 // table is the physical name of a plugin's table that the wiring tells.
-func (s *store) table(of string, what string, name func(wiring.PluginWiring) string) (*string, error) {
-	if t := name(s.Plugins[pluginOf(of)]); t != "" {
+func (s *store) table(plugin, what string, name func(wiring.PluginWiring) string) (*string, error) {
+	if t := name(s.Plugins[plugin]); t != "" {
 		return &t, nil
 	}
-	return nil, fmt.Errorf("this function is not wired to the %s of %s: its %s does not name the table", what, pluginOf(of), wiring.Variable)
+	return nil, fmt.Errorf("this function is not wired to the %s of %s: its %s does not name the table", what, plugin, wiring.Variable)
 }
 
-func (s *store) events(aggregate string) (*string, error) {
-	return s.table(aggregate, "events", func(w wiring.PluginWiring) string { return w.Events })
+func (s *store) events(plugin string) (*string, error) {
+	return s.table(plugin, "events", func(w wiring.PluginWiring) string { return w.Events })
 }
 
-func (s *store) cursors(consumer string) (*string, error) {
-	return s.table(consumer, "cursors", func(w wiring.PluginWiring) string { return w.Cursors })
+func (s *store) cursors(plugin string) (*string, error) {
+	return s.table(plugin, "cursors", func(w wiring.PluginWiring) string { return w.Cursors })
 }
 
-func (s *store) parked(consumer string) (*string, error) {
-	return s.table(consumer, "parked keys", func(w wiring.PluginWiring) string { return w.Parked })
+func (s *store) parked(plugin string) (*string, error) {
+	return s.table(plugin, "parked keys", func(w wiring.PluginWiring) string { return w.Parked })
 }
 
 func (s *store) rows(model string) (*string, error) {

@@ -199,10 +199,11 @@ type Mailer struct {
 	bucket string
 }
 
-// NewMailer makes one; from may be empty.
-func NewMailer(c awssdk.Config, w wiring.Wiring, from string) *Mailer {
+// NewMailer returns a mailer that sends as from. If that is empty, it keeps what it is
+// given, as from placeholder.
+func NewMailer(c awssdk.Config, w wiring.Wiring, from, placeholder string) *Mailer {
 	if from == "" {
-		return &Mailer{from: "shop@example.com", files: newFiles(c), bucket: w.Reports}
+		return &Mailer{from: placeholder, files: newFiles(c), bucket: w.Reports}
 	}
 	return &Mailer{from: from, ses: sesv2.NewFromConfig(c)}
 }

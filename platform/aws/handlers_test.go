@@ -477,7 +477,7 @@ func TestAnEmailIsSentWhereThereIsASender(t *testing.T) {
 	c := newServices(t, nil)
 	send := func(from string) {
 		t.Helper()
-		if err := NewMailer(c.config(), c.wiring, from).Send(t.Context(), "m1", "ann@example.com", "Grüße", "Hello"); err != nil {
+		if err := NewMailer(c.config(), c.wiring, from, "shop@example.com").Send(t.Context(), "m1", "ann@example.com", "Grüße", "Hello"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -799,7 +799,7 @@ func TestWhoMayAskForPublicationsMayDoNothingElse(t *testing.T) {
 func TestWhatARefusedEmailIsLoggedWithIsNobodysAddress(t *testing.T) {
 	c := newServices(t, nil)
 	c.refusals = 1
-	err := NewMailer(c.config(), c.wiring, "shop@example.com").Send(t.Context(), "m1", "ann@example.com", "Hello", "Hello")
+	err := NewMailer(c.config(), c.wiring, "shop@example.com", "").Send(t.Context(), "m1", "ann@example.com", "Hello", "Hello")
 	if err == nil || strings.Contains(err.Error(), "ann@example.com") || !strings.Contains(err.Error(), "Email address is not verified: the recipient") {
 		t.Errorf("a refused e-mail: %v", err)
 	}

@@ -170,11 +170,12 @@ func (p *Platform) waits(consumer string) (out []wait) {
 			out = append(out, wait{"AWS/Lambda", "IteratorAge", "FunctionName", function, time.Millisecond})
 		}
 	}
-	plugin := p.Wiring.Plugins[pluginOf(consumer)]
-	if strings.HasPrefix(consumer, "task:") {
+	id := engine.ParseConsumer(consumer)
+	plugin := p.Wiring.Plugins[id.Plugin()]
+	switch id.Kind {
+	case engine.KindTask:
 		return nil
-	}
-	if strings.HasPrefix(consumer, "readmodel:") {
+	case engine.KindReadModel:
 		reader(plugin.Projector)
 		return out
 	}
@@ -188,7 +189,7 @@ func (p *Platform) waits(consumer string) (out []wait) {
 	reader(plugin.EventMapping)
 	target, follows := p.engine.Target(consumer)
 	if follows && target == "" {
-		target = pluginOf(consumer)
+		target = id.Plugin()
 	}
 	if queue := p.Wiring.Inboxes[target]; queue != "" {
 		out = append(out, wait{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue[strings.LastIndex(queue, "/")+1:], time.Second})
@@ -219,15 +220,16 @@ func (p *Platform) failures(ctx context.Context, now time.Time) (map[string]int,
 	counts := map[string]figure{}
 	for _, name := range append(p.engine.Consumers(), p.engine.Tasks()...) {
 		var metric string
-		switch kind, _, _ := strings.Cut(name, ":"); kind {
-		case "effect":
+		id := engine.ParseConsumer(name)
+		switch id.Kind {
+		case engine.KindSideEffect:
 			metric = wiring.MetricSideEffectFailed
-		case "task":
+		case engine.KindTask:
 			metric = wiring.MetricTaskFailed
 		default:
 			continue
 		}
-		counts[name] = figure{wiring.MetricNamespace, metric, map[string]string{wiring.DimensionPlugin: pluginOf(name), wiring.DimensionConsumer: name}}
+		counts[name] = figure{wiring.MetricNamespace, metric, map[string]string{wiring.DimensionPlugin: id.Plugin(), wiring.DimensionConsumer: name}}
 	}
 	values, err := figures(ctx, p.cloudwatch, counts, now.Add(-24*time.Hour), now, time.Hour, "Sum")
 	failures := map[string]int{}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -21,7 +22,7 @@ const maxItem = 400 << 10
 // Append implements [engine.Log] with one conditional write. A commit is only
 // ever made by one who has seen its predecessor, so a free place is the next.
 func (s *store) Append(ctx context.Context, c engine.Commit) error {
-	table, err := s.events(c.Stream.Aggregate)
+	table, err := s.events(naming.Plugin(c.Stream.Aggregate))
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 }
 
 func (s *store) query(ctx context.Context, st engine.Stream, place string, seq int64, forward bool, limit *int32) (commits []engine.Commit, more bool, err error) {
-	table, err := s.events(st.Aggregate)
+	table, err := s.events(naming.Plugin(st.Aggregate))
 	if err != nil {
 		return nil, false, err
 	}
@@ -94,7 +95,7 @@ func (s *store) query(ctx context.Context, st engine.Stream, place string, seq i
 // and on until it has some streams or has looked at scanPages times as many.
 func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
 	const scanned, scanPages, enough = 250, 20, 100
-	table, err := s.events(aggregate)
+	table, err := s.events(naming.Plugin(aggregate))
 	if err != nil {
 		return nil, "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 )
 
 // maxCarried is how many bytes of content a message carries. A larger one goes
@@ -99,7 +100,7 @@ func newEntryMessage(e engine.Entry) entryMessage {
 	m := entryMessage{Stream: e.Stream.String(), Seq: e.Seq, Prev: e.Prev, Swept: e.Swept}
 	for n, ev := range e.Events {
 		c := cloudEvent{
-			SpecVersion: "1.0", ID: fmt.Sprintf("%s/%d/%d", e.Stream, e.Seq, n), Source: pluginOf(e.Point), Type: e.Point + "." + ev.Type,
+			SpecVersion: "1.0", ID: fmt.Sprintf("%s/%d/%d", e.Stream, e.Seq, n), Source: naming.Plugin(e.Point), Type: e.Point + "." + ev.Type,
 			Subject: ev.Key, Time: es.FormatTime(e.Time), DataContentType: "application/json", Data: ev.Data, DataVersion: ev.Version,
 			CorrelationID: e.Meta.CorrelationID, MessageID: e.Meta.MessageID, Traceparent: e.Meta.Traceparent,
 		}
@@ -129,8 +130,8 @@ func (m entryMessage) entry(point string) (engine.Entry, error) {
 	if err != nil {
 		return engine.Entry{}, err
 	}
-	publisher := pluginOf(point)
-	if of := pluginOf(st.Aggregate); of != publisher {
+	publisher := naming.Plugin(point)
+	if of := naming.Plugin(st.Aggregate); of != publisher {
 		return engine.Entry{}, fmt.Errorf("an entry at %s about %s: that stream is %s's, not %s's", point, st, of, publisher)
 	}
 	e := engine.Entry{Point: point, Stream: st, Seq: m.Seq, Prev: m.Prev, Swept: m.Swept}
@@ -181,7 +182,7 @@ func readInbox(body string, listeners func(point string) []string) ([]engine.Hin
 		return nil, errNoMessage
 	}
 	// The bus lets nobody but the plugin say so: see the policy in package cdk.
-	if publisher := pluginOf(m.DetailType); m.Source != publisher {
+	if publisher := naming.Plugin(m.DetailType); m.Source != publisher {
 		return nil, fmt.Errorf("an event of %s: its source is %q, not %s; somebody else put it on the bus", m.DetailType, m.Source, publisher)
 	}
 	var detail entryMessage

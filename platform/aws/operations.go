@@ -14,6 +14,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -201,6 +202,6 @@ func (o *Operations) Rebuild(ctx context.Context, model, cursor string) (engine.
 	if _, ok := o.store.models[model]; !ok {
 		return engine.Progress{}, engine.ErrNotFound.Because("there is no read model %s", model)
 	}
-	a, err := (*Platform)(o).operate(ctx, pluginOf(model), wiring.Operation{Do: wiring.DoRebuild, ReadModel: model, Cursor: cursor})
+	a, err := (*Platform)(o).operate(ctx, naming.Plugin(model), wiring.Operation{Do: wiring.DoRebuild, ReadModel: model, Cursor: cursor})
 	return engine.Progress{Done: a.Done, Next: a.Next}, err
 }

@@ -108,11 +108,12 @@ func formatLast(p engine.Parked) string { return p.Last.UTC().Format(time.RFC333
 
 // mark notes on a follower's cursor whether its stream is parked.
 func (s *store) mark(ctx context.Context, consumer string, st engine.Stream, parked bool) error {
-	switch kind, _, _ := strings.Cut(consumer, ":"); kind {
-	case "publication", "readmodel":
+	id := engine.ParseConsumer(consumer)
+	switch id.Kind {
+	case engine.KindPublication, engine.KindReadModel:
 		return nil // have none
 	}
-	table, err := s.cursors(consumer)
+	table, err := s.cursors(id.Plugin())
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func (s *starts) load(ctx context.Context, plugin string) (there bool, err error
 func (s *starts) Past(ctx context.Context, follower string, _ engine.Stream, _ int64, committed time.Time) (bool, error) {
 	began, known := s.known.Load(follower)
 	if !known {
-		if _, err := s.load(ctx, pluginOf(follower)); err != nil {
+		if _, err := s.load(ctx, engine.ParseConsumer(follower).Plugin()); err != nil {
 			return false, err
 		}
 		if began, known = s.known.Load(follower); !known {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"onlineshop/es/engine"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -49,7 +50,7 @@ func NewMetrics(out io.Writer) *Metrics { return &Metrics{out: out, now: time.No
 
 // Count is an [engine.Config]'s.
 func (m *Metrics) Count(metric, consumer string) {
-	m.put(metric, 1, map[string]string{wiring.DimensionPlugin: pluginOf(consumer), wiring.DimensionConsumer: consumer},
+	m.put(metric, 1, map[string]string{wiring.DimensionPlugin: engine.ParseConsumer(consumer).Plugin(), wiring.DimensionConsumer: consumer},
 		[]string{wiring.DimensionPlugin}, []string{wiring.DimensionPlugin, wiring.DimensionConsumer})
 }
 

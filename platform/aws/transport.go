@@ -18,6 +18,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -148,7 +149,7 @@ func (h *hints) inbox(follower string) (string, error) {
 		return "", fmt.Errorf("hint for %s: there is no such follower here", follower)
 	}
 	if target == "" {
-		target = pluginOf(follower)
+		target = engine.ParseConsumer(follower).Plugin()
 	}
 	if queue := h.Wiring.Inboxes[target]; queue != "" {
 		return queue, nil
@@ -167,7 +168,7 @@ func (b *bus) Publish(ctx context.Context, entries ...engine.Entry) error {
 		if err != nil {
 			return fmt.Errorf("publish %s at %d on %s: %w", e.Stream, e.Seq, e.Point, err)
 		}
-		requests = append(requests, b.request(pluginOf(e.Point), e.Point, detail, e.Time))
+		requests = append(requests, b.request(naming.Plugin(e.Point), e.Point, detail, e.Time))
 	}
 	return b.put(ctx, requests...)
 }
@@ -205,7 +206,7 @@ type publications Platform
 
 // Since implements [engine.Publications].
 func (p *publications) Since(ctx context.Context, point string, s engine.Stream, from int64) (entries []engine.Entry, next int64, more bool, err error) {
-	plugin := pluginOf(point)
+	plugin := naming.Plugin(point)
 	if (*Platform)(p).has(plugin) {
 		return p.engine.Since(ctx, point, s, from)
 	}

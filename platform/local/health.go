@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -168,12 +167,12 @@ func (p *Platform) lag(ctx context.Context, now time.Time) (of func(name string)
 
 // consumerOf is the consumer that serves a follower or read model.
 func consumerOf(name string) string {
-	switch kind, _, _ := strings.Cut(name, ":"); kind {
-	case "readmodel":
+	switch engine.ParseConsumer(name).Kind {
+	case engine.KindReadModel:
 		return rows
-	case "effect":
+	case engine.KindSideEffect:
 		return effects
-	case "task":
+	case engine.KindTask:
 		return "" // its objects are no commits
 	}
 	return commands

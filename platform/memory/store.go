@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 )
 
 // Store keeps everything that an engine stores, in memory. It implements
@@ -187,7 +188,7 @@ func (s *Store) Begin(ctx context.Context, plugin string, followers []string, _ 
 // Past implements [engine.Starts].
 func (s *Store) Past(ctx context.Context, follower string, st engine.Stream, seq int64, _ time.Time) (past bool, err error) {
 	err = s.call(ctx, "Past", func() error {
-		plugin, _, _ := strings.Cut(st.Aggregate, ".")
+		plugin := naming.Plugin(st.Aggregate)
 		at := s.positions[st]
 		past = seq < int64(len(at)) && at[seq] < s.starts[plugin][follower]
 		return nil

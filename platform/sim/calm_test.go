@@ -302,7 +302,7 @@ func TestAParkedFollowerGoesOnToTheEndWhicheverHintItHas(t *testing.T) {
 	var entries []engine.Entry
 	follow := func(i int) {
 		s.Do(func(ctx context.Context, p *sim.Process) {
-			follower := p.Listeners("Catalog.Products")[0]
+			const follower = "extension:Ordering.Products_Extension"
 			if err := p.Follow(ctx, engine.Hint{Follower: follower, Stream: product, Seq: entries[i].Seq, Entry: &entries[i]}); err != nil {
 				t.Error(err)
 			}

@@ -19,11 +19,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 )
 
 // Fault is a mistake planted into the platform, to show that a run catches it.
@@ -443,7 +443,7 @@ func (p *Process) Begin(ctx context.Context, plugin string, followers []string, 
 // Past implements [engine.Starts].
 func (p *Process) Past(ctx context.Context, follower string, s engine.Stream, _ int64, committed time.Time) (past bool, err error) {
 	err = p.call(ctx, func() error {
-		plugin, _, _ := strings.Cut(s.Aggregate, ".") // a mapping's and a side effect's own
+		plugin := naming.Plugin(s.Aggregate) // a mapping's and a side effect's own
 		past = committed.Before(p.world.starts[plugin][follower]) && p.world.Fault != ForgetStart
 		return nil
 	})

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"testing"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/plugins"
 	"onlineshop/plugins/plugintest"
 )
@@ -1058,10 +1058,10 @@ func anyPlugin(s *suite, t *testing.T) {
 	all := plugins.All(plugins.NoDeps{})
 	r := mathrand.New(mathrand.NewPCG(1, 2))
 	for _, c := range plugintest.Commands(all) {
-		_, aggregate, _ := strings.Cut(c.Aggregate, ".")
-		path := "/" + names.PathSegment(c.Plugin) + "/" + names.PathSegment(aggregate) + "/" + s.id("any")
+		aggregate := naming.Short(c.Aggregate)
+		path := "/" + naming.PathSegment(c.Plugin) + "/" + naming.PathSegment(aggregate) + "/" + s.id("any")
 		for range 3 {
-			took := admin.post(path+"/"+names.PathSegment(c.Name), c.Payload(r))
+			took := admin.post(path+"/"+naming.PathSegment(c.Name), c.Payload(r))
 			switch took.Status {
 			case 200:
 				if page := admin.get(path + "/events").is(200); took.member("version") != "0" && page.member("items") == "[]" {
@@ -1075,7 +1075,7 @@ func anyPlugin(s *suite, t *testing.T) {
 	}
 	for _, p := range all {
 		for _, m := range p.ReadModels {
-			admin.get("/" + names.PathSegment(p.Name) + "/" + names.PathSegment(m.Name())).is(200)
+			admin.get("/" + naming.PathSegment(p.Name) + "/" + naming.PathSegment(m.Name())).is(200)
 		}
 	}
 }

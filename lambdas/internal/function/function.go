@@ -84,6 +84,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 // beside commands, views and histories.
 func (f Function) API(c httpapi.Config) (http.Handler, error) {
 	c.Engine, c.Plugins, c.Version, c.Logger, c.LogAll = f.Engine(), f.Plugins, f.Version, f.Logger, true
+	c.Title = title
 	switch auth := os.Getenv(wiring.Auth); auth {
 	case "none":
 		c.Identity = httpapi.InsecureAdmin()

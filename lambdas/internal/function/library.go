@@ -14,6 +14,8 @@ import (
 	"onlineshop/platform/platformtest"
 )
 
+const title = "Library"
+
 // deployed are the plugins of the suite that every platform passes, in a test's
 // deployment of theirs.
 func deployed(awssdk.Config, wiring.Wiring) ([]es.Plugin, error) {

@@ -12,12 +12,14 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"onlineshop/es"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/plugins"
 	"onlineshop/plugins/ordering/mail"
 )
+
+const title = plugins.Title
 
 // deployed are the plugins that the functions run.
 func deployed(config awssdk.Config, w wiring.Wiring) ([]es.Plugin, error) {
@@ -25,9 +27,9 @@ func deployed(config awssdk.Config, w wiring.Wiring) ([]es.Plugin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the ship delay in %s: %w", plugins.ShipDelayVariable, err)
 	}
-	all := plugins.All(deps{shipDelay: delay, mailer: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom))}})
+	all := plugins.All(deps{shipDelay: delay, mailer: mailer{aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom), plugins.EmailFrom)}})
 	for i, p := range all {
-		all[i].UIBundleURL = os.Getenv(names.UIBundleVariable(p.Name))
+		all[i].UIBundleURL = os.Getenv(naming.UIBundleVariable(p.Name))
 	}
 	return all, nil
 }

@@ -8,8 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"time"
+
+	"onlineshop/es/naming"
 )
 
 // Environment variables of the functions, beside [Variable].
@@ -104,7 +105,7 @@ const (
 // StreamKey is an aggregate's partition key in its plugin's Events table:
 // "Product#p1" for p1 of Catalog.Product.
 func StreamKey(aggregate, id string) string {
-	return aggregate[strings.LastIndex(aggregate, ".")+1:] + "#" + id
+	return naming.Short(aggregate) + "#" + id
 }
 
 // Encode is the wiring as a function's variable has it.

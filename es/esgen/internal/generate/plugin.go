@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 // plugin is what was found below its folder.
@@ -137,9 +137,9 @@ func (p *plugin) checkNames() {
 		if n.kind != "aggregates" && n.kind != "read models" {
 			continue
 		}
-		if other, ok := paths[names.PathSegment(n.name)]; ok {
-			p.mistake(first[n], "%s of the %s and %s of the %s have the same path, %s: rename one", n.name, n.kind, other.name, other.kind, names.PathSegment(n.name))
+		if other, ok := paths[naming.PathSegment(n.name)]; ok {
+			p.mistake(first[n], "%s of the %s and %s of the %s have the same path, %s: rename one", n.name, n.kind, other.name, other.kind, naming.PathSegment(n.name))
 		}
-		paths[names.PathSegment(n.name)] = n
+		paths[naming.PathSegment(n.name)] = n
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 // aggregate is a package that declares commands, events and a state.
@@ -247,10 +247,10 @@ func (p *plugin) checkPaths(a *aggregate) {
 	first := map[string]string{}
 	for _, c := range a.commands {
 		name := c.decl.name()
-		if other, ok := first[names.PathSegment(name)]; ok {
-			p.mistake(c.decl.spec.Pos(), "the commands %s and %s have the same path, %s: rename one", other, name, names.PathSegment(name))
+		if other, ok := first[naming.PathSegment(name)]; ok {
+			p.mistake(c.decl.spec.Pos(), "the commands %s and %s have the same path, %s: rename one", other, name, naming.PathSegment(name))
 		}
-		first[names.PathSegment(name)] = name
+		first[naming.PathSegment(name)] = name
 	}
 }
 

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"unicode"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 // wireName is a Go name in lowerCamelCase: productIds, etag, uiBundleUrl.
 func wireName(name string) string {
 	var b strings.Builder
-	for i, w := range names.Words(name) {
+	for i, w := range naming.Words(name) {
 		w = strings.ToLower(w)
 		if i > 0 {
 			w = capitalized(w)
@@ -31,7 +31,7 @@ var initialisms = []string{"API", "CSV", "HTTP", "HTTPS", "ID", "IP", "JSON", "S
 // exported is a parameter's name as a field's: shipDelay is ShipDelay, url is URL.
 func exported(name string) string {
 	var b strings.Builder
-	for _, w := range names.Words(name) {
+	for _, w := range naming.Words(name) {
 		upper := strings.ToUpper(w)
 		switch {
 		case slices.Contains(initialisms, upper):

@@ -16,7 +16,7 @@ import (
 	"text/template"
 
 	"onlineshop/es/esgen/internal/generate"
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 //go:embed templates/*.tmpl
@@ -44,12 +44,12 @@ func newData(kind, name string) (data, error) {
 	if !properName.MatchString(name) {
 		return data{}, fmt.Errorf("NAME=%s can't be the name of %s: write it as in NAME=StockItem", name, kind)
 	}
-	words := strings.ToLower(strings.Join(names.Words(name), " "))
+	words := strings.ToLower(strings.Join(naming.Words(name), " "))
 	article := "a"
 	if strings.ContainsAny(words[:1], "aeiou") {
 		article = "an"
 	}
-	return data{Name: name, Package: strings.ToLower(name), Words: words, Article: article, Bucket: names.PathSegment(name)}, nil
+	return data{Name: name, Package: strings.ToLower(name), Words: words, Article: article, Bucket: naming.PathSegment(name)}, nil
 }
 
 // Plugin writes the start of a plugin and returns the files, relative to the module's
@@ -98,7 +98,7 @@ func View(root, plugin, aggregate, name string) ([]string, error) {
 		return nil, err
 	}
 	file := d.Package
-	d.Package, d.Events, d.Words = of.Package, of.Events, strings.ToLower(strings.Join(names.Words(aggregate), " "))
+	d.Package, d.Events, d.Words = of.Package, of.Events, strings.ToLower(strings.Join(naming.Words(aggregate), " "))
 	return write(root, of.Folder, d, map[string]string{file + ".go": "view.go", file + "_test.go": "view_test.go"})
 }
 

@@ -1,9 +1,9 @@
-package names_test
+package naming_test
 
 import (
 	"testing"
 
-	"onlineshop/es/names"
+	"onlineshop/es/naming"
 )
 
 func TestPathSegment(t *testing.T) {
@@ -13,7 +13,7 @@ func TestPathSegment(t *testing.T) {
 		"URLPath": "url-path", "UIBundleURL": "ui-bundle-url", "HTTPServer": "http-server", "ID": "id", "IDs": "ids", "IDsOf": "ids-of",
 		"ISBN13": "isbn13", "X": "x", "Orders_Extension": "orders-extension", "shipDelay": "ship-delay", "productIds": "product-ids", "Über": "über",
 	} {
-		if got := names.PathSegment(name); got != want {
+		if got := naming.PathSegment(name); got != want {
 			t.Errorf("%s is %q in a path, want %q", name, got, want)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package names says how Go names stand elsewhere.
-package names
+// Package naming converts names: Go identifiers to path segments, full names to their parts.
+package naming
 
 import (
 	"strings"
@@ -47,3 +47,12 @@ func PathSegment(name string) string { return strings.ToLower(strings.Join(Words
 // UIBundleVariable is the environment variable that says where a plugin's user
 // interface is: CATALOG_UI_BUNDLE_URL.
 func UIBundleVariable(plugin string) string { return strings.ToUpper(plugin) + "_UI_BUNDLE_URL" }
+
+// Plugin is the plugin's part of a full name: Catalog of Catalog.Product.
+func Plugin(full string) string {
+	plugin, _, _ := strings.Cut(full, ".")
+	return plugin
+}
+
+// Short is a full name without its plugin: Product of Catalog.Product.
+func Short(full string) string { return full[strings.Index(full, ".")+1:] }
