@@ -312,3 +312,58 @@ func (s *Store) Snapshot(ctx context.Context, st engine.Stream) (data []byte, er
 func (s *Store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte) error {
 	return s.call(ctx, "SaveSnapshot", func() error { s.snapshots[st] = slices.Clone(data); return nil })
 }
+
+// What follows is for tests: what is stored, and changes to it behind the engine's back.
+
+// Commits returns a stream's commits. The caller must not modify them.
+func (s *Store) Commits(st engine.Stream) []engine.Commit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clip(s.log[st])
+}
+
+// AllStreams returns every stream that has commits, by name.
+func (s *Store) AllStreams() []engine.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(s.log), func(a, b engine.Stream) int {
+		return cmp.Or(strings.Compare(a.Aggregate, b.Aggregate), strings.Compare(a.ID, b.ID))
+	})
+}
+
+// AllRows returns every row, absent ones included, by model and id.
+func (s *Store) AllRows() []engine.Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.rows), func(a, b engine.Row) int {
+		return cmp.Or(strings.Compare(a.Model, b.Model), strings.Compare(a.ID, b.ID))
+	})
+}
+
+// AllParked returns every parked key, by consumer and stream.
+func (s *Store) AllParked() []engine.Parked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.parked), func(a, b engine.Parked) int {
+		return cmp.Or(strings.Compare(a.Consumer, b.Consumer), strings.Compare(a.Stream.String(), b.Stream.String()))
+	})
+}
+
+// Restore replaces a stream's commits, as from a backup. Its snapshot is gone.
+func (s *Store) Restore(st engine.Stream, commits []engine.Commit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log[st], s.positions[st] = slices.Clone(commits), s.positions[st][:len(commits)]
+	delete(s.snapshots, st)
+}
+
+// Rewrite changes a stored commit.
+func (s *Store) Rewrite(st engine.Stream, seq int, change func(c *engine.Commit)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.log[st][seq].Detached()
+	c.Events = slices.Clone(c.Events)
+	change(&c)
+	s.log[st] = slices.Clone(s.log[st])
+	s.log[st][seq] = c
+}

@@ -62,26 +62,30 @@ func (w *World) Definitions() map[string]es.AggregateDefinition {
 }
 
 // Log is a stream's commits.
-func (w *World) Log(s engine.Stream) []engine.Commit { return w.logs[s] }
+func (w *World) Log(s engine.Stream) []engine.Commit { return w.store.Commits(s) }
 
 // StreamsOf are the ids of an aggregate's streams.
 func (w *World) StreamsOf(aggregate string) (ids []string) {
-	for s := range w.logs {
+	for _, s := range w.store.AllStreams() {
 		if s.Aggregate == aggregate {
 			ids = append(ids, s.ID)
 		}
 	}
-	slices.Sort(ids)
 	return ids
 }
 
 // Parked are the keys that are parked.
-func (w *World) Parked() []string { return slices.Sorted(maps.Keys(w.parked)) }
+func (w *World) Parked() (keys []string) {
+	for _, p := range w.store.AllParked() {
+		keys = append(keys, p.Consumer+" "+p.Stream.String())
+	}
+	return keys
+}
 
 // Fold is a stream's events, decoded, and its state.
 func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[any], state any, err error) {
 	state = d.Initial
-	for _, c := range w.logs[engine.Stream{Aggregate: d.Name, ID: id}] {
+	for _, c := range w.Log(engine.Stream{Aggregate: d.Name, ID: id}) {
 		for i, s := range c.Events {
 			e, err := d.DecodeEvent(s.Type, s.Version, s.Data)
 			if err != nil {
@@ -102,8 +106,8 @@ func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[
 // remembered for the latest commits of its aggregate, as many as Memory says; a
 // follower's command for ever.
 func (w *World) CheckLogs() error {
-	for s, log := range w.logs {
-		version := int64(0)
+	for _, s := range w.store.AllStreams() {
+		log, version := w.Log(s), int64(0)
 		ids := map[engine.CommandID]int64{}
 		for i, c := range log {
 			version += int64(len(c.Events))
@@ -130,6 +134,10 @@ func isKey(id engine.CommandID) bool { return strings.HasPrefix(id.Origin, "user
 // whole, in declared order.
 func (w *World) CheckViews() error {
 	aggregates := w.Definitions()
+	rows := map[string]engine.Row{}
+	for _, r := range w.store.AllRows() {
+		rows[r.Model+"\n"+r.ID] = r
+	}
 	for _, p := range w.Plugins {
 		for _, rm := range p.ReadModels {
 			m := rm.Definition()
@@ -140,7 +148,7 @@ func (w *World) CheckViews() error {
 					ids[id] = true
 				}
 			}
-			for k := range w.rows {
+			for k := range rows {
 				if of, id, _ := strings.Cut(k, "\n"); of == name {
 					ids[id] = true
 				}
@@ -167,7 +175,7 @@ func (w *World) CheckViews() error {
 						return err
 					}
 				}
-				got := w.rows[name+"\n"+id]
+				got := rows[name+"\n"+id]
 				if string(got.View) != string(want) || view != nil && got.Owner != owner {
 					return fmt.Errorf("row %s of %s is %s of %q, the logs say %s of %q", id, name, got.View, got.Owner, want, owner)
 				}
@@ -178,15 +186,21 @@ func (w *World) CheckViews() error {
 }
 
 // View is a row's JSON.
-func (w *World) View(model, id string) string { return string(w.rows[model+"\n"+id].View) }
+func (w *World) View(model, id string) string {
+	for _, r := range w.store.AllRows() {
+		if r.Model == model && r.ID == id {
+			return string(r.View)
+		}
+	}
+	return ""
+}
 
 // Views are all rows as JSON, to compare before and after.
 func (w *World) Views() string {
 	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(w.rows)) {
-		r := w.rows[k]
+	for _, r := range w.store.AllRows() {
 		at, _ := json.Marshal(r.At)
-		fmt.Fprintf(&b, "%q %s %s %s\n", k, r.View, r.Owner, at)
+		fmt.Fprintf(&b, "%s %q %s %s %s\n", r.Model, r.ID, r.View, r.Owner, at)
 	}
 	return b.String()
 }
@@ -231,7 +245,7 @@ func (w *World) CheckAnswers(history []Operation) error {
 // request and its commit.
 func (w *World) repeats(s engine.Stream, ops []porcupine.Operation) (more []porcupine.Operation) {
 	commits := map[string][]engine.Commit{}
-	for _, c := range w.logs[s] {
+	for _, c := range w.Log(s) {
 		if _, key, ok := strings.Cut(c.Meta.Command.Origin, "\n"); ok && isKey(c.Meta.Command) {
 			commits[key] = append(commits[key], c)
 		}

@@ -9,7 +9,6 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/es/naming"
+	"onlineshop/platform/memory"
 )
 
 // Fault is a mistake planted into the platform, to show that a run catches it.
@@ -67,13 +67,9 @@ type World struct {
 	rand      *rand.Rand
 	now       time.Time
 	Steps     int64
-	logs      map[engine.Stream][]engine.Commit
-	appended  map[engine.Stream][]int64 // the step of each commit
-	cursors   map[string]int64
-	starts    map[string]map[string]time.Time // by plugin and follower
-	rows      map[string]engine.Row
-	parked    map[string]engine.Parked
-	snapshots map[engine.Stream][]byte
+	store     *memory.Store
+	appended  map[engine.Stream][]int64       // the step of each commit
+	starts    map[string]map[string]time.Time // by plugin and follower; by time, as on AWS
 	bag       []message
 	deaf      bool
 	processes []*Process
@@ -107,8 +103,7 @@ func NewWorld(seed uint64, plugins []es.Plugin, processes int) *World {
 	w := &World{
 		Seed: seed, Plugins: plugins, Chaos: true, Memory: 6,
 		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: beginning,
-		logs: map[engine.Stream][]engine.Commit{}, appended: map[engine.Stream][]int64{}, cursors: map[string]int64{}, starts: map[string]map[string]time.Time{},
-		rows: map[string]engine.Row{}, parked: map[string]engine.Parked{}, snapshots: map[engine.Stream][]byte{},
+		store: memory.NewStore(), appended: map[engine.Stream][]int64{}, starts: map[string]map[string]time.Time{},
 		processes: make([]*Process, processes),
 	}
 	return w
@@ -129,14 +124,14 @@ func (w *World) Start() error {
 
 func (w *World) boot(i int) error {
 	p := &Process{world: w, skew: time.Duration(w.rand.IntN(2001)-1000) * time.Millisecond}
-	memory := w.Memory
+	window := w.Memory
 	if w.Fault == ShortMemory {
-		memory = 1
+		window = 1
 	}
 	var err error
 	p.Engine, err = engine.New(engine.Config{
 		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
-		Logger: slog.New(slog.DiscardHandler), DedupWindow: memory, SnapshotEvery: 5, CacheBytes: 8 << 10,
+		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 8 << 10,
 	})
 	w.processes[i] = p
 	return err
@@ -288,20 +283,21 @@ func (p *Process) crash() {
 // Read implements [engine.Log]: pages are small.
 func (p *Process) Read(ctx context.Context, s engine.Stream, from int64) (out []engine.Commit, more bool, err error) {
 	w := p.world
-	err = p.call(ctx, func() error {
-		log := w.logs[s]
-		if w.Fault == StaleReads && len(log) > 1 && w.Chaos {
-			log = log[:len(log)-1]
+	err = p.call(ctx, func() (err error) {
+		out, more, err = w.pages(1+w.rand.IntN(4)).Read(ctx, s, from)
+		if n := len(out); n > 0 && !more && out[n-1].Seq > 0 && w.Fault == StaleReads && w.Chaos {
+			out = out[:n-1]
 		}
-		if from >= int64(len(log)) {
-			return nil
-		}
-		n := min(int64(1+w.rand.IntN(4)), int64(len(log))-from)
-		out = w.readable(slices.Clone(log[from : from+n]))
-		more = from+n < int64(len(log))
-		return nil
+		out = w.readable(out)
+		return err
 	})
 	return out, more, err
+}
+
+// pages is the store, with so many items on a page.
+func (w *World) pages(items int) *memory.Store {
+	w.store.Page = items
+	return w.store
 }
 
 // readable garbles the poisoned stream.
@@ -323,12 +319,10 @@ func (w *World) garbled(c engine.Commit) engine.Commit {
 
 // ReadBackward implements [engine.Log].
 func (p *Process) ReadBackward(ctx context.Context, s engine.Stream, before int64) (out []engine.Commit, err error) {
-	err = p.call(ctx, func() error {
-		log := p.world.logs[s]
-		end := min(before, int64(len(log)))
-		out = p.world.readable(slices.Clone(log[max(0, end-2):end]))
-		slices.Reverse(out)
-		return nil
+	err = p.call(ctx, func() (err error) {
+		out, err = p.world.pages(2).ReadBackward(ctx, s, before)
+		out = p.world.readable(out)
+		return err
 	})
 	return out, err
 }
@@ -337,21 +331,20 @@ func (p *Process) ReadBackward(ctx context.Context, s engine.Stream, before int6
 func (p *Process) Append(ctx context.Context, c engine.Commit) error {
 	w := p.world
 	return p.call(ctx, func() error {
-		log := w.logs[c.Stream]
-		switch {
-		case c.Seq < int64(len(log)):
-			return &engine.ConflictError{Theirs: w.garbled(log[c.Seq])}
-		case c.Seq > int64(len(log)):
-			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, len(log))
-		}
-		if w.Fault == LostAppends && w.rand.IntN(10) == 0 {
+		if end := int64(len(w.Log(c.Stream))); c.Seq == end && w.Fault == LostAppends && w.rand.IntN(10) == 0 {
 			return nil
 		}
 		if w.Fault == ForgetKeys || w.Fault == CursorBack {
 			w.ids++
 			c.Meta.Command = engine.CommandID{Origin: "forgotten/" + strconv.Itoa(w.ids)}
 		}
-		w.logs[c.Stream] = append(log, c.Detached())
+		err := w.store.Append(ctx, c)
+		if conflict := (*engine.ConflictError)(nil); errors.As(err, &conflict) {
+			conflict.Theirs = w.garbled(conflict.Theirs)
+		}
+		if err != nil {
+			return err
+		}
 		w.appended[c.Stream] = append(w.appended[c.Stream], w.Steps)
 		w.post(0, "project "+c.Stream.String(), func(ctx context.Context, to *Process) error {
 			return to.Project(ctx, w.garbled(p.hand(c, to)))
@@ -374,32 +367,18 @@ func (p *Process) hand(c engine.Commit, to *Process) engine.Commit {
 
 // Streams implements [engine.Log].
 func (p *Process) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
-	err = p.call(ctx, func() error {
-		for s := range p.world.logs {
-			if s.Aggregate == aggregate && s.ID > cursor {
-				ids = append(ids, s.ID)
-			}
-		}
-		slices.Sort(ids)
-		if len(ids) > 3 {
-			ids, next = ids[:3], ids[2]
-		}
-		return nil
-	})
+	err = p.call(ctx, func() (err error) { ids, next, err = p.world.pages(3).Streams(ctx, aggregate, cursor); return err })
 	return ids, next, err
 }
 
-func key(consumer string, s engine.Stream) string { return consumer + "\n" + s.String() }
-
 // Cursor implements [engine.Cursors].
 func (p *Process) Cursor(ctx context.Context, consumer string, s engine.Stream) (c engine.Cursor, err error) {
-	err = p.call(ctx, func() error {
-		_, parked := p.world.parked[key(consumer, s)]
-		c = engine.Cursor{Next: p.world.cursors[key(consumer, s)], Parked: parked}
+	err = p.call(ctx, func() (err error) {
+		c, err = p.world.store.Cursor(ctx, consumer, s)
 		if p.world.Fault == CursorBack && p.world.rand.IntN(4) == 0 {
 			c.Next = 0
 		}
-		return nil
+		return err
 	})
 	return c, err
 }
@@ -408,13 +387,10 @@ func (p *Process) Cursor(ctx context.Context, consumer string, s engine.Stream) 
 func (p *Process) Advance(ctx context.Context, consumer string, s engine.Stream, from, to int64) error {
 	w := p.world
 	return p.call(ctx, func() error {
-		if w.cursors[key(consumer, s)] == from {
-			if w.Fault == CursorAhead && w.rand.IntN(3) == 0 {
-				to++
-			}
-			w.cursors[key(consumer, s)] = to
+		if w.Fault == CursorAhead && w.rand.IntN(3) == 0 {
+			to++
 		}
-		return nil
+		return w.store.Advance(ctx, consumer, s, from, to)
 	})
 }
 
@@ -474,23 +450,14 @@ func (w *World) Deploy(after int, plugins []es.Plugin) {
 
 // Row implements [engine.Rows].
 func (p *Process) Row(ctx context.Context, model, id string) (r engine.Row, err error) {
-	err = p.call(ctx, func() error { r = p.world.row(model, id); return nil })
+	err = p.call(ctx, func() (err error) { r, err = p.world.store.Row(ctx, model, id); return err })
 	return r, err
-}
-
-func (w *World) row(model, id string) engine.Row {
-	r, ok := w.rows[model+"\n"+id]
-	if !ok {
-		r = engine.Row{Model: model, ID: id}
-	}
-	return r
 }
 
 // Put implements [engine.Rows].
 func (p *Process) Put(ctx context.Context, row engine.Row) (lost bool, err error) {
 	w := p.world
-	err = p.call(ctx, func() error {
-		lost = w.rows[row.Model+"\n"+row.ID].Rev != row.Rev-1
+	err = p.call(ctx, func() (err error) {
 		if w.Fault == ForgetPosition && w.rand.IntN(3) == 0 {
 			row.At = nil
 		}
@@ -500,30 +467,15 @@ func (p *Process) Put(ctx context.Context, row engine.Row) (lost bool, err error
 				row.At[s] = engine.Position{Next: at.Next + int64(w.rand.IntN(2)), Version: at.Version}
 			}
 		}
-		if !lost {
-			w.rows[row.Model+"\n"+row.ID] = row
-		}
-		return nil
+		lost, err = w.store.Put(ctx, row)
+		return err
 	})
 	return lost, err
 }
 
 // List implements [engine.Rows].
 func (p *Process) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
-	err = p.call(ctx, func() error {
-		for _, r := range p.world.rows {
-			if r.Model == q.Model && r.View != nil && r.ID > q.Cursor && (q.Owner == "" || r.Owner == q.Owner) &&
-				(q.Field == "" || r.Indexed[q.Field] == q.Value) {
-				rows = append(rows, r)
-			}
-		}
-		slices.SortFunc(rows, func(a, b engine.Row) int { return cmp.Compare(a.ID, b.ID) })
-		if q.Limit > 0 && len(rows) > q.Limit {
-			rows = rows[:q.Limit]
-			next = rows[q.Limit-1].ID
-		}
-		return nil
-	})
+	err = p.call(ctx, func() (err error) { rows, next, err = p.world.store.List(ctx, q); return err })
 	return rows, next, err
 }
 
@@ -531,58 +483,36 @@ func (p *Process) List(ctx context.Context, q engine.Query) (rows []engine.Row, 
 func (p *Process) Park(ctx context.Context, k engine.Parked) error {
 	w := p.world
 	return p.call(ctx, func() error {
-		at := key(k.Consumer, k.Stream)
 		if w.Fault == SkipPoison || w.Fault == SwallowParking {
-			w.cursors[at]++
+			at, err := w.store.Cursor(ctx, k.Consumer, k.Stream)
+			if err == nil {
+				err = w.store.Advance(ctx, k.Consumer, k.Stream, at.Next, at.Next+1)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		if w.Fault == SwallowParking {
 			return nil
 		}
-		if before, ok := w.parked[at]; ok {
-			k.Since, k.Attempts = before.Since, before.Attempts+1
-		}
-		w.parked[at] = k
-		return nil
+		return w.store.Park(ctx, k)
 	})
 }
 
 // Parked implements [engine.Parking].
 func (p *Process) Parked(ctx context.Context, consumer string, s engine.Stream) (parked *engine.Parked, err error) {
-	err = p.call(ctx, func() error {
-		if k, ok := p.world.parked[key(consumer, s)]; ok {
-			parked = &k
-		}
-		return nil
-	})
+	err = p.call(ctx, func() (err error) { parked, err = p.world.store.Parked(ctx, consumer, s); return err })
 	return parked, err
 }
 
 // Unpark implements [engine.Parking].
 func (p *Process) Unpark(ctx context.Context, k engine.Parked) error {
-	return p.call(ctx, func() error {
-		at := key(k.Consumer, k.Stream)
-		if now := p.world.parked[at]; now.Last.Equal(k.Last) && now.Attempts == k.Attempts {
-			delete(p.world.parked, at)
-		}
-		return nil
-	})
+	return p.call(ctx, func() error { return p.world.store.Unpark(ctx, k) })
 }
 
 // ListParked implements [engine.Parking].
 func (p *Process) ListParked(ctx context.Context, cursor string) (out []engine.Parked, next string, err error) {
-	err = p.call(ctx, func() error {
-		keys := slices.Sorted(maps.Keys(p.world.parked))
-		for _, k := range keys {
-			if k > cursor {
-				out = append(out, p.world.parked[k])
-			}
-			if len(out) == 2 {
-				next = k
-				break
-			}
-		}
-		return nil
-	})
+	err = p.call(ctx, func() (err error) { out, next, err = p.world.pages(2).ListParked(ctx, cursor); return err })
 	return out, next, err
 }
 
@@ -625,13 +555,13 @@ func (p *Process) Publish(ctx context.Context, entries ...engine.Entry) error {
 
 // Snapshot implements [engine.Snapshots].
 func (p *Process) Snapshot(ctx context.Context, s engine.Stream) (data []byte, err error) {
-	err = p.call(ctx, func() error { data = p.world.snapshots[s]; return nil })
+	err = p.call(ctx, func() (err error) { data, err = p.world.store.Snapshot(ctx, s); return err })
 	return data, err
 }
 
 // SaveSnapshot implements [engine.Snapshots].
 func (p *Process) SaveSnapshot(ctx context.Context, s engine.Stream, data []byte) error {
-	return p.call(ctx, func() error { p.world.snapshots[s] = data; return nil })
+	return p.call(ctx, func() error { return p.world.store.SaveSnapshot(ctx, s, data) })
 }
 
 // Now implements [engine.Clock]: each process's clock is off by up to a second.
@@ -717,15 +647,11 @@ func (w *World) Pass(d time.Duration) { w.now = w.now.Add(d) }
 // Truncate takes commits from the end of a stream, as a table restored from an
 // older backup lacks them, and restarts the processes.
 func (w *World) Truncate(s engine.Stream, length int) error {
-	w.logs[s] = w.logs[s][:length]
-	delete(w.snapshots, s)
+	w.store.Restore(s, w.Log(s)[:length])
 	return w.Start()
 }
 
 // Rewrite changes a stored commit.
 func (w *World) Rewrite(s engine.Stream, seq int, change func(c *engine.Commit)) {
-	c := w.logs[s][seq]
-	c.Events = slices.Clone(c.Events)
-	change(&c)
-	w.logs[s][seq] = c
+	w.store.Rewrite(s, seq, change)
 }
