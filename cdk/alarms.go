@@ -24,8 +24,8 @@ type watcher struct {
 	tell  awscloudwatch.IAlarmAction
 }
 
-// watch makes the alarms and the dashboard.
-func (s *shop) watch(api awsapigateway.RestApi) {
+// alarms makes the alarms and the dashboard.
+func (s *shop) alarms(api awsapigateway.RestApi) {
 	w := watcher{s.stack, awscloudwatchactions.NewSnsAction(s.topic())}
 	five := &awscloudwatch.MetricOptions{Period: awscdk.Duration_Minutes(jsii.Number(5)), Statistic: jsii.String("Sum")}
 	oldest := &awscloudwatch.MetricOptions{Period: five.Period, Statistic: jsii.String("Maximum")}

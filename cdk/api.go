@@ -123,7 +123,7 @@ func refusals() []refusal {
 		{awsapigateway.ResponseType_RESOURCE_NOT_FOUND(), http.StatusNotFound, "NotFound", nothing},
 		{awsapigateway.ResponseType_UNAUTHORIZED(), http.StatusUnauthorized, "Unauthenticated", "sign in: the header Authorization: Bearer <token> is missing"},
 		{awsapigateway.ResponseType_INVALID_SIGNATURE(), http.StatusUnauthorized, "Unauthenticated", "the header Authorization must be there once, as Bearer <token>"},
-		{awsapigateway.ResponseType_REQUEST_TOO_LARGE(), http.StatusRequestEntityTooLarge, "PayloadTooLarge", fmt.Sprintf("a body may have at most %d bytes", httpapi.MaxBody)},
+		{awsapigateway.ResponseType_REQUEST_TOO_LARGE(), http.StatusRequestEntityTooLarge, "PayloadTooLarge", fmt.Sprintf("a body may have at most %d bytes", httpapi.MaxBodyBytes)},
 		{awsapigateway.ResponseType_UNSUPPORTED_MEDIA_TYPE(), http.StatusUnsupportedMediaType, "UnsupportedMediaType", "a body must be sent with Content-Type: application/json, in UTF-8 and not encoded otherwise"},
 		{awsapigateway.ResponseType_THROTTLED(), http.StatusTooManyRequests, "TooManyRequests", tooMany},
 		{awsapigateway.ResponseType_QUOTA_EXCEEDED(), http.StatusTooManyRequests, "TooManyRequests", tooMany},

@@ -35,13 +35,13 @@ type function struct {
 
 // functionSpec is what makes a function.
 type functionSpec struct {
-	kind    string // folder below lambdas/
-	about   string
-	timeout time.Duration
-	memory  float64 // MB, of which its share of a processor follows
-	wiring  wiring.Wiring
-	env     map[string]string
-	again   bool // may call itself as often as its work takes
+	kind         string // folder below lambdas/
+	about        string
+	timeout      time.Duration
+	memory       float64 // MB, of which its share of a processor follows
+	wiring       wiring.Wiring
+	env          map[string]string
+	selfInvoking bool // may call itself as often as its work takes
 }
 
 func (s *shop) function(name string, f functionSpec) *function {
@@ -74,11 +74,11 @@ func (s *shop) function(name string, f functionSpec) *function {
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		Tracing:       awslambda.Tracing_ACTIVE,
 	}
-	if f.again {
+	if f.selfInvoking {
 		props.RecursiveLoop = awslambda.RecursiveLoop_ALLOW
 	}
 	out := &function{Function: awslambda.NewFunction(s.stack, jsii.String(name), props), name: name}
-	out.may("logs:CreateLogStream logs:PutLogEvents", logs.LogGroupArn())
+	out.allow("logs:CreateLogStream logs:PutLogEvents", logs.LogGroupArn())
 	s.all = append(s.all, out)
 	return out
 }
@@ -92,13 +92,13 @@ func (s *shop) logGroup(name string, called *string) awslogs.LogGroup {
 	})
 }
 
-// may allows the actions, separated by spaces, on the resources.
-func (f *function) may(actions string, resources ...*string) {
+// allow allows the actions, separated by spaces, on the resources.
+func (f *function) allow(actions string, resources ...*string) {
 	f.AddToRolePolicy(statement(actions, nil, resources))
 }
 
-// mayIf is may under a condition: operator, key, values.
-func (f *function) mayIf(operator, key string, values []string, actions string, resources ...*string) {
+// allowIf is may under a condition: operator, key, values.
+func (f *function) allowIf(operator, key string, values []string, actions string, resources ...*string) {
 	f.AddToRolePolicy(statement(actions, &map[string]any{operator: map[string]any{key: values}}, resources))
 }
 
@@ -133,12 +133,12 @@ func (f *function) appends(p *plugin, aggregates ...string) {
 	for _, a := range aggregates {
 		streams = append(streams, wiring.StreamKey(a, "*"))
 	}
-	f.mayIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", streams, appendToLog, p.events.TableArn())
+	f.allowIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", streams, appendToLog, p.events.TableArn())
 }
 
-// later grants what mentions a thing that itself waits for the function; as part
+// allowAfterwards grants what mentions a thing that itself waits for the function; as part
 // of its role's policy it would be waited for.
-func (f *function) later(s *shop, name string, statements ...awsiam.PolicyStatement) {
+func (f *function) allowAfterwards(s *shop, name string, statements ...awsiam.PolicyStatement) {
 	awsiam.NewPolicy(s.stack, jsii.String(f.name+name), &awsiam.PolicyProps{
 		Roles: &[]awsiam.IRole{f.Role()}, Statements: &statements,
 	})

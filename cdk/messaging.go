@@ -142,7 +142,7 @@ const maxReaders = 20
 
 // reads has the function called with what is in the inbox.
 func (f *function) reads(in *inbox) {
-	f.may("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes", in.queue.QueueArn())
+	f.allow("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes", in.queue.QueueArn())
 	awslambda.NewEventSourceMapping(f.Function, jsii.String("Inbox"), &awslambda.EventSourceMappingProps{
 		Target:                  f.Function,
 		EventSourceArn:          in.queue.QueueArn(),
@@ -155,8 +155,8 @@ func (f *function) reads(in *inbox) {
 // streams has the function called with the table's new commits, in order for
 // each stream. What fails is tried until it expires, in ever smaller batches.
 func (f *function) streams(t awsdynamodb.Table) {
-	f.may("dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator", t.TableStreamArn())
-	f.may("dynamodb:ListStreams", jsii.String("*")) // it takes no resource
+	f.allow("dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator", t.TableStreamArn())
+	f.allow("dynamodb:ListStreams", jsii.String("*")) // it takes no resource
 	f.reader = true
 	awslambda.NewEventSourceMapping(f.Function, jsii.String("Stream"), &awslambda.EventSourceMappingProps{
 		Target:                  f.Function,

@@ -46,14 +46,14 @@ func (s *shop) readers(p *plugin) {
 	f := p.eventMapping
 	f.streams(p.events)
 	f.projects(p) // a sweep and a rebuild fold rows too
-	f.may(listStreams, p.events.TableArn())
-	f.may(moveCursor, p.cursors.TableArn())
-	f.may("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
-	f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
-	f.may(listParked+" "+unpark, p.parked.TableArn())
-	f.mayIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin
+	f.allow(listStreams, p.events.TableArn())
+	f.allow(moveCursor, p.cursors.TableArn())
+	f.allow("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
+	f.allowIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
+	f.allow(listParked+" "+unpark, p.parked.TableArn())
+	f.allowIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin
 	for _, in := range p.inboxes {
-		f.may("sqs:SendMessage", in.queue.QueueArn())
+		f.allow("sqs:SendMessage", in.queue.QueueArn())
 	}
 	s.ownsItsSource(p)
 	s.schedule(p, wiring.Operation{Do: wiring.DoTick})
@@ -61,10 +61,10 @@ func (s *shop) readers(p *plugin) {
 
 // projects lets the function fold the plugin's rows.
 func (f *function) projects(p *plugin) {
-	f.may(readLog, p.events.TableArn())
-	f.may(park, p.parked.TableArn())
+	f.allow(readLog, p.events.TableArn())
+	f.allow(park, p.parked.TableArn())
 	for _, r := range p.rows {
-		f.may(readRow+" "+writeRow, r.table.TableArn())
+		f.allow(readRow+" "+writeRow, r.table.TableArn())
 	}
 }
 
@@ -123,7 +123,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		publishers := p.heard(d.Name)
 		for _, name := range publishers {
 			publisher := w.Plugins[name] // a plugin may listen to itself
-			publisher.EventMapping = *s.named(name).published()
+			publisher.EventMapping = *s.pluginNamed(name).published()
 			w.Plugins[name] = publisher
 		}
 		env := map[string]string{wiring.Aggregate: d.Name}
@@ -135,17 +135,17 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 			timeout: commandTimeout, memory: 512, env: env, wiring: w,
 		})
 		f.appends(p, d.Name)
-		f.may(readLog, p.events.TableArn())
-		f.may(restore+" "+snapshot, p.snapshots.TableArn())
+		f.allow(readLog, p.events.TableArn())
+		f.allow(restore+" "+snapshot, p.snapshots.TableArn())
 		if in != nil {
 			f.reads(in)
 			f.follows(p)
 			if slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Target == d.Name }) {
-				f.may("sqs:SendMessage", in.queue.QueueArn()) // to itself, what is not due yet
+				f.allow("sqs:SendMessage", in.queue.QueueArn()) // to itself, what is not due yet
 			}
 		}
 		for _, name := range publishers {
-			f.may(invoke, s.named(name).published())
+			f.allow(invoke, s.pluginNamed(name).published())
 		}
 		p.commands = append(p.commands, &command{f, d})
 	}
@@ -153,8 +153,8 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 
 // follows lets the function keep places in the plugin's streams, and park.
 func (f *function) follows(p *plugin) {
-	f.may(moveCursor, p.cursors.TableArn())
-	f.may(park+" "+readParked+" "+unpark, p.parked.TableArn())
+	f.allow(moveCursor, p.cursors.TableArn())
+	f.allow(park+" "+readParked+" "+unpark, p.parked.TableArn())
 }
 
 // heard are the plugins whose publications reach the aggregate.
@@ -190,10 +190,10 @@ func (s *shop) effects(p *plugin) {
 	})
 	f.reads(in)
 	f.follows(p)
-	f.may(readLog, p.events.TableArn())
-	f.may(restore, p.snapshots.TableArn())
+	f.allow(readLog, p.events.TableArn())
+	f.allow(restore, p.snapshots.TableArn())
 	if s.emailFrom == "" {
-		f.may("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.EmailPrefix+"*"))
+		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.EmailPrefix+"*"))
 	} else {
 		s.maySend(f)
 	}
@@ -207,7 +207,7 @@ func (s *shop) maySend(f *function) {
 	if err != nil {
 		panic(err) // checked with the settings
 	}
-	f.mayIf("StringEquals", "ses:FromAddress", []string{from.Address}, "ses:SendEmail ses:SendRawEmail",
+	f.allowIf("StringEquals", "ses:FromAddress", []string{from.Address}, "ses:SendEmail ses:SendRawEmail",
 		s.stack.FormatArn(&awscdk.ArnComponents{
 			Service: jsii.String("ses"), Resource: jsii.String("identity"), ResourceName: jsii.String("*"),
 		}))
@@ -223,7 +223,7 @@ func (s *shop) tasks(p *plugin) {
 		name := p.Name + t.Name
 		f := s.function(name, functionSpec{
 			kind: s.taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket",
-			timeout: s.importTimeout, memory: 1024, again: true,
+			timeout: s.importTimeout, memory: 1024, selfInvoking: true,
 			env: map[string]string{wiring.Task: p.Name + "." + t.Name},
 			wiring: wiring.Wiring{
 				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName()}},
@@ -231,10 +231,10 @@ func (s *shop) tasks(p *plugin) {
 			},
 		})
 		f.appends(p, targets(p, t)...)
-		f.may(readLog, p.events.TableArn())
-		f.may(restore+" "+snapshot, p.snapshots.TableArn())
-		f.may("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
-		f.itself(s)
+		f.allow(readLog, p.events.TableArn())
+		f.allow(restore+" "+snapshot, p.snapshots.TableArn())
+		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
+		f.allowSelfInvoke(s)
 		s.notify(p, t, f)
 	}
 }
@@ -251,11 +251,11 @@ func targets(p *plugin, t es.Task) (names []string) {
 	return names
 }
 
-// itself lets the function call itself, to go on where it ran out of time. What
+// allowSelfInvoke lets the function call allowSelfInvoke, to go on where it ran out of time. What
 // fails in spite of two more tries, or waits for six hours, is kept.
-func (f *function) itself(s *shop) {
+func (f *function) allowSelfInvoke(s *shop) {
 	dead := s.deadLetters(f.name, standard, "objects that "+f.name+" could not work on")
-	f.may("sqs:SendMessage", dead.QueueArn())
+	f.allow("sqs:SendMessage", dead.QueueArn())
 	awslambda.NewCfnEventInvokeConfig(f.Function, jsii.String("Retries"), &awslambda.CfnEventInvokeConfigProps{
 		FunctionName:             f.FunctionName(),
 		Qualifier:                jsii.String("$LATEST"),
@@ -265,7 +265,7 @@ func (f *function) itself(s *shop) {
 			OnFailure: awslambda.CfnEventInvokeConfig_OnFailureProperty{Destination: dead.QueueArn()},
 		},
 	})
-	f.later(s, "Itself", statement(invoke, nil, []*string{f.FunctionArn()}))
+	f.allowAfterwards(s, "Itself", statement(invoke, nil, []*string{f.FunctionArn()}))
 }
 
 // notify makes the task's bucket and has it call the function. The bucket waits
@@ -283,7 +283,7 @@ func (s *shop) notify(p *plugin, t es.Task, f *function) {
 		}},
 	})
 	made.AddResourceDependency(permission, nil)
-	f.later(s, "Objects",
+	f.allowAfterwards(s, "Objects",
 		statement("s3:GetObject", nil, []*string{inBucket(bucket.BucketArn(), "*")}),
 		statement("s3:ListBucket", nil, []*string{bucket.BucketArn()}), // or an object that is gone would be a forbidden one
 	)
@@ -321,22 +321,22 @@ func (s *shop) queryFunction(identity map[string]string) *function {
 		timeout: queryTimeout, memory: 512, env: env, wiring: w,
 	})
 	for i, p := range s.plugins {
-		f.may(readLog, p.events.TableArn())
-		f.may("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats
+		f.allow(readLog, p.events.TableArn())
+		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats
 		if i == 0 {
-			f.mayIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.CursorKey}, "dynamodb:UpdateItem", p.cursors.TableArn())
+			f.allowIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.CursorKey}, "dynamodb:UpdateItem", p.cursors.TableArn())
 		}
-		f.may(listParked, p.parked.TableArn())
-		f.may(invoke, p.eventMapping.FunctionArn())
+		f.allow(listParked, p.parked.TableArn())
+		f.allow(invoke, p.eventMapping.FunctionArn())
 		for _, r := range p.rows {
-			f.may(readRow+" "+listRows, r.table.TableArn())
+			f.allow(readRow+" "+listRows, r.table.TableArn())
 			if len(r.indexes) > 0 {
-				f.may(queryRows, r.indexes...)
+				f.allow(queryRows, r.indexes...)
 			}
 		}
 	}
-	f.may("s3:GetObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
-	f.may("s3:ListBucket", s.reports.BucketArn()) // or a report that is not there would be a forbidden one
-	f.may("cloudwatch:GetMetricData", jsii.String("*"))
+	f.allow("s3:GetObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
+	f.allow("s3:ListBucket", s.reports.BucketArn()) // or a report that is not there would be a forbidden one
+	f.allow("cloudwatch:GetMetricData", jsii.String("*"))
 	return f
 }

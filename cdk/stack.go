@@ -69,7 +69,7 @@ func newShop(app awscdk.App, c settings, all []es.Plugin) awscdk.Stack {
 	}
 	s.query = s.queryFunction(identity)
 	api := s.api()
-	s.watch(api)
+	s.alarms(api)
 
 	s.output("ApiUrl", api.Url(), "The HTTP API's base URL")
 	s.output("ReportBucket", s.reports.BucketName(), "Bucket of the tasks' reports, and of e-mails that were not sent")
@@ -92,8 +92,8 @@ func (s *shop) removal() awscdk.RemovalPolicy {
 	return awscdk.RemovalPolicy_RETAIN
 }
 
-// named returns the plugin; definitions name plugins that are there.
-func (s *shop) named(name string) *plugin {
+// pluginNamed returns the plugin; definitions name plugins that are there.
+func (s *shop) pluginNamed(name string) *plugin {
 	i := slices.IndexFunc(s.plugins, func(p *plugin) bool { return p.Name == name })
 	if i < 0 {
 		panic(fmt.Sprintf("there is no plugin %s", name))

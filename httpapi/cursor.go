@@ -54,9 +54,9 @@ func (c *call) belongs() []byte {
 	return fmt.Appendf(nil, "%q", []string{c.endpoint.path, c.id, c.field, c.value, owner})
 }
 
-// seal makes a cursor for the caller of what the engine or the store made; ""
+// encodeCursor makes a cursor for the caller of what the engine or the store made; ""
 // stays "".
-func (c *call) seal(inner string) (string, error) {
+func (c *call) encodeCursor(inner string) (string, error) {
 	if inner == "" {
 		return "", nil
 	}
@@ -67,8 +67,8 @@ func (c *call) seal(inner string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, []byte(inner), c.belongs())), nil
 }
 
-// open reads what seal made.
-func (c *call) open(cursor string) (inner string, err error) {
+// decodeCursor reads what seal made.
+func (c *call) decodeCursor(cursor string) (inner string, err error) {
 	foreign := errMalformed.Because("this cursor is not one of these pages; start again without one")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil {

@@ -39,7 +39,7 @@ type Config struct {
 	Health     func(context.Context) (engine.Health, error) // nil: /health is not served
 	Reports    engine.Reports                               // nil: tasks' reports are not served
 	Logger     *slog.Logger                                 // nil: slog.Default
-	LogAll     bool                                         // requests that are answered well, too
+	LogSuccess bool                                         // requests that are answered well, too
 	// CursorKey is what cursors are encrypted with: 32 bytes, the same in every
 	// process. It is asked for with the first cursor. nil: each process has its own.
 	CursorKey func(context.Context) ([]byte, error)
@@ -53,8 +53,8 @@ type Operations interface {
 	Rebuild(ctx context.Context, readModel, cursor string) (engine.Progress, error)
 }
 
-// MaxBody is how many bytes a request's body may have.
-const MaxBody = 256 << 10
+// MaxBodyBytes is how many bytes a request's body may have.
+const MaxBodyBytes = 256 << 10
 
 // api is the handler.
 type api struct {
@@ -131,7 +131,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.header.Set("X-Content-Type-Options", "nosniff")
 	c.header.Set("Cache-Control", "no-store")
 
-	out, err := a.answer(w, c, given)
+	out, err := a.handle(w, c, given)
 	if err != nil {
 		out = a.problem(r.Context(), c, err)
 	}
@@ -141,7 +141,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case status >= 500:
 		level = slog.LevelWarn
-	case status >= 400, a.LogAll:
+	case status >= 400, a.LogSuccess:
 		level = slog.LevelInfo
 	}
 	a.Logger.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.EscapedPath(), "status", status,
@@ -162,9 +162,9 @@ func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 // longest is how long a request may take: a step of a sweep takes a while.
 const longest = 4 * time.Minute
 
-// answer makes the checks in the order that the contract gives them: the first
+// handle makes the checks in the order that the contract gives them: the first
 // that fails answers. given is what is wrong with the correlation id.
-func (a *api) answer(w http.ResponseWriter, c *call, given error) (out *answer, err error) {
+func (a *api) handle(w http.ResponseWriter, c *call, correlationErr error) (out *answer, err error) {
 	defer func() {
 		switch r := recover(); r {
 		case nil:
@@ -188,8 +188,8 @@ func (a *api) answer(w http.ResponseWriter, c *call, given error) (out *answer, 
 			return nil, err
 		}
 	}
-	if given != nil {
-		return nil, given
+	if correlationErr != nil {
+		return nil, correlationErr
 	}
 	if err := c.readHeaders(); err != nil {
 		return nil, err

@@ -205,7 +205,7 @@ func (a *api) openAPI() ([]byte, error) {
 			"parameters": e.parameters(), "responses": a.responses(e, responses),
 		}
 		if e.payload != nil {
-			op["requestBody"] = object{"required": !e.bare, "content": object{"application/json": object{"schema": e.payload.ref()}}}
+			op["requestBody"] = object{"required": !e.bodyOptional, "content": object{"application/json": object{"schema": e.payload.ref()}}}
 		}
 		if e.file {
 			op["requestBody"] = object{"required": true, "content": object{"text/csv": object{"schema": object{"type": "string"}}}}

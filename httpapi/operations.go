@@ -40,7 +40,7 @@ type step struct{ cursor, model string }
 func (a *api) addStep(name, summary string, model bool, do func(context.Context, step) (engine.Progress, error)) error {
 	e := &endpoint{
 		method: http.MethodPost, path: "/operations/" + name, tag: operations, name: name, summary: summary,
-		allow: admin, body: true, payload: stepSchema(model), bare: !model,
+		allow: admin, body: true, payload: stepSchema(model), bodyOptional: !model,
 		answers: progressSchema, refuses: []int{413, 415, 422},
 		serve: func(c *call) (*answer, error) {
 			s, err := c.step(model)
@@ -54,7 +54,7 @@ func (a *api) addStep(name, summary string, model bool, do func(context.Context,
 			case err != nil:
 				return nil, err
 			}
-			if p.Next, err = c.seal(p.Next); err != nil {
+			if p.Next, err = c.encodeCursor(p.Next); err != nil {
 				return nil, err
 			}
 			return &answer{body: marshal(p)}, nil
@@ -78,7 +78,7 @@ func (c *call) step(model bool) (step, error) {
 	})
 	c.value = s.model // a cursor is good for its read model only
 	if err == nil && s.cursor != "" {
-		s.cursor, err = c.open(s.cursor)
+		s.cursor, err = c.decodeCursor(s.cursor)
 	}
 	return s, err
 }
@@ -97,7 +97,7 @@ func (a *api) parked(c *call) (*answer, error) {
 		Attempts int    `json:"attempts"`
 	}
 	p := page{Items: []json.RawMessage{}}
-	if p.Next, err = c.seal(next); err != nil {
+	if p.Next, err = c.encodeCursor(next); err != nil {
 		return nil, err
 	}
 	for _, k := range parked {

@@ -92,7 +92,7 @@ const (
 
 func (c *call) readBody(w http.ResponseWriter, room *semaphore.Weighted) error {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // where it is a connection
-	most := MaxBody
+	most := MaxBodyBytes
 	if c.endpoint.file {
 		most = maxFile
 	}
@@ -238,7 +238,7 @@ func (c *call) readQuery() error {
 		return errMalformed.Because("there is no query parameter %q here", name)
 	}
 	if paged {
-		c.cursor, err = c.open(c.cursor)
+		c.cursor, err = c.decodeCursor(c.cursor)
 	}
 	return err
 }

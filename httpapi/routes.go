@@ -19,18 +19,18 @@ type endpoint struct {
 	name         string // operationId
 	summary      string
 
-	allow   func(es.Caller) error // nil: public
-	id      *idRule               // of {id}; nil: the path has none
-	query   []parameter
-	owner   func(es.Caller) string // whose rows a page shows; nil or "": everybody's
-	command bool                   // takes Idempotency-Key, If-Match and traceparent
-	body    bool                   // takes one
-	payload *schema                // of the body
-	file    bool                   // the body is a file, of text
-	bare    bool                   // the body may be missing
-	answers *schema                // of the 200; nil: text/csv
-	etag    bool                   // the answer has one
-	refuses []int                  // statuses beyond those that every endpoint has
+	allow        func(es.Caller) error // nil: public
+	id           *idRule               // of {id}; nil: the path has none
+	query        []parameter
+	owner        func(es.Caller) string // whose rows a page shows; nil or "": everybody's
+	command      bool                   // takes Idempotency-Key, If-Match and traceparent
+	body         bool                   // takes one
+	payload      *schema                // of the body
+	file         bool                   // the body is a file, of text
+	bodyOptional bool                   // the body may be missing
+	answers      *schema                // of the 200; nil: text/csv
+	etag         bool                   // the answer has one
+	refuses      []int                  // statuses beyond those that every endpoint has
 
 	serve func(*call) (*answer, error)
 }

@@ -142,7 +142,7 @@ func New(o Options) (*Platform, error) {
 		c.Count = o.Metrics.Count
 	}
 	if o.ReadOnly {
-		c.Rows, c.Parking = unstored{p.store}, unstored{p.store}
+		c.Rows, c.Parking = readOnlyStore{p.store}, readOnlyStore{p.store}
 	}
 	var err error
 	if p.engine, err = engine.New(c); err != nil {
@@ -154,11 +154,11 @@ func New(o Options) (*Platform, error) {
 // Engine is what commands and queries go to.
 func (p *Platform) Engine() *engine.Engine { return p.engine }
 
-// unstored lets reads through and drops writes.
-type unstored struct{ *store }
+// readOnlyStore lets reads through and drops writes.
+type readOnlyStore struct{ *store }
 
-func (unstored) Put(context.Context, engine.Row) (lost bool, err error) { return false, nil }
+func (readOnlyStore) Put(context.Context, engine.Row) (lost bool, err error) { return false, nil }
 
-func (unstored) Park(context.Context, engine.Parked) error { return nil }
+func (readOnlyStore) Park(context.Context, engine.Parked) error { return nil }
 
-func (unstored) Unpark(context.Context, engine.Parked) error { return nil }
+func (readOnlyStore) Unpark(context.Context, engine.Parked) error { return nil }

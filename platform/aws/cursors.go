@@ -62,13 +62,13 @@ func (s *store) Snapshot(ctx context.Context, st engine.Stream) ([]byte, error) 
 
 // SaveSnapshot implements [engine.Snapshots].
 func (s *store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte) error {
-	const most = 390 << 10 // an item with its key has at most maxItem
+	const maxBytes = 390 << 10 // an item with its key has at most maxItem
 	table := s.Plugins[naming.Plugin(st.Aggregate)].Snapshots
 	switch {
 	case table == "":
 		return nil
-	case len(data) > most:
-		return fmt.Errorf("snapshot of %s: it has %d bytes, a snapshot holds at most %d", st, len(data), most)
+	case len(data) > maxBytes:
+		return fmt.Errorf("snapshot of %s: it has %d bytes, a snapshot holds at most %d", st, len(data), maxBytes)
 	}
 	_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table, Item: item{
 		wiring.Key: str(st.String()), attrData: &types.AttributeValueMemberB{Value: data},

@@ -172,9 +172,9 @@ func failure(err error) error {
 	return err
 }
 
-// sealKey makes a page's cursor of the key that the store goes on from, with what
+// encodeCursor makes a page's cursor of the key that the store goes on from, with what
 // it belongs to, so that a foreign one is refused; "" of none.
-func sealKey(belongs string, key item) string {
+func encodeCursor(belongs string, key item) string {
 	if key == nil {
 		return ""
 	}
@@ -194,8 +194,8 @@ func sealKey(belongs string, key item) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// openKey reads what sealKey made; [engine.ErrCursor] where it belongs elsewhere.
-func openKey(belongs, cursor string) (item, error) {
+// decodeCursor reads what sealKey made; [engine.ErrCursor] where it belongs elsewhere.
+func decodeCursor(belongs, cursor string) (item, error) {
 	if cursor == "" {
 		return nil, nil
 	}

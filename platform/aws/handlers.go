@@ -27,8 +27,8 @@ type handler func(ctx context.Context, payload []byte) ([]byte, error)
 // Invoke implements [lambda.Handler].
 func (h handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) { return h(ctx, payload) }
 
-// answer serves one type of event.
-func answer[In, Out any](ctx context.Context, payload []byte, serve func(context.Context, In) (Out, error)) ([]byte, error) {
+// handleJSON serves one type of event.
+func handleJSON[In, Out any](ctx context.Context, payload []byte, serve func(context.Context, In) (Out, error)) ([]byte, error) {
 	var in In
 	if err := json.Unmarshal(payload, &in); err != nil {
 		return nil, fmt.Errorf("read the event: %w", err)
@@ -49,21 +49,23 @@ func (p *Platform) Commands(aggregate string, api http.Handler) lambda.Handler {
 		if err := json.Unmarshal(payload, &shape); err == nil && shape.Records != nil {
 			return inbox.Invoke(ctx, payload)
 		}
-		return answer(ctx, payload, gateway.serve)
+		return handleJSON(ctx, payload, gateway.serve)
 	})
 }
 
 // Queries handles a query function's requests.
 func (p *Platform) Queries(api http.Handler) lambda.Handler {
 	gateway := newGateway(api, p.log)
-	return handler(func(ctx context.Context, payload []byte) ([]byte, error) { return answer(ctx, payload, gateway.serve) })
+	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		return handleJSON(ctx, payload, gateway.serve)
+	})
 }
 
 // Inbox handles the messages to one aggregate, or, where it is "", to a plugin's
 // side effects.
 func (p *Platform) Inbox(aggregate string) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
-		return answer(ctx, payload, func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+		return handleJSON(ctx, payload, func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 			return p.inbox(ctx, aggregate, e)
 		})
 	})
@@ -72,7 +74,7 @@ func (p *Platform) Inbox(aggregate string) lambda.Handler {
 // Projector handles a stream's new commits: it brings their rows up to date.
 func (p *Platform) Projector(plugin string) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
-		return answer(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+		return handleJSON(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 			return p.commits(ctx, plugin, e, p.engine.Project, nil)
 		})
 	})
@@ -88,11 +90,11 @@ func (p *Platform) EventMapping(plugin string) lambda.Handler {
 			return nil, fmt.Errorf("event mapping of %s: who calls it by the alias %s may ask for publications alone", plugin, wiring.PublicationsAlias)
 		}
 		if err == nil && shape.Do != "" {
-			return answer(ctx, payload, func(ctx context.Context, o wiring.Operation) (wiring.Answer, error) {
+			return handleJSON(ctx, payload, func(ctx context.Context, o wiring.Operation) (wiring.Answer, error) {
 				return p.answer(ctx, plugin, o)
 			})
 		}
-		return answer(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+		return handleJSON(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 			return p.commits(ctx, plugin, e, p.engine.Relay, p.engine.BeginWith)
 		})
 	})

@@ -549,7 +549,7 @@ func TestATaskStopsWhileThereIsTimeForIt(t *testing.T) {
 	} {
 		start := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 		now := start
-		stopping := stopper(func() time.Time { return now }, start.Add(x.limit))
+		stopping := deadlineGuard(func() time.Time { return now }, start.Add(x.limit))
 		n := 0
 		for stop := false; !stop && n < 1000; n++ {
 			now = now.Add(x.step)
@@ -560,7 +560,7 @@ func TestATaskStopsWhileThereIsTimeForIt(t *testing.T) {
 		}
 	}
 	now := time.Now()
-	if stopper(func() time.Time { return now }, time.Time{})() {
+	if deadlineGuard(func() time.Time { return now }, time.Time{})() {
 		t.Error("it stops, although its time does not end")
 	}
 }

@@ -109,8 +109,8 @@ type healthCache struct {
 	until time.Time
 }
 
-// healthFor is how long an answer of Health holds.
-const healthFor = 20 * time.Second
+// healthTTL is how long an answer of Health holds.
+const healthTTL = 20 * time.Second
 
 // Health is what the platform knows about itself: heartbeats and parked keys
 // from the plugins' tables, lags from CloudWatch, which is a minute or two
@@ -123,15 +123,15 @@ func (p *Platform) Health(ctx context.Context) (engine.Health, error) {
 	if now.Before(p.healthy.until) {
 		return p.healthy.Health, nil
 	}
-	h, err := p.examine(ctx, now)
+	h, err := p.collectHealth(ctx, now)
 	if err != nil {
 		return h, fmt.Errorf("collect health: %w", err)
 	}
-	p.healthy.Health, p.healthy.until = h, now.Add(healthFor)
+	p.healthy.Health, p.healthy.until = h, now.Add(healthTTL)
 	return h, nil
 }
 
-func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, error) {
+func (p *Platform) collectHealth(ctx context.Context, now time.Time) (engine.Health, error) {
 	lags, err1 := p.lags(ctx, now)
 	failures, err2 := p.failures(ctx, now)
 	if err := errors.Join(err1, err2); err != nil {
@@ -148,26 +148,26 @@ func (p *Platform) examine(ctx context.Context, now time.Time) (engine.Health, e
 		maps.Copy(parked, of)
 	}
 	return p.engine.Health(p.Version, now, nil, heard, func(c *engine.ConsumerHealth) {
-		for _, w := range p.waits(c.Name) {
+		for _, w := range p.lagMetrics(c.Name) {
 			c.LagSeconds = max(c.LagSeconds, lags[w].Seconds())
 		}
 		c.Parked, c.Failed = parked[c.Name], failures[c.Name]
 	}), nil
 }
 
-// wait is a place where commits wait for a consumer, by the metric that tells
+// lagMetric is a place where commits lagMetric for a consumer, by the metric that tells
 // for how long.
-type wait struct {
+type lagMetric struct {
 	namespace, metric, dimension, name string
 	unit                               time.Duration
 }
 
-// waits are the places that a consumer's commits pass: a reader of the stream,
+// lagMetrics are the places that a consumer's commits pass: a reader of the stream,
 // and an inbox. What is not wired here is left out.
-func (p *Platform) waits(consumer string) (out []wait) {
+func (p *Platform) lagMetrics(consumer string) (out []lagMetric) {
 	reader := func(function string) {
 		if function != "" {
-			out = append(out, wait{"AWS/Lambda", "IteratorAge", "FunctionName", function, time.Millisecond})
+			out = append(out, lagMetric{"AWS/Lambda", "IteratorAge", "FunctionName", function, time.Millisecond})
 		}
 	}
 	id := engine.ParseConsumer(consumer)
@@ -192,22 +192,22 @@ func (p *Platform) waits(consumer string) (out []wait) {
 		target = id.Plugin()
 	}
 	if queue := p.Wiring.Inboxes[target]; queue != "" {
-		out = append(out, wait{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue[strings.LastIndex(queue, "/")+1:], time.Second})
+		out = append(out, lagMetric{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue[strings.LastIndex(queue, "/")+1:], time.Second})
 	}
 	return out
 }
 
 // lags are for how long commits have waited at most in the latest minute that
 // CloudWatch knows.
-func (p *Platform) lags(ctx context.Context, now time.Time) (map[wait]time.Duration, error) {
-	places := map[wait]figure{}
+func (p *Platform) lags(ctx context.Context, now time.Time) (map[lagMetric]time.Duration, error) {
+	places := map[lagMetric]figure{}
 	for _, name := range p.engine.Consumers() {
-		for _, w := range p.waits(name) {
+		for _, w := range p.lagMetrics(name) {
 			places[w] = figure{w.namespace, w.metric, map[string]string{w.dimension: w.name}}
 		}
 	}
 	values, err := figures(ctx, p.cloudwatch, places, now.Add(-5*time.Minute), now, time.Minute, "Maximum")
-	lags := map[wait]time.Duration{}
+	lags := map[lagMetric]time.Duration{}
 	for w, v := range values {
 		lags[w] = time.Duration(v[0] * float64(w.unit))
 	}

@@ -27,7 +27,7 @@ import (
 // from its checkpoint. An error lets Lambda try again.
 func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
-		return answer(ctx, payload, func(ctx context.Context, e events.S3Event) (struct{}, error) {
+		return handleJSON(ctx, payload, func(ctx context.Context, e events.S3Event) (struct{}, error) {
 			return struct{}{}, p.objects(ctx, plugin, t, e)
 		})
 	})
@@ -35,7 +35,7 @@ func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 
 func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e events.S3Event) error {
 	deadline, _ := ctx.Deadline()
-	stop, advanced := stopper(time.Now, deadline), false
+	stop, advanced := deadlineGuard(time.Now, deadline), false
 	stopping := func() bool {
 		advanced = true // a checkpoint lies behind
 		return stop()
@@ -53,7 +53,7 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		case errors.Is(err, es.ErrUnfinished), errors.Is(err, engine.ErrUnavailable) && advanced:
 			// Lambda itself would try three times in all, however far each got.
 			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", plugin+"."+t.Name, "key", o.Key, "because", err)
-			return p.goOn(ctx, events.S3Event{Records: e.Records[i:]})
+			return p.invokeSelf(ctx, events.S3Event{Records: e.Records[i:]})
 		case err != nil:
 			p.log.ErrorContext(ctx, "task failed; it is called again", "task", plugin+"."+t.Name, "key", o.Key, "error", err)
 			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)
@@ -62,10 +62,10 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 	return nil
 }
 
-// stopper says at each checkpoint whether a task is to stop there: when the next
+// deadlineGuard says at each checkpoint whether a task is to stop there: when the next
 // one, taking twice as long as the slowest so far, would come too close to the
 // deadline. A zero deadline never comes.
-func stopper(now func() time.Time, deadline time.Time) func() bool {
+func deadlineGuard(now func() time.Time, deadline time.Time) func() bool {
 	start := now()
 	reserve := min(deadline.Sub(start)/10, 10*time.Second) // to end, and to call the function again
 	last, slowest := start, time.Duration(0)
@@ -76,8 +76,8 @@ func stopper(now func() time.Time, deadline time.Time) func() bool {
 	}
 }
 
-// goOn calls this function again, with what is left to do.
-func (p *Platform) goOn(ctx context.Context, e events.S3Event) error {
+// invokeSelf calls this function again, with what is left to do.
+func (p *Platform) invokeSelf(ctx context.Context, e events.S3Event) error {
 	payload, err := json.Marshal(e)
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []st
 	if err != nil {
 		return nil, "", err
 	}
-	start, err := openKey(aggregate, cursor)
+	start, err := decodeCursor(aggregate, cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -122,7 +122,7 @@ func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []st
 			break
 		}
 	}
-	return ids, sealKey(aggregate, start), nil
+	return ids, encodeCursor(aggregate, start), nil
 }
 
 func encodeCommit(c engine.Commit) (item, error) {

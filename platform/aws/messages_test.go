@@ -212,7 +212,7 @@ func TestBatchesEndAtTenMessagesOrTheirBytes(t *testing.T) {
 		{[]int{batchBytes + 1, 1}, "1 1"},
 	} {
 		var got []string
-		err := batches(x.sizes, func(n int) int { return n }, func(b []int) error {
+		err := forEachBatch(x.sizes, func(n int) int { return n }, func(b []int) error {
 			got = append(got, fmt.Sprint(len(b)))
 			return nil
 		})

@@ -85,7 +85,7 @@ func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error
 		progress, err := p.engine.RedriveDue(ctx, cursor)
 		done += progress.Done
 		errs = append(errs, err)
-		if cursor = progress.Next; cursor == "" || soon(ctx) {
+		if cursor = progress.Next; cursor == "" || deadlineNear(ctx) {
 			break
 		}
 	}
@@ -96,8 +96,8 @@ func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error
 	return done, errors.Join(append(errs, err, p.beatWhenDue(ctx, plugin))...)
 }
 
-// soon says that the function's time ends soon, so that it takes no more work.
-func soon(ctx context.Context) bool {
+// deadlineNear says that the function's time ends deadlineNear, so that it takes no more work.
+func deadlineNear(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) < 15*time.Second
 }

@@ -21,9 +21,9 @@ import (
 // parkedKey is a parked key's. DynamoDB's sort keys end at 1,024 bytes, the
 // streams of the longest ids do not: those stand there with their hash.
 func parkedKey(consumer string, s engine.Stream) item {
-	const most = 1024
+	const maxBytes = 1024
 	stream := s.String()
-	if len(stream) > most {
+	if len(stream) > maxBytes {
 		h := sha256.Sum256([]byte(stream))
 		stream = strings.ToValidUTF8(stream[:900], "") + "…" + hex.EncodeToString(h[:])
 	}
@@ -141,7 +141,7 @@ func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.
 	if err != nil {
 		return nil, "", err
 	}
-	start, err := openKey(plugin, inner)
+	start, err := decodeCursor(plugin, inner)
 	if err != nil {
 		return nil, "", err
 	}
@@ -161,7 +161,7 @@ func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.
 	}
 	switch {
 	case out.LastEvaluatedKey != nil:
-		next = plugin + ":" + sealKey(plugin, out.LastEvaluatedKey)
+		next = plugin + ":" + encodeCursor(plugin, out.LastEvaluatedKey)
 	case at+1 < len(s.plugins):
 		next = s.plugins[at+1] + ":"
 	}

@@ -109,7 +109,7 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		return nil, "", err
 	}
 	belongs := fmt.Sprintf("%q %q %q %q", q.Model, q.Field, q.Value, q.Owner)
-	start, err := openKey(belongs, q.Cursor)
+	start, err := decodeCursor(belongs, q.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -157,7 +157,7 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		found, last = out.Items, out.LastEvaluatedKey
 	}
 	rows, err = s.decodeRows(q.Model, found)
-	return rows, sealKey(belongs, last), err
+	return rows, encodeCursor(belongs, last), err
 }
 
 func (s *store) decodeRows(model string, found []item) (rows []engine.Row, err error) {
@@ -190,11 +190,11 @@ func (s *store) sift(ctx context.Context, q engine.Query, belongs string, in *dy
 		if rows = append(rows, page...); len(rows) > q.Limit {
 			rows = rows[:q.Limit]
 			last := item{wiring.Key: str(rows[q.Limit-1].ID), wiring.Owner: str(q.Owner)}
-			return rows, sealKey(belongs, last), nil
+			return rows, encodeCursor(belongs, last), nil
 		}
 		if in.ExclusiveStartKey = out.LastEvaluatedKey; in.ExclusiveStartKey == nil {
 			break
 		}
 	}
-	return rows, sealKey(belongs, in.ExclusiveStartKey), nil
+	return rows, encodeCursor(belongs, in.ExclusiveStartKey), nil
 }

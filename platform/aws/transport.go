@@ -29,8 +29,8 @@ const (
 	batchBytes    = 240 << 10
 )
 
-// batches splits messages of those sizes.
-func batches[T any](all []T, size func(T) int, do func([]T) error) error {
+// forEachBatch splits messages of those sizes.
+func forEachBatch[T any](all []T, size func(T) int, do func([]T) error) error {
 	for len(all) > 0 {
 		n, bytes := 0, 0
 		for n < len(all) && n < batchMessages && (n == 0 || bytes+size(all[n]) <= batchBytes) {
@@ -45,9 +45,9 @@ func batches[T any](all []T, size func(T) int, do func([]T) error) error {
 	return nil
 }
 
-// partly sends a batch and again what was refused of it, with back-off and
+// sendWithRetry sends a batch and again what was refused of it, with back-off and
 // jitter. What is still refused then is an [engine.ErrUnavailable].
-func partly[T any](ctx context.Context, clock engine.Clock, batch []T, send func([]T) (refused []T, reason string, err error)) error {
+func sendWithRetry[T any](ctx context.Context, clock engine.Clock, batch []T, send func([]T) (refused []T, reason string, err error)) error {
 	const attempts = 5
 	for i := 0; ; i++ {
 		refused, reason, err := send(batch)
@@ -95,8 +95,8 @@ func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hi
 		byQueue[queue] = append(byQueue[queue], m)
 	}
 	for queue, messages := range byQueue {
-		err := batches(messages, messageSize, func(batch []message) error {
-			return partly(ctx, h.clock, batch, func(batch []message) ([]message, string, error) {
+		err := forEachBatch(messages, messageSize, func(batch []message) error {
+			return sendWithRetry(ctx, h.clock, batch, func(batch []message) ([]message, string, error) {
 				return h.send(ctx, queue, batch)
 			})
 		})
@@ -183,8 +183,8 @@ func (b *bus) put(ctx context.Context, requests ...bustypes.PutEventsRequestEntr
 	size := func(r bustypes.PutEventsRequestEntry) int {
 		return len(*r.Detail) + len(*r.DetailType) + len(*r.Source) + 100
 	}
-	return batches(requests, size, func(batch []bustypes.PutEventsRequestEntry) error {
-		return partly(ctx, b.clock, batch, func(batch []bustypes.PutEventsRequestEntry) (refused []bustypes.PutEventsRequestEntry, reason string, err error) {
+	return forEachBatch(requests, size, func(batch []bustypes.PutEventsRequestEntry) error {
+		return sendWithRetry(ctx, b.clock, batch, func(batch []bustypes.PutEventsRequestEntry) (refused []bustypes.PutEventsRequestEntry, reason string, err error) {
 			out, err := b.bus.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: batch})
 			if err != nil {
 				return nil, "", err

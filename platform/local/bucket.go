@@ -70,7 +70,7 @@ type claim struct {
 
 const (
 	pollInterval  = 250 * time.Millisecond
-	stillFor      = time.Second      // how long a file's size and time must not change
+	settleTime    = time.Second      // how long a file's size and time must not change
 	openEndFor    = 10 * time.Second // the same, where it does not end with a line break
 	unreadableFor = time.Minute      // how long a claimed file may be unreadable before its import ends
 	claimsAtOnce  = 100              // before they are looked at
@@ -214,7 +214,7 @@ func (b *bucket) run(ctx context.Context, stop <-chan struct{}) {
 	for {
 		more := false
 		err := engine.Guarded(b.component(), func() (err error) {
-			more, err = b.look(ctx, time.Now())
+			more, err = b.scan(ctx, time.Now())
 			return err
 		})
 		if err != nil {
@@ -241,9 +241,9 @@ func (b *bucket) run(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// look claims what has stopped growing, up to a number; more says that there is
+// scan claims what has stopped growing, up to a number; more says that there is
 // more to claim now. Its error is why one could not be claimed.
-func (b *bucket) look(ctx context.Context, now time.Time) (more bool, err error) {
+func (b *bucket) scan(ctx context.Context, now time.Time) (more bool, err error) {
 	entries, err := os.ReadDir(b.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("it is gone: make %s again, or mount what it is on", b.dir)
@@ -295,7 +295,7 @@ func (b *bucket) look(ctx context.Context, now time.Time) (more bool, err error)
 // can be told: nobody has it open for writing or, where that is not known, it ends
 // with a line break or is not young any more.
 func (b *bucket) still(info fs.FileInfo, unchanged time.Duration) bool {
-	if unchanged < stillFor {
+	if unchanged < settleTime {
 		return false
 	}
 	file := filepath.Join(b.dir, info.Name())
@@ -327,7 +327,7 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 	file := filepath.Join(b.dir, info.Name())
 	if !es.ValidInternalID(info.Name()) {
 		b.log.ErrorContext(ctx, "not imported: a file's name must be valid UTF-8 of at most 1,024 bytes; rename it, and put it into the folder again", "file", file)
-		return b.putAway(file, info.Name())
+		return b.moveToDone(file, info.Name())
 	}
 	if err := syncContent(file); err != nil {
 		return err
@@ -392,8 +392,8 @@ func (b *bucket) start(ctx context.Context, now time.Time) {
 		}
 		c.running, b.running[c.key] = true, true
 		b.workers.Go(func() {
-			err := engine.Guarded("claimed file "+c.key, func() error { return b.one(ctx, c) })
-			b.ended(ctx, c, err)
+			err := engine.Guarded("claimed file "+c.key, func() error { return b.process(ctx, c) })
+			b.finish(ctx, c, err)
 		})
 	}
 }
@@ -401,11 +401,11 @@ func (b *bucket) start(ctx context.Context, now time.Time) {
 // errChanging says that somebody writes a claimed file.
 var errChanging = errors.New("somebody writes the file")
 
-// one has the task work on a claim. When it is done, so is the claim. A file that
+// process has the task work on a claim. When it is done, so is the claim. A file that
 // was changed since it was claimed is another upload, whole again: what lies in
 // done is what was imported. One that somebody has removed is the task's to answer
 // for, too: it finds it gone.
-func (b *bucket) one(ctx context.Context, c *claim) error {
+func (b *bucket) process(ctx context.Context, c *claim) error {
 	file := filepath.Join(b.dir, claimedDir, c.marker, c.key)
 	if _, err := b.unchanged(ctx, c, file); err != nil {
 		return err
@@ -419,7 +419,7 @@ func (b *bucket) one(ctx context.Context, c *claim) error {
 	}
 	if gone {
 		b.log.ErrorContext(ctx, "a claimed file was removed before it was done", "file", file)
-	} else if err := b.putAway(file, c.key); err != nil {
+	} else if err := b.moveToDone(file, c.key); err != nil {
 		return err
 	}
 	if err := os.Remove(filepath.Dir(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -454,19 +454,19 @@ func (b *bucket) unchanged(ctx context.Context, c *claim, file string) (gone boo
 	return false, errors.Join(os.Remove(old), errChanging)
 }
 
-func (b *bucket) ended(ctx context.Context, c *claim, err error) {
+func (b *bucket) finish(ctx context.Context, c *claim, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c.running = false
 	delete(b.running, c.key)
 	switch {
 	case errors.Is(err, errChanging):
-		c.notBefore = time.Now().Add(stillFor)
+		c.notBefore = time.Now().Add(settleTime)
 	case err == nil:
 		b.problems.set(b.component()+"/"+c.key, nil)
 		b.claims = slices.DeleteFunc(b.claims, func(x *claim) bool { return x == c })
 	case !errors.Is(err, es.ErrUnfinished) && ctx.Err() == nil:
-		wait := min(firstRetry<<min(c.attempts, 10), lastRetry)
+		wait := min(firstRetry<<min(c.attempts, 10), maxRetry)
 		c.attempts++
 		c.notBefore = time.Now().Add(wait)
 		b.problems.set(b.component()+"/"+c.key, fmt.Errorf("the task %s.%s failed, and is called again: %w", b.plugin, b.task.Name, err))
@@ -531,8 +531,8 @@ func (c *claim) unreadable(err error) error {
 	return fmt.Errorf("%w: %w; see who may read it, and put it into the folder again", es.ErrUnreadable, err)
 }
 
-// putAway moves a file to the folder done, beside earlier ones of its name.
-func (b *bucket) putAway(file, name string) error {
+// moveToDone moves a file to the folder done, beside earlier ones of its name.
+func (b *bucket) moveToDone(file, name string) error {
 	to := filepath.Join(b.dir, doneDir, name)
 	if err := makeDir(filepath.Dir(to)); err != nil {
 		return err

@@ -325,7 +325,7 @@ func folder(t *testing.T, handle func(b *bucket, o es.Object) error) *bucket {
 func (b *bucket) later(t *testing.T, now *time.Time, by time.Duration) error {
 	t.Helper()
 	*now = now.Add(by)
-	_, err := b.look(t.Context(), *now)
+	_, err := b.scan(t.Context(), *now)
 	b.start(t.Context(), *now)
 	b.workers.Wait()
 	return err
@@ -372,7 +372,7 @@ func TestAFileThatChangesWhileItIsImportedIsImportedAgain(t *testing.T) {
 	// When it has been still, and still again
 	now := time.Now()
 	for range 6 {
-		if err := b.later(t, &now, 2*stillFor); err != nil {
+		if err := b.later(t, &now, 2*settleTime); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -414,7 +414,7 @@ func TestAFolderThatIsGoneIsAProblemUntilItIsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	// When it is gone, then that is said
-	if err := b.later(t, &now, stillFor); err == nil || !strings.Contains(err.Error(), "make "+b.dir+" again") {
+	if err := b.later(t, &now, settleTime); err == nil || !strings.Contains(err.Error(), "make "+b.dir+" again") {
 		t.Errorf("without the folder: %v", err)
 	}
 	// And when it is made again, with nothing in it, files are imported as before
@@ -425,7 +425,7 @@ func TestAFolderThatIsGoneIsAProblemUntilItIsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if err := b.later(t, &now, stillFor); err != nil {
+		if err := b.later(t, &now, settleTime); err != nil {
 			t.Fatal(err)
 		}
 	}

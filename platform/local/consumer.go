@@ -21,7 +21,7 @@ type consumer struct {
 	workers    int
 	do         func(context.Context, engine.Commit) error
 	store      *store
-	later      *later
+	later      *jobQueue
 	log        *slog.Logger
 
 	mu       sync.Mutex
@@ -39,7 +39,7 @@ type consumer struct {
 
 // slot is a commit in hand.
 type slot struct {
-	placed
+	positioned
 	done bool
 }
 
@@ -50,17 +50,17 @@ const (
 	handBytes   = 16 << 20
 )
 
-// fewWorkers is how many commits a consumer does at a time while the writer is
+// throttledWorkers is how many commits a consumer does at a time while the writer is
 // busy.
-const fewWorkers = 8
+const throttledWorkers = 8
 
 // newConsumer makes a consumer of the aggregates' commits that goes on from its
 // mark.
-func newConsumer(ctx context.Context, name string, aggregates map[string]bool, workers int, s *store, l *later, log *slog.Logger, do func(context.Context, engine.Commit) error) (*consumer, error) {
+func newConsumer(ctx context.Context, name string, aggregates map[string]bool, workers int, s *store, l *jobQueue, log *slog.Logger, do func(context.Context, engine.Commit) error) (*consumer, error) {
 	mark, err := s.mark(ctx, name)
 	c := &consumer{
 		name: name, aggregates: aggregates, workers: workers, do: do, store: s, later: l, log: log,
-		seen: mark, streams: map[engine.Stream][]*slot{}, few: make(chan struct{}, fewWorkers),
+		seen: mark, streams: map[engine.Stream][]*slot{}, few: make(chan struct{}, throttledWorkers),
 	}
 	c.changed.L, c.work.L = &c.mu, &c.mu
 	return c, err
@@ -105,7 +105,7 @@ func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
 }
 
 // take puts a commit in hand as soon as there is room; false: stopped.
-func (c *consumer) take(p placed) bool {
+func (c *consumer) take(p positioned) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.stopping && (len(c.inHand) >= handCommits || c.bytes >= handBytes) {
@@ -150,7 +150,7 @@ func (c *consumer) serve(ctx context.Context) {
 		c.ready = c.ready[1:]
 		s := c.streams[st][0]
 		c.mu.Unlock()
-		ok := c.yielding(func() bool { return c.handle(ctx, s.Commit) })
+		ok := c.throttled(func() bool { return c.handle(ctx, s.Commit) })
 		c.mu.Lock()
 		if !ok {
 			return
@@ -165,10 +165,10 @@ func (c *consumer) serve(ctx context.Context) {
 	}
 }
 
-// yielding lets few commits be done side by side while users or imports keep the
+// throttled lets few commits be done side by side while users or imports keep the
 // writer busy, who wait for their answers.
-func (c *consumer) yielding(do func() bool) bool {
-	if c.store.writer.busy.Load() {
+func (c *consumer) throttled(do func() bool) bool {
+	if c.store.writer.underLoad.Load() {
 		c.few <- struct{}{}
 		defer func() { <-c.few }()
 	}
@@ -225,7 +225,7 @@ func (c *consumer) waiting(ctx context.Context) (oldest *engine.Commit, err erro
 	if done >= c.store.feed.last() {
 		return nil, nil
 	}
-	err = c.store.at(ctx, done+1, func(p placed) bool {
+	err = c.store.at(ctx, done+1, func(p positioned) bool {
 		oldest = &p.Commit
 		return true
 	})

@@ -56,8 +56,8 @@ func (s *store) setMarks(ctx context.Context, marks map[string]int64) error {
 	}, nil)
 }
 
-// known are the followers, read models and publishers that the log was swept for.
-func (s *store) known(ctx context.Context) (names map[string]bool, err error) {
+// registered are the followers, read models and publishers that the log was swept for.
+func (s *store) registered(ctx context.Context) (names map[string]bool, err error) {
 	names = map[string]bool{}
 	return names, s.query(ctx, "SELECT consumer FROM known", nil, func(scan func(...any) error) (bool, error) {
 		var name string
@@ -67,7 +67,7 @@ func (s *store) known(ctx context.Context) (names map[string]bool, err error) {
 	})
 }
 
-func (s *store) know(ctx context.Context, names []string) error {
+func (s *store) markRegistered(ctx context.Context, names []string) error {
 	return s.writer.write(ctx, func(t *tx) error {
 		for _, n := range names {
 			if _, err := t.exec("INSERT OR IGNORE INTO known (consumer) VALUES (?)", n); err != nil {

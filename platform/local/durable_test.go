@@ -264,7 +264,7 @@ func TestNobodyWaitsInLineForWhatCantBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
 	unlock := lockedByAnother(t, dir)
-	_ = p.store.beat(t.Context(), "Catalog", time.Now()) // who finds that out
+	_ = p.store.heartbeat(t.Context(), "Catalog", time.Now()) // who finds that out
 	unlockStream, err := p.Engine().StreamLock.Lock(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p1"})
 	if err != nil {
 		t.Fatal(err)

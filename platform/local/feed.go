@@ -8,7 +8,7 @@ import "sync"
 type feed struct {
 	mu      sync.Mutex
 	head    int64 // position of the last commit
-	recent  []placed
+	recent  []positioned
 	bytes   int
 	changed chan struct{} // closed with the next commit
 }
@@ -21,7 +21,7 @@ const (
 
 func newFeed() *feed { return &feed{changed: make(chan struct{})} }
 
-func (f *feed) add(p placed) {
+func (f *feed) add(p positioned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head = p.position
@@ -29,7 +29,7 @@ func (f *feed) add(p placed) {
 	f.bytes += p.size
 	for len(f.recent) > feedCommits || f.bytes > feedBytes {
 		f.bytes -= f.recent[0].size
-		f.recent[0] = placed{}
+		f.recent[0] = positioned{}
 		f.recent = f.recent[1:]
 	}
 	close(f.changed)
@@ -38,7 +38,7 @@ func (f *feed) add(p placed) {
 
 // after copies commits behind the position. known is false where they must be
 // read from the database; changed is closed when there are further ones.
-func (f *feed) after(position int64) (commits []placed, known bool, changed <-chan struct{}) {
+func (f *feed) after(position int64) (commits []positioned, known bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if position >= f.head {
@@ -52,13 +52,13 @@ func (f *feed) after(position int64) (commits []placed, known bool, changed <-ch
 }
 
 // at is the commit at a position, where it is still here.
-func (f *feed) at(position int64) (placed, bool) {
+func (f *feed) at(position int64) (positioned, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if i := len(f.recent) - 1 - int(f.head-position); i >= 0 && i < len(f.recent) {
 		return f.recent[i], true
 	}
-	return placed{}, false
+	return positioned{}, false
 }
 
 func (f *feed) last() int64 {

@@ -13,8 +13,8 @@ import (
 	"onlineshop/es/engine"
 )
 
-// beat notes that a plugin is alive.
-func (s *store) beat(ctx context.Context, plugin string, now time.Time) error {
+// heartbeat notes that a plugin is alive.
+func (s *store) heartbeat(ctx context.Context, plugin string, now time.Time) error {
 	return s.writer.write(ctx, func(t *tx) error {
 		_, err := t.exec("REPLACE INTO heartbeats (plugin, time) VALUES (?, ?)", plugin, nanos(now))
 		return err
@@ -129,8 +129,8 @@ func (c *counts) clock(now time.Time) []engine.Problem {
 	}}
 }
 
-// tell logs them.
-func (c *counts) tell(log *slog.Logger) {
+// log logs them.
+func (c *counts) log(log *slog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, x := range slices.SortedFunc(maps.Keys(c.of), func(a, b counted) int {

@@ -36,18 +36,18 @@ type Options struct {
 // Platform runs plugins on a data folder.
 type Platform struct {
 	Options
-	log       *slog.Logger
-	lock      *lock
-	store     *store
-	engine    *engine.Engine
-	later     *later
-	consumers []*consumer
-	marks     map[string]int64 // the consumers', as they are stored
-	following *keylock.Locks[place]
-	buckets   []*bucket
-	met       bool // what is new here was shown all that this version can read
-	counts    counts
-	problems  problems
+	log        *slog.Logger
+	lock       *lock
+	store      *store
+	engine     *engine.Engine
+	later      *jobQueue
+	consumers  []*consumer
+	marks      map[string]int64 // the consumers', as they are stored
+	following  *keylock.Locks[place]
+	buckets    []*bucket
+	backfilled bool // what is new here was shown all that this version can read
+	counts     counts
+	problems   problems
 
 	cancel  context.CancelFunc // ends what does not stop by itself
 	stop    chan struct{}      // closed: no new work
@@ -189,12 +189,12 @@ func (p *Platform) start(ctx context.Context) {
 	}
 	p.working.Go(func() { p.later.run(following, p.stop) })
 	p.every(following, "marks", time.Second/4, p.saveMarks)
-	p.every(following, "what is new here", time.Minute, p.meet)
+	p.every(following, "what is new here", time.Minute, p.backfill)
 	p.every(following, "database's log", 10*time.Second, func(ctx context.Context) error { return p.store.truncate(ctx, truncateFrom) })
 	p.every(ctx, "look at the database", time.Second, p.store.probe)
 	p.every(following, "parked keys", 10*time.Second, p.redrive)
 	for _, x := range p.Plugins {
-		p.every(ctx, "heartbeat of "+x.Name, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.beat(ctx, x.Name, time.Now()) })
+		p.every(ctx, "heartbeat of "+x.Name, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.heartbeat(ctx, x.Name, time.Now()) })
 	}
 	for _, b := range p.buckets {
 		p.working.Go(func() { b.run(ctx, p.stop) })
@@ -241,15 +241,15 @@ func (p *Platform) saveMarks(ctx context.Context) error {
 	return nil
 }
 
-// meet lets consumers that are new here have the log from its beginning, which the
+// backfill lets consumers that are new here have the log from its beginning, which the
 // marks have passed without them; but for those that begin with what comes.
-func (p *Platform) meet(ctx context.Context) error {
-	known, err := p.store.known(ctx)
+func (p *Platform) backfill(ctx context.Context) error {
+	known, err := p.store.registered(ctx)
 	if err != nil {
 		return err
 	}
 	names := slices.DeleteFunc(p.engine.Consumers(), func(n string) bool { return known[n] })
-	if len(names) == 0 || p.met {
+	if len(names) == 0 || p.backfilled {
 		return nil
 	}
 	if p.store.feed.last() > 0 && slices.ContainsFunc(names, p.engine.Backfills) {
@@ -258,11 +258,11 @@ func (p *Platform) meet(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("sweep the log for %v: %w", names, err)
 		}
-		if p.met = !whole; p.met {
+		if p.backfilled = !whole; p.backfilled {
 			return nil // from the beginning with the next start, which may be of a version that can read it all
 		}
 	}
-	return p.store.know(ctx, names)
+	return p.store.markRegistered(ctx, names)
 }
 
 // sweep sweeps the log; whole is false where it was stopped, or passed streams over.
@@ -350,7 +350,7 @@ func (p *Platform) close(ctx context.Context) error {
 		<-stopped
 	}
 	p.cancel()
-	p.counts.tell(p.log)
+	p.counts.log(p.log)
 	return errors.Join(p.saveMarks(context.WithoutCancel(ctx)), p.release())
 }
 

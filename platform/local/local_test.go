@@ -392,7 +392,7 @@ func TestHealth(t *testing.T) {
 	p := open(t, Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, 0), Version: "v1"})
 	// The first heartbeat comes with the start, but not before Open returns.
 	for _, x := range p.Plugins {
-		if err := p.store.beat(t.Context(), x.Name, time.Now()); err != nil {
+		if err := p.store.heartbeat(t.Context(), x.Name, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

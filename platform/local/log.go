@@ -30,7 +30,7 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", c.Stream, err)
 	}
-	p := placed{Commit: c, size: len(events) + len(meta)}
+	p := positioned{Commit: c, size: len(events) + len(meta)}
 	return s.writer.write(ctx, func(t *tx) error {
 		head, err := s.tail.head(t, c.Stream)
 		if err != nil {
@@ -46,10 +46,10 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 		_, err = t.exec("INSERT INTO commits (position, aggregate, id, seq, version, events, meta) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			p.position, c.Stream.Aggregate, c.Stream.ID, c.Seq, c.Version, text(events), text(meta))
 		t.next++
-		t.appended[c.Stream] = append(t.appended[c.Stream], spot{c.Seq, p.position})
+		t.appended[c.Stream] = append(t.appended[c.Stream], location{c.Seq, p.position})
 		return err
 	}, func() {
-		s.tail.add(c.Stream, spot{c.Seq, p.position})
+		s.tail.add(c.Stream, location{c.Seq, p.position})
 		s.feed.add(p)
 	})
 }
@@ -60,7 +60,7 @@ func (s *store) conflict(t *tx, c engine.Commit) error {
 	if err != nil {
 		return err
 	}
-	var r record
+	var r commitRow
 	if err := t.get(selectCommits+"FROM commits c WHERE position = ?", []any{position}, r.dest()); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (s *store) conflict(t *tx, c engine.Commit) error {
 // Read implements [engine.Log].
 func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
 	size := 0
-	page := func(p placed) bool {
+	page := func(p positioned) bool {
 		if more = len(commits) == pageCommits || size >= pageBytes; more {
 			return false
 		}
@@ -99,7 +99,7 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits
 
 // ReadBackward implements [engine.Log].
 func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
-	page := func(p placed) bool {
+	page := func(p positioned) bool {
 		commits, before = append(commits, p.Commit), p.Seq
 		return len(commits) < pageBack
 	}
@@ -116,7 +116,7 @@ func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 }
 
 // at yields the commit at a position.
-func (s *store) at(ctx context.Context, position int64, yield func(placed) bool) error {
+func (s *store) at(ctx context.Context, position int64, yield func(positioned) bool) error {
 	if p, ok := s.feed.at(position); ok {
 		yield(p)
 		return nil
@@ -127,15 +127,15 @@ func (s *store) at(ctx context.Context, position int64, yield func(placed) bool)
 // after are commits behind a position, in the order in which they became
 // durable. Those of aggregates that do not concern the caller are there with
 // their place only.
-func (s *store) after(ctx context.Context, position int64, aggregates map[string]bool) (commits []placed, err error) {
+func (s *store) after(ctx context.Context, position int64, aggregates map[string]bool) (commits []positioned, err error) {
 	size := 0
 	err = s.query(ctx, selectCommits+"FROM commits c WHERE position > ? ORDER BY position LIMIT ?", []any{position, pageCommits},
 		func(scan func(...any) error) (bool, error) {
-			var r record
+			var r commitRow
 			if err := scan(r.dest()...); err != nil {
 				return false, err
 			}
-			p := r.placed
+			p := r.positioned
 			if aggregates[p.Stream.Aggregate] {
 				var err error
 				if p, err = r.commit(); err != nil {
@@ -174,9 +174,9 @@ const (
 )
 
 // commits yields what a query selects until yield has enough.
-func (s *store) commits(ctx context.Context, from string, args []any, yield func(placed) bool) error {
+func (s *store) commits(ctx context.Context, from string, args []any, yield func(positioned) bool) error {
 	return s.query(ctx, selectCommits+from, args, func(scan func(...any) error) (bool, error) {
-		var r record
+		var r commitRow
 		if err := scan(r.dest()...); err != nil {
 			return false, err
 		}
@@ -185,32 +185,32 @@ func (s *store) commits(ctx context.Context, from string, args []any, yield func
 	})
 }
 
-// placed is a commit with its place among all of them.
-type placed struct {
+// positioned is a commit with its place among all of them.
+type positioned struct {
 	position int64
 	engine.Commit
 	size int // bytes of its events and metadata
 }
 
-// record is a commit as it is stored.
-type record struct {
-	placed
+// commitRow is a commit as it is stored.
+type commitRow struct {
+	positioned
 	events, meta []byte
 }
 
-func (r *record) dest() []any {
+func (r *commitRow) dest() []any {
 	return []any{&r.position, &r.Stream.Aggregate, &r.Stream.ID, &r.Seq, &r.Version, &r.events, &r.meta}
 }
 
-func (r *record) commit() (placed, error) {
+func (r *commitRow) commit() (positioned, error) {
 	r.size = len(r.events) + len(r.meta)
 	if err := jsonv2.Unmarshal(r.events, &r.Events); err != nil {
-		return r.placed, fmt.Errorf("events of %s at %d: %w", r.Stream, r.Seq, err)
+		return r.positioned, fmt.Errorf("events of %s at %d: %w", r.Stream, r.Seq, err)
 	}
 	if err := jsonv2.Unmarshal(r.meta, &r.Meta); err != nil {
-		return r.placed, fmt.Errorf("metadata of %s at %d: %w", r.Stream, r.Seq, err)
+		return r.positioned, fmt.Errorf("metadata of %s at %d: %w", r.Stream, r.Seq, err)
 	}
-	return r.placed, nil
+	return r.positioned, nil
 }
 
 // text lets the driver bind JSON as text, which SQLite's own tools show.

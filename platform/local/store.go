@@ -23,7 +23,7 @@ type store struct {
 	read     *sql.DB
 	prepared sync.Map // query → *sql.Stmt, on read
 	feed     *feed
-	tail     *tail
+	tail     *unindexed
 	parked   *parkedKeys
 	owned    map[string]bool // read models that are listed by owner
 	file     string

@@ -224,7 +224,7 @@ func TestOneOperationThatFailsTakesNoneWithIt(t *testing.T) {
 		}}
 	}
 	s.writer.mu.Lock()
-	s.queues[urgent] = append(s.queues[urgent], ops...)
+	s.queues[foreground] = append(s.queues[foreground], ops...)
 	s.writer.mu.Unlock()
 	s.writer.wake <- struct{}{}
 	// Then the others are done

@@ -10,13 +10,13 @@ import (
 	"onlineshop/es/engine"
 )
 
-// tail knows where the latest commits of each stream are, those that the table
+// unindexed knows where the latest commits of each stream are, those that the table
 // streams does not have yet. Streams are written to in no order, so that an entry
 // for each commit would change a page of the table for each commit: it is spilled
 // in sorted runs of thousands instead. After a crash it is read from the commits.
-type tail struct {
+type unindexed struct {
 	mu    sync.RWMutex
-	spots map[engine.Stream][]spot
+	spots map[engine.Stream][]location
 	size  int
 
 	// Only the writer's goroutine uses what follows.
@@ -27,12 +27,12 @@ type tail struct {
 	now       int     // those that the running transaction adds
 }
 
-// spot is a commit's place in its stream and among all commits.
-type spot struct{ seq, position int64 }
+// location is a commit's place in its stream and among all commits.
+type location struct{ seq, position int64 }
 
 type entry struct {
 	engine.Stream
-	spot
+	location
 }
 
 // spillFrom is how many commits in the tail set off a run, unless a test says
@@ -42,9 +42,11 @@ const spillFrom = 8192
 // indexMark is the mark of the table streams: it has everything up to there.
 const indexMark = "index"
 
-func newTail() *tail { return &tail{spots: map[engine.Stream][]spot{}, spillFrom: spillFrom} }
+func newTail() *unindexed {
+	return &unindexed{spots: map[engine.Stream][]location{}, spillFrom: spillFrom}
+}
 
-func (l *tail) add(st engine.Stream, s spot) {
+func (l *unindexed) add(st engine.Stream, s location) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spots[st] = append(l.spots[st], s)
@@ -52,7 +54,7 @@ func (l *tail) add(st engine.Stream, s spot) {
 }
 
 // of are the stream's commits in the tail with from <= seq < before.
-func (l *tail) of(st engine.Stream, from, before int64) []spot {
+func (l *unindexed) of(st engine.Stream, from, before int64) []location {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	all := l.spots[st]
@@ -66,7 +68,7 @@ func (l *tail) of(st engine.Stream, from, before int64) []spot {
 
 // head is the place of a stream's last commit, that of the running transaction
 // included; -1: there is none.
-func (l *tail) head(t *tx, st engine.Stream) (seq int64, err error) {
+func (l *unindexed) head(t *tx, st engine.Stream) (seq int64, err error) {
 	if own := t.appended[st]; len(own) > 0 {
 		return own[len(own)-1].seq, nil
 	}
@@ -80,15 +82,15 @@ func (l *tail) head(t *tx, st engine.Stream) (seq int64, err error) {
 
 // late are the stream's commits in the tail; for the writer, which alone
 // changes them.
-func (l *tail) late(st engine.Stream) []spot {
+func (l *unindexed) late(st engine.Stream) []location {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.spots[st]
 }
 
 // position is where a commit is that is there.
-func (l *tail) position(t *tx, st engine.Stream, seq int64) (position int64, err error) {
-	for _, known := range [][]spot{t.appended[st], l.late(st)} {
+func (l *unindexed) position(t *tx, st engine.Stream, seq int64) (position int64, err error) {
+	for _, known := range [][]location{t.appended[st], l.late(st)} {
 		for _, s := range known {
 			if s.seq == seq {
 				return s.position, nil
@@ -101,7 +103,7 @@ func (l *tail) position(t *tx, st engine.Stream, seq int64) (position int64, err
 
 // spill writes so many entries of a run, and starts a run where the tail has
 // grown to a number of commits.
-func (l *tail) spill(t *tx, entries, from int) error {
+func (l *unindexed) spill(t *tx, entries, from int) error {
 	if l.run == nil && l.size >= max(from, 1) {
 		l.run = l.sorted()
 	}
@@ -120,7 +122,7 @@ func (l *tail) spill(t *tx, entries, from int) error {
 }
 
 // sorted starts a run of all that is in the tail.
-func (l *tail) sorted() []entry {
+func (l *unindexed) sorted() []entry {
 	l.last = 0
 	run := make([]entry, 0, l.size)
 	for st, spots := range l.spots {
@@ -137,7 +139,7 @@ func (l *tail) sorted() []entry {
 
 // settled says whether the transaction that spilled was committed. A run that is
 // in the table whole leaves the tail.
-func (l *tail) settled(committed bool) {
+func (l *unindexed) settled(committed bool) {
 	if committed {
 		l.done += l.now
 	}
@@ -166,8 +168,8 @@ func (s *store) loadTail(ctx context.Context) error {
 	}
 	return s.query(ctx, "SELECT position, aggregate, id, seq FROM commits WHERE position > ? ORDER BY position", []any{mark}, func(scan func(...any) error) (bool, error) {
 		var e entry
-		err := scan(&e.spot.position, &e.Aggregate, &e.ID, &e.seq)
-		s.tail.add(e.Stream, e.spot)
+		err := scan(&e.location.position, &e.Aggregate, &e.ID, &e.seq)
+		s.tail.add(e.Stream, e.location)
 		return true, err
 	})
 }

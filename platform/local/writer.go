@@ -19,15 +19,15 @@ import (
 // waiting, executes it in one transaction with one fsync, and acknowledges each:
 // the more is asked of it at a time, the less each costs.
 type writer struct {
-	tx     *tx
-	tail   *tail
-	wake   chan struct{}
-	ended  chan struct{}
-	mu     sync.Mutex
-	queues [2][]*op // by priority
-	closed bool
-	busy   atomic.Bool // one of the latest batches had many urgent operations
-	calm   int         // how many had not, in a row
+	tx          *tx
+	tail        *unindexed
+	wake        chan struct{}
+	ended       chan struct{}
+	mu          sync.Mutex
+	queues      [2][]*op // by priority
+	closed      bool
+	underLoad   atomic.Bool // one of the latest batches had many foreground writes
+	idleBatches int         // how many had not, in a row
 
 	trouble *trouble
 }
@@ -44,37 +44,37 @@ type op struct {
 
 // Priorities: what somebody waits for comes before what follows from it.
 const (
-	urgent = iota
-	following
+	foreground = iota
+	background
 )
 
-// maxBatch is how many operations one transaction holds. While urgent ones wait,
-// at most maxFollowing are not: none of the two keeps the other waiting for long.
+// maxBatch is how many operations one transaction holds. While foreground ones wait,
+// at most maxBackground are not: none of the two keeps the other waiting for long.
 const (
-	maxBatch     = 1024
-	maxFollowing = 128
+	maxBatch      = 1024
+	maxBackground = 128
 )
 
-// busyFrom is how many urgent operations in a batch make the writer busy, and
+// busyFrom is how many foreground writes in a batch make the writer busy, and
 // calmAfter how many batches later it no longer is.
 const (
 	busyFrom  = 32
 	calmAfter = 16
 )
 
-// consuming marks the contexts of consumers, whose writes let urgent ones pass.
+// consuming marks the contexts of consumers, whose writes let foreground ones pass.
 type consuming struct{}
 
 func priority(ctx context.Context) int {
 	if ctx.Value(consuming{}) != nil {
-		return following
+		return background
 	}
-	return urgent
+	return foreground
 }
 
 // startWriter starts to write; the next commit has that position.
-func startWriter(conn *sql.Conn, reopen func() (*sql.Conn, error), next int64, tail *tail, trouble *trouble) *writer {
-	w := &writer{tx: &tx{conn: conn, reopen: reopen, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, trouble: trouble, calm: calmAfter, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+func startWriter(conn *sql.Conn, reopen func() (*sql.Conn, error), next int64, tail *unindexed, trouble *trouble) *writer {
+	w := &writer{tx: &tx{conn: conn, reopen: reopen, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, trouble: trouble, idleBatches: calmAfter, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -128,7 +128,7 @@ func (w *writer) run() {
 		_, open = <-w.wake
 		for batch := w.take(); len(batch) > 0; batch = w.take() {
 			if err := w.transact(batch); err != nil {
-				w.eachAlone(batch, err)
+				w.retryIndividually(batch, err)
 			}
 			for _, o := range batch {
 				close(o.done)
@@ -141,17 +141,17 @@ func (w *writer) run() {
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	u, f := len(w.queues[urgent]), len(w.queues[following])
+	u, f := len(w.queues[foreground]), len(w.queues[background])
 	if u > 0 {
-		f = min(f, maxFollowing)
+		f = min(f, maxBackground)
 	}
 	f = min(f, maxBatch)
 	u = min(u, maxBatch-f)
 	if u >= busyFrom {
-		w.calm = 0
+		w.idleBatches = 0
 	}
-	w.busy.Store(w.calm < calmAfter)
-	w.calm++
+	w.underLoad.Store(w.idleBatches < calmAfter)
+	w.idleBatches++
 	batch := make([]*op, 0, u+f)
 	for p, n := range [2]int{u, f} {
 		batch = append(batch, w.queues[p][:n]...)
@@ -169,7 +169,7 @@ func (w *writer) transact(batch []*op) error {
 		return err // it turned out while they waited
 	}
 	first := w.tx.next
-	w.tx.appended = map[engine.Stream][]spot{}
+	w.tx.appended = map[engine.Stream][]location{}
 	err := w.tx.do(func() error {
 		for _, o := range batch {
 			if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
@@ -192,10 +192,10 @@ func (w *writer) transact(batch []*op) error {
 	return nil
 }
 
-// eachAlone executes the operations of a batch that failed one by one, so that
+// retryIndividually executes the operations of a batch that failed one by one, so that
 // one that the store refuses does not take others with it. Where nothing can be
 // written now, each would wait in vain, one after the other.
-func (w *writer) eachAlone(batch []*op, failure error) {
+func (w *writer) retryIndividually(batch []*op, failure error) {
 	_, primary := result(failure)
 	alone := len(batch) > 1 && !damaged(failure) && primary != sqlite3.SQLITE_BUSY && primary != sqlite3.SQLITE_FULL && primary != sqlite3.SQLITE_READONLY
 	for _, o := range batch {
@@ -216,8 +216,8 @@ type tx struct {
 	conn       *sql.Conn
 	reopen     func() (*sql.Conn, error)
 	statements map[string]*sql.Stmt
-	next       int64                    // the next commit's position
-	appended   map[engine.Stream][]spot // by this transaction
+	next       int64                        // the next commit's position
+	appended   map[engine.Stream][]location // by this transaction
 }
 
 // do runs f in a transaction. With an error nothing of it has happened.

@@ -110,11 +110,11 @@ func TestAClockThatWasWrongHoldsAnOrderNoLongerThanItsDelay(t *testing.T) {
 	s := calm(t, 10*time.Minute)
 	s.furnish()
 	// Given an order that was placed while the clock was a year ahead
-	s.Deaf(true)
-	s.Pass(365 * 24 * time.Hour)
+	s.DropMessages(true)
+	s.Advance(365 * 24 * time.Hour)
 	s.place("o1")
-	s.Pass(-365 * 24 * time.Hour)
-	s.Deaf(false)
+	s.Advance(-365 * 24 * time.Hour)
+	s.DropMessages(false)
 	// When the clock is right again
 	before := s.Elapsed()
 	if err := s.Sweep(); err != nil {
@@ -206,11 +206,11 @@ func TestAnotherVersionIsRefused(t *testing.T) {
 func TestSideEffectsOfYesterdayDoNotHappen(t *testing.T) {
 	s := calm(t, 0)
 	s.furnish()
-	s.Deaf(true)
+	s.DropMessages(true)
 	s.place("old")
-	s.Pass(25 * time.Hour)
+	s.Advance(25 * time.Hour)
 	s.place("new")
-	s.Deaf(false)
+	s.DropMessages(false)
 	if err := s.Sweep(); err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +221,10 @@ func TestSideEffectsOfYesterdayDoNotHappen(t *testing.T) {
 func TestWhatWasLostIsSwept(t *testing.T) {
 	s := calm(t, 0)
 	s.furnish()
-	s.Deaf(true)
+	s.DropMessages(true)
 	s.place("o1")
 	s.send("Catalog.Product", "p1", "UpdatePrice", `{"price":5}`)
-	s.Deaf(false)
+	s.DropMessages(false)
 	s.want("demand before", s.View("Catalog.ProductDemands", "p1"), `{"name":"Book","orderCount":0}`)
 	for range 2 { // the first sweep makes new streams
 		if err := s.Sweep(); err != nil {
@@ -264,9 +264,9 @@ func TestALogThatWasRestoredFromABackupIsFollowedAgain(t *testing.T) {
 func TestAnEventOfANewerVersionWaits(t *testing.T) {
 	s := calm(t, 0)
 	s.furnish()
-	s.Deaf(true)
+	s.DropMessages(true)
 	s.place("o1")
-	s.Deaf(false)
+	s.DropMessages(false)
 	order := engine.Stream{Aggregate: "Ordering.Order", ID: "o1"}
 	retype := func(name string) { s.Rewrite(order, 0, func(c *engine.Commit) { c.Events[0].Type = name }) }
 	retype("PlacedByAnAgent")
@@ -290,10 +290,10 @@ func TestAnEventOfANewerVersionWaits(t *testing.T) {
 
 func TestAParkedFollowerGoesOnToTheEndWhicheverHintItHas(t *testing.T) {
 	s := calm(t, 0)
-	s.Deaf(true)
+	s.DropMessages(true)
 	s.send("Catalog.Product", "p9", "Add", `{"name":"Book","description":"","price":1}`)
 	s.send("Catalog.Product", "p9", "UpdatePrice", `{"price":2}`)
-	s.Deaf(false)
+	s.DropMessages(false)
 	product := engine.Stream{Aggregate: "Catalog.Product", ID: "p9"}
 	rewrite := func(data string) (before string) {
 		s.Rewrite(product, 0, func(c *engine.Commit) { before, c.Events[0].Data = string(c.Events[0].Data), []byte(data) })

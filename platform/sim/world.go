@@ -70,7 +70,7 @@ type World struct {
 	store     *memory.Store
 	appended  map[engine.Stream][]int64       // the step of each commit
 	starts    map[string]map[string]time.Time // by plugin and follower; by time, as on AWS
-	bag       []message
+	inFlight  []message
 	deaf      bool
 	processes []*Process
 	workers   []*worker
@@ -164,9 +164,9 @@ func (w *World) step(ctx context.Context) {
 // undelivered; without it, none.
 func (w *World) Run() {
 	for {
-		w.receive()
+		w.deliver()
 		if len(w.workers) == 0 {
-			if len(w.bag) == 0 {
+			if len(w.inFlight) == 0 {
 				return
 			}
 			w.now = w.now.Add(time.Second) // all that is left is delayed
@@ -180,25 +180,25 @@ func (w *World) Run() {
 	}
 }
 
-// receive hands some of the messages to workers.
-func (w *World) receive() {
+// deliver hands some of the messages to workers.
+func (w *World) deliver() {
 	for range 2 {
-		if len(w.bag) == 0 || len(w.workers) > 6 || w.rand.IntN(3) == 0 && len(w.workers) > 0 {
+		if len(w.inFlight) == 0 || len(w.workers) > 6 || w.rand.IntN(3) == 0 && len(w.workers) > 0 {
 			return
 		}
-		i := w.rand.IntN(len(w.bag))
-		m := w.bag[i]
+		i := w.rand.IntN(len(w.inFlight))
+		m := w.inFlight[i]
 		if m.due.After(w.now) {
 			return
 		}
 		if !w.Chaos || w.rand.IntN(8) > 0 { // otherwise it comes again
-			w.bag[i] = w.bag[len(w.bag)-1]
-			w.bag = w.bag[:len(w.bag)-1]
+			w.inFlight[i] = w.inFlight[len(w.inFlight)-1]
+			w.inFlight = w.inFlight[:len(w.inFlight)-1]
 		}
 		p := w.Process()
 		w.Spawn(m.what, func(ctx context.Context) {
 			if err := m.do(ctx, p); err != nil {
-				w.bag = append(w.bag, m) // not acknowledged: delivered again
+				w.inFlight = append(w.inFlight, m) // not acknowledged: delivered again
 			}
 		})
 	}
@@ -212,13 +212,13 @@ func (w *World) post(delay time.Duration, what string, do func(context.Context, 
 	if w.Fault == LateHints && delay > 0 {
 		delay += time.Hour
 	}
-	w.bag = append(w.bag, message{what, w.now.Add(delay), do})
+	w.inFlight = append(w.inFlight, message{what, w.now.Add(delay), do})
 }
 
 // Post sends a message that is not lost, such as an upload: it is delivered
 // until it is acknowledged.
 func (w *World) Post(what string, do func(context.Context, *Process) error) {
-	w.bag = append(w.bag, message{what, w.now, do})
+	w.inFlight = append(w.inFlight, message{what, w.now, do})
 }
 
 // call is a port call: a step, and perhaps a failure before or after its effect.
@@ -638,11 +638,11 @@ func (w *World) Sweep() error {
 	})
 }
 
-// Deaf makes every message get lost while it is set.
-func (w *World) Deaf(deaf bool) { w.deaf = deaf }
+// DropMessages makes every message get lost while it is set.
+func (w *World) DropMessages(deaf bool) { w.deaf = deaf }
 
-// Pass lets time pass.
-func (w *World) Pass(d time.Duration) { w.now = w.now.Add(d) }
+// Advance lets time pass.
+func (w *World) Advance(d time.Duration) { w.now = w.now.Add(d) }
 
 // Truncate takes commits from the end of a stream, as a table restored from an
 // older backup lacks them, and restarts the processes.

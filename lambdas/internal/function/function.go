@@ -83,7 +83,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 // API is the HTTP API of the function's plugins; c has what this function serves
 // beside commands, views and histories.
 func (f Function) API(c httpapi.Config) (http.Handler, error) {
-	c.Engine, c.Plugins, c.Version, c.Logger, c.LogAll = f.Engine(), f.Plugins, f.Version, f.Logger, true
+	c.Engine, c.Plugins, c.Version, c.Logger, c.LogSuccess = f.Engine(), f.Plugins, f.Version, f.Logger, true
 	c.Title = title
 	switch auth := os.Getenv(wiring.Auth); auth {
 	case "none":

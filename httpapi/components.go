@@ -81,7 +81,7 @@ func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) e
 				method: http.MethodPost, path: at + naming.PathSegment(cmd.Name), tag: p.Name, name: d.Name + "." + cmd.Name,
 				summary: cmd.Name + " of the aggregate " + d.Name,
 				allow:   func(c es.Caller) error { return a.Engine.Authorize(c, d.Name, cmd.Name) },
-				id:      commandID, command: true, body: true, payload: commandSchema(d.Name, cmd), bare: cmd.Empty,
+				id:      commandID, command: true, body: true, payload: commandSchema(d.Name, cmd), bodyOptional: cmd.Empty,
 				answers: outcomeSchema, etag: true,
 				refuses: []int{404, 409, 412, 413, 415, 422},
 				serve:   func(c *call) (*answer, error) { return a.execute(c, d, cmd.Name) },
@@ -162,7 +162,7 @@ func (a *api) history(c *call, aggregate string) (*answer, error) {
 			e.Meta.MessageID, e.Meta.CorrelationID, e.Meta.CausationID,
 		}))
 	}
-	if p.Next, err = c.seal(next); err != nil {
+	if p.Next, err = c.encodeCursor(next); err != nil {
 		return nil, err
 	}
 	return &answer{body: marshal(p)}, nil
@@ -229,7 +229,7 @@ func (a *api) list(c *call, model string) (*answer, error) {
 		return nil, err
 	}
 	p := page{Items: []json.RawMessage{}}
-	if p.Next, err = c.seal(next); err != nil {
+	if p.Next, err = c.encodeCursor(next); err != nil {
 		return nil, err
 	}
 	for _, row := range rows {

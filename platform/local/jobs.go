@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,9 +10,9 @@ import (
 	"onlineshop/platform/internal/clock"
 )
 
-// later keeps what is to be done at some other time: hints with a delay, and
+// jobQueue keeps what is to be done at some other time: hints with a delay, and
 // what could not be done at once. It is durable, and done at least once.
-type later struct {
+type jobQueue struct {
 	store *store
 	log   *slog.Logger
 	do    func(context.Context, job) error
@@ -37,24 +36,24 @@ type job struct {
 	attempts int
 }
 
-// A job that fails waits for firstRetry, doubled each time, at most lastRetry.
+// A job that fails waits for firstRetry, doubled each time, at most maxRetry.
 const (
 	firstRetry = time.Second
-	lastRetry  = time.Minute
+	maxRetry   = time.Minute
 )
 
 // laterWorkers is how many jobs are done side by side.
 const laterWorkers = 64
 
-func newLater(s *store, log *slog.Logger, do func(context.Context, job) error) *later {
-	return &later{
+func newLater(s *store, log *slog.Logger, do func(context.Context, job) error) *jobQueue {
+	return &jobQueue{
 		store: s, log: log, do: do, now: time.Now, wake: make(chan struct{}, 1), inHand: map[int64]bool{},
 		delay: func(string) time.Duration { return 0 }, count: func(string, string) {},
 	}
 }
 
 // add puts jobs off; they are durable when it returns.
-func (l *later) add(ctx context.Context, wait time.Duration, jobs ...job) error {
+func (l *jobQueue) add(ctx context.Context, wait time.Duration, jobs ...job) error {
 	due := nanos(l.now().Add(wait))
 	return l.store.writer.write(ctx, func(t *tx) error {
 		for _, j := range jobs {
@@ -68,7 +67,7 @@ func (l *later) add(ctx context.Context, wait time.Duration, jobs ...job) error 
 }
 
 // look makes the loop look for what is due.
-func (l *later) look() {
+func (l *jobQueue) look() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -76,7 +75,7 @@ func (l *later) look() {
 }
 
 // run does what is due until it is stopped, and returns when no work is in hand.
-func (l *later) run(ctx context.Context, stop <-chan struct{}) {
+func (l *jobQueue) run(ctx context.Context, stop <-chan struct{}) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	room := make(chan struct{}, laterWorkers)
@@ -112,7 +111,7 @@ func (l *later) run(ctx context.Context, stop <-chan struct{}) {
 
 // due are jobs whose time has come and that nobody has in hand, and how long it
 // is to the next one.
-func (l *later) due(ctx context.Context) (jobs []job, next time.Duration, err error) {
+func (l *jobQueue) due(ctx context.Context) (jobs []job, next time.Duration, err error) {
 	now := l.now()
 	if err := l.hasten(ctx, now); err != nil {
 		return nil, time.Second, err
@@ -140,7 +139,7 @@ func (l *later) due(ctx context.Context) (jobs []job, next time.Duration, err er
 // hasten brings jobs forward that are due later than they can be: the clock was
 // ahead when they were put off, or is set back since. It looks at the first call,
 // and whenever the clock has gone back.
-func (l *later) hasten(ctx context.Context, now time.Time) error {
+func (l *jobQueue) hasten(ctx context.Context, now time.Time) error {
 	if !l.seen.IsZero() && !now.Before(l.seen) {
 		l.seen = now
 		return nil
@@ -156,7 +155,7 @@ func (l *later) hasten(ctx context.Context, now time.Time) error {
 			}
 			longest := l.delay(consumer)
 			if longest == 0 || attempts > 0 {
-				longest = max(longest, lastRetry)
+				longest = max(longest, maxRetry)
 			}
 			if at := now.Add(longest); fromNanos(due).After(at) {
 				late[number] = at
@@ -181,7 +180,7 @@ func (l *later) hasten(ctx context.Context, now time.Time) error {
 	return err
 }
 
-func (l *later) claim(number int64) bool {
+func (l *jobQueue) claim(number int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inHand[number] {
@@ -191,7 +190,7 @@ func (l *later) claim(number int64) bool {
 	return true
 }
 
-func (l *later) release(number int64) {
+func (l *jobQueue) release(number int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.inHand, number)
@@ -199,14 +198,14 @@ func (l *later) release(number int64) {
 }
 
 // one does a job: it is forgotten when it is done, and put off when it fails.
-func (l *later) one(ctx context.Context, j job) {
+func (l *jobQueue) one(ctx context.Context, j job) {
 	defer l.release(j.number)
 	query, args := "DELETE FROM later WHERE number = ?", []any{j.number}
 	if err := engine.Guarded(j.consumer, func() error { return l.do(ctx, j) }); err != nil {
 		if ctx.Err() != nil {
 			return // it is still there at the next start
 		}
-		wait := min(firstRetry<<min(j.attempts, 10), lastRetry)
+		wait := min(firstRetry<<min(j.attempts, 10), maxRetry)
 		l.log.WarnContext(ctx, "deferred again", "consumer", j.consumer, "stream", j.Stream, "seq", j.seq, "wait", wait, "error", err)
 		query, args = "UPDATE later SET due = ?, attempts = attempts + 1 WHERE number = ?", []any{nanos(l.now().Add(wait)), j.number}
 	}
@@ -221,7 +220,7 @@ func (l *later) one(ctx context.Context, j job) {
 }
 
 // overdue is since when the oldest job of a consumer waits, of those that are due.
-func (l *later) overdue(ctx context.Context, now time.Time) (map[string]time.Time, error) {
+func (l *jobQueue) overdue(ctx context.Context, now time.Time) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
 	err := l.store.query(ctx, "SELECT consumer, min(since) FROM later WHERE since <= ? GROUP BY consumer", []any{nanos(now)},
 		func(scan func(...any) error) (bool, error) {
@@ -232,69 +231,6 @@ func (l *later) overdue(ctx context.Context, now time.Time) (map[string]time.Tim
 			return true, err
 		})
 	return out, err
-}
-
-// hints implements [engine.Hints] and [engine.Bus] within the process: a hint
-// without a delay is followed before Send returns.
-type hints struct {
-	*Platform
-}
-
-// Send implements [engine.Hints].
-func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hint) error {
-	if delay > 0 {
-		jobs := make([]job, len(list))
-		for i, x := range list {
-			jobs[i] = job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}
-		}
-		return h.later.add(ctx, delay, jobs...)
-	}
-	for _, x := range list {
-		if err := h.follow(ctx, x); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			if x.Parked {
-				h.log.WarnContext(ctx, "a parked key could not be tried now", "follower", x.Follower, "stream", x.Stream, "error", err)
-				continue // it stays listed, and its time comes again
-			}
-			h.log.WarnContext(ctx, "deferred: a hint could not be followed; it will be retried", "follower", x.Follower, "stream", x.Stream, "seq", x.Seq, "error", err)
-			if err := h.later.add(ctx, firstRetry, job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Publish implements [engine.Bus].
-func (h hints) Publish(ctx context.Context, entries ...engine.Entry) error {
-	for i := range entries {
-		e := &entries[i]
-		for _, name := range h.engine.Listeners(e.Point) {
-			if err := h.Send(ctx, 0, engine.Hint{Follower: name, Stream: e.Stream, Seq: e.Seq, Entry: e}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// place is a follower on a stream.
-type place struct {
-	follower string
-	engine.Stream
-}
-
-// follow lets a follower have one hint on a stream at a time, so that a hint
-// that is repeated meanwhile finds the cursor moved: no side effect runs twice.
-func (p *Platform) follow(ctx context.Context, h engine.Hint) error {
-	unlock, err := p.following.Lock(ctx, place{h.Follower, h.Stream})
-	if err != nil {
-		return fmt.Errorf("%s on %s: %w", h.Follower, h.Stream, err)
-	}
-	defer unlock()
-	return p.engine.Follow(ctx, h)
 }
 
 // doLater does a job whose time has come.
