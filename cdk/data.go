@@ -9,6 +9,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"onlineshop/es"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -41,7 +42,7 @@ func (s *shop) data(p es.Plugin) *plugin {
 		d := m.Definition()
 		r := rows{
 			table: s.table(p.Name+m.Name()+"Rows", &awsdynamodb.TableProps{PartitionKey: key}),
-			model: p.Name + "." + m.Name(),
+			model: naming.Full(p.Name, m.Name()),
 		}
 		index := func(name string) {
 			r.table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{

@@ -90,7 +90,7 @@ func (s *shop) subscribe(p *plugin) {
 	for _, d := range p.Extensions {
 		in := p.inboxOf(d.Target)
 		awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+"Rule"), &awsevents.RuleProps{
-			Description:  jsii.String(d.Point.Name + " to " + p.Name + "." + d.Name),
+			Description:  jsii.String(d.Point.Name + " to " + naming.Full(p.Name, d.Name)),
 			EventBus:     s.bus,
 			EventPattern: &awsevents.EventPattern{Source: jsii.Strings(naming.Plugin(d.Point.Name)), DetailType: jsii.Strings(d.Point.Name)},
 			Targets: &[]awsevents.IRuleTarget{

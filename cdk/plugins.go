@@ -224,7 +224,7 @@ func (s *shop) tasks(p *plugin) {
 		f := s.function(name, functionSpec{
 			kind: s.taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket",
 			timeout: s.importTimeout, memory: 1024, selfInvoking: true,
-			env: map[string]string{wiring.Task: p.Name + "." + t.Name},
+			env: map[string]string{wiring.Task: naming.Full(p.Name, t.Name)},
 			wiring: wiring.Wiring{
 				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName()}},
 				Reports: *s.reports.BucketName(),
@@ -287,7 +287,7 @@ func (s *shop) notify(p *plugin, t es.Task, f *function) {
 		statement("s3:GetObject", nil, []*string{inBucket(bucket.BucketArn(), "*")}),
 		statement("s3:ListBucket", nil, []*string{bucket.BucketArn()}), // or an object that is gone would be a forbidden one
 	)
-	about := "What is put here sets off " + p.Name + "." + t.Name
+	about := "What is put here sets off " + naming.Full(p.Name, t.Name)
 	s.output("Bucket"+p.Name+t.Name, bucket.BucketName(), about)
 	const first = "ImportBucket" // as it was called while there was one
 	if s.stack.Node().TryFindChild(jsii.String(first)) == nil {

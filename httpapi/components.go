@@ -44,7 +44,7 @@ func (a *api) addPlugins() error {
 		}
 		for _, x := range p.ReadModels {
 			d := x.Definition()
-			d.Name = p.Name + "." + d.Name
+			d.Name = naming.Full(p.Name, d.Name)
 			if err := errors.Join(claim(base[1:]+"/"+naming.PathSegment(x.Name()), d.Name), a.addReadModel(base, p, d)); err != nil {
 				return err
 			}
@@ -273,7 +273,7 @@ type checkedRow struct {
 }
 
 func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
-	task := p.Name + "." + t.Name
+	task := naming.Full(p.Name, t.Name)
 	return a.add(&endpoint{
 		method: http.MethodPost, path: base + "/" + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/check", tag: p.Name, name: task + "-check",
 		summary: "What the task " + task + " would make of a file, row by row; nothing is done", allow: admin, id: anyID,
@@ -313,14 +313,14 @@ func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
 }
 
 func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
-	task := p.Name + "." + t.Name
+	task := naming.Full(p.Name, t.Name)
 	return a.add(&endpoint{
 		method: http.MethodGet, path: base + "/" + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
 		summary: "What the task " + task + " reports about one object", allow: admin, id: anyID, refuses: []int{404, 422},
 		serve: func(c *call) (*answer, error) {
 			none := engine.ErrNotFound.Because("there is no report for %q", c.id)
 			// What is stored may be of an object that was replaced since.
-			has, err := a.reported(c, p.Name+"."+t.Reports.Name())
+			has, err := a.reported(c, naming.Full(p.Name, t.Reports.Name()))
 			if err != nil {
 				return nil, err
 			}

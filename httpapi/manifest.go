@@ -116,11 +116,11 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 	for _, x := range p.ReadModels {
 		d := x.Definition()
 		m.ReadModels = append(m.ReadModels, readModelManifest{
-			p.Name + "." + d.Name, base + naming.PathSegment(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
+			naming.Full(p.Name, d.Name), base + naming.PathSegment(d.Name), d.Sources, append([]string{}, d.Indexes...), accessOf(d.Access), d.Schema,
 		})
 	}
 	for _, d := range p.Mappings {
-		m.Mappings = append(m.Mappings, mappingManifest{p.Name + "." + d.Name, d.Source, d.Target, d.Delay.Seconds()})
+		m.Mappings = append(m.Mappings, mappingManifest{naming.Full(p.Name, d.Name), d.Source, d.Target, d.Delay.Seconds()})
 	}
 	points := map[string]bool{}
 	for _, d := range p.Publications {
@@ -130,16 +130,16 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 		}
 	}
 	for _, d := range p.Extensions {
-		m.Extensions = append(m.Extensions, extensionManifest{p.Name + "." + d.Name, d.Point.Name, d.Target})
+		m.Extensions = append(m.Extensions, extensionManifest{naming.Full(p.Name, d.Name), d.Point.Name, d.Target})
 	}
 	for _, t := range p.Tasks {
-		tm := taskManifest{Name: p.Name + "." + t.Name, Bucket: t.Bucket}
+		tm := taskManifest{Name: naming.Full(p.Name, t.Name), Bucket: t.Bucket}
 		if t.Reports != nil {
 			tm.Report = base + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report"
 		}
 		m.Tasks = append(m.Tasks, tm)
 		for _, d := range t.SideEffects {
-			m.SideEffects = append(m.SideEffects, effectManifest{p.Name + "." + d.Name, d.Source, tm.Name})
+			m.SideEffects = append(m.SideEffects, effectManifest{naming.Full(p.Name, d.Name), d.Source, tm.Name})
 		}
 	}
 	return m

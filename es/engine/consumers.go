@@ -67,7 +67,7 @@ func (e *Engine) Tasks() (names []string) {
 
 // TaskConsumer returns the name under which a plugin's task is counted.
 func TaskConsumer(plugin string, t es.Task) string {
-	return ConsumerID{KindTask, plugin + "." + t.Name}.String()
+	return ConsumerID{KindTask, naming.Full(plugin, t.Name)}.String()
 }
 
 // Listeners returns the names of the extensions of an extension point, sorted.

@@ -163,7 +163,7 @@ func (e *Engine) wire(p es.Plugin) error {
 	}
 	for _, m := range p.ReadModels {
 		d := m.Definition()
-		d.Name = p.Name + "." + d.Name
+		d.Name = naming.Full(p.Name, d.Name)
 		x := &model{d, ConsumerID{KindReadModel, d.Name}.String()}
 		if e.models[d.Name] != nil {
 			return fmt.Errorf("there are two read models %s", d.Name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"onlineshop/es"
+	"onlineshop/es/naming"
 )
 
 // follower acts on a stream's commits in order: an event mapping, an extension or a side
@@ -42,13 +43,13 @@ type delivery struct {
 const tooOld = 24 * time.Hour
 
 func (e *Engine) mapping(plugin string, d es.Mapping) *follower {
-	f := &follower{name: ConsumerID{KindMapping, plugin + "." + d.Name}.String(), plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, start: d.Start}
+	f := &follower{name: ConsumerID{KindMapping, naming.Full(plugin, d.Name)}.String(), plugin: plugin, source: d.Source, target: d.Target, delay: d.Delay, start: d.Start}
 	e.sends(f, d.Apply)
 	return f
 }
 
 func (e *Engine) extension(plugin string, d es.Extension) *follower {
-	f := &follower{name: ConsumerID{KindExtension, plugin + "." + d.Name}.String(), plugin: plugin, point: d.Point.Name, target: d.Target, start: d.Start}
+	f := &follower{name: ConsumerID{KindExtension, naming.Full(plugin, d.Name)}.String(), plugin: plugin, point: d.Point.Name, target: d.Target, start: d.Start}
 	f.contract = d.Point
 	e.sends(f, func(_ string, ev any) []es.Command { return d.Apply(ev) })
 	return f
@@ -108,7 +109,7 @@ func (e *Engine) reject(ctx context.Context, f *follower, d delivery, c es.Comma
 }
 
 func (e *Engine) effect(plugin string, d es.SideEffect) *follower {
-	f := &follower{name: ConsumerID{KindSideEffect, plugin + "." + d.Name}.String(), plugin: plugin, source: d.Source, start: d.Start, skipStale: true}
+	f := &follower{name: ConsumerID{KindSideEffect, naming.Full(plugin, d.Name)}.String(), plugin: plugin, source: d.Source, start: d.Start, skipStale: true}
 	f.react = func(dl delivery) (func(context.Context) error, error) {
 		if !slices.ContainsFunc(dl.events, func(ev es.Recorded[any]) bool { return d.Concerns(ev.Event) }) {
 			return nil, nil

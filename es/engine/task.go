@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"onlineshop/es"
+	"onlineshop/es/naming"
 )
 
 // OnObject runs a plugin's task for an object. If it returns an error, call it again:
@@ -19,7 +20,7 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 		}
 	}()
 	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: plugin + "." + t.Name, sends: targets(t), stopping: stopping})
+	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: naming.Full(plugin, t.Name), sends: targets(t), stopping: stopping})
 }
 
 // targets returns the aggregates that the task sends to; nil means all.
@@ -37,7 +38,7 @@ func targets(t es.Task) map[string]bool {
 // Check returns what a plugin's task would make of an object, and appends nothing. It
 // returns [ErrNotFound] if the task can't tell.
 func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Object) (c es.Check, err error) {
-	task := plugin + "." + t.Name
+	task := naming.Full(plugin, t.Name)
 	if t.Check == nil {
 		return c, ErrNotFound.Because("task %s can't say what it would make of an object", task)
 	}

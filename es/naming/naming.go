@@ -56,3 +56,6 @@ func Plugin(full string) string {
 
 // Short is a full name without its plugin: Product of Catalog.Product.
 func Short(full string) string { return full[strings.Index(full, ".")+1:] }
+
+// Full is the full name of a plugin's part: Catalog.Product.
+func Full(plugin, name string) string { return plugin + "." + name }

@@ -29,6 +29,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/deployed"
 	"onlineshop/platform/aws/wiring"
@@ -279,7 +280,7 @@ func consumers(plugins []es.Plugin, aggregate string) (names []string) {
 		for _, m := range p.ReadModels {
 			for _, s := range m.Definition().Sources {
 				if s == aggregate {
-					names = append(names, p.Name+"."+m.Name())
+					names = append(names, naming.Full(p.Name, m.Name()))
 				}
 			}
 		}
@@ -368,7 +369,7 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 func (d *deployment) isParked(ctx context.Context, model, id string) (bool, error) {
 	for _, p := range d.engine.Plugins {
 		for _, m := range p.ReadModels {
-			if p.Name+"."+m.Name() != model {
+			if naming.Full(p.Name, m.Name()) != model {
 				continue
 			}
 			for _, source := range m.Definition().Sources {

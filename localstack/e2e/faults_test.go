@@ -21,6 +21,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/deployed"
 	"onlineshop/platform/aws/wiring"
 )
@@ -450,7 +451,7 @@ func sameAsTheLog(t *testing.T) {
 	eventually(t, "every row is what the log says", func() (bool, any) {
 		for _, p := range shop.plugins {
 			for _, m := range p.ReadModels {
-				if err := compare(t.Context(), p.Name+"."+m.Name(), m.Definition(), aggregates); err != nil {
+				if err := compare(t.Context(), naming.Full(p.Name, m.Name()), m.Definition(), aggregates); err != nil {
 					return false, err
 				}
 			}

@@ -31,6 +31,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/platform/internal/clock"
 	"onlineshop/platform/internal/keylock"
@@ -130,7 +131,7 @@ func New(o Options) (*Platform, error) {
 		p.store.plugins = append(p.store.plugins, x.Name)
 		for _, m := range x.ReadModels {
 			d := m.Definition()
-			p.store.models[x.Name+"."+m.Name()] = modelTraits{indexes: d.Indexes, owned: d.Access.Owner}
+			p.store.models[naming.Full(x.Name, m.Name())] = modelTraits{indexes: d.Indexes, owned: d.Access.Owner}
 		}
 	}
 	c := engine.Config{

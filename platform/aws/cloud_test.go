@@ -127,7 +127,7 @@ func (c *cloud) wire() {
 			Events: n + "Events", Cursors: n + "Cursors", Parked: n + "Parked", Snapshots: n + "Snapshots", EventMapping: x.Name + "-eventmapping",
 		}
 		for _, m := range x.ReadModels {
-			c.wiring.Rows[x.Name+"."+m.Name()] = n + m.Name()
+			c.wiring.Rows[naming.Full(x.Name, m.Name())] = n + m.Name()
 		}
 		for _, m := range x.Mappings {
 			inbox(m.Target)
@@ -193,7 +193,7 @@ func (c *cloud) makeTables() {
 			if d.Access.Owner {
 				indexes = append(indexes, wiring.Owner)
 			}
-			table(c.wiring.Rows[x.Name+"."+m.Name()], []types.AttributeDefinition{attribute(wiring.Key, text)}, indexes...)
+			table(c.wiring.Rows[naming.Full(x.Name, m.Name())], []types.AttributeDefinition{attribute(wiring.Key, text)}, indexes...)
 		}
 	}
 }

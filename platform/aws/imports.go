@@ -20,6 +20,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 )
 
 // Imports handles new objects of a task's bucket. A function that runs out of
@@ -41,21 +42,21 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		return stop()
 	}
 	for i, r := range e.Records {
-		o, err := p.object(plugin+"."+t.Name, r)
+		o, err := p.object(naming.Full(plugin, t.Name), r)
 		if err != nil {
 			return err
 		}
 		if o.Charset, err = p.files.charset(ctx, r.S3.Bucket.Name, o); err != nil {
 			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)
 		}
-		p.log.InfoContext(ctx, "task works on an object", "task", plugin+"."+t.Name, "key", o.Key, "upload", o.Upload, "size", o.Size)
+		p.log.InfoContext(ctx, "task works on an object", "task", naming.Full(plugin, t.Name), "key", o.Key, "upload", o.Upload, "size", o.Size)
 		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
 		case errors.Is(err, es.ErrUnfinished), errors.Is(err, engine.ErrUnavailable) && advanced:
 			// Lambda itself would try three times in all, however far each got.
-			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", plugin+"."+t.Name, "key", o.Key, "because", err)
+			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", naming.Full(plugin, t.Name), "key", o.Key, "because", err)
 			return p.invokeSelf(ctx, events.S3Event{Records: e.Records[i:]})
 		case err != nil:
-			p.log.ErrorContext(ctx, "task failed; it is called again", "task", plugin+"."+t.Name, "key", o.Key, "error", err)
+			p.log.ErrorContext(ctx, "task failed; it is called again", "task", naming.Full(plugin, t.Name), "key", o.Key, "error", err)
 			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)
 		}
 	}

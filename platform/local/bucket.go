@@ -19,6 +19,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 )
 
 // bucket is a watched folder, whose files are a task's objects.
@@ -109,7 +110,7 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log, problems: &p.problems,
 				odd: map[string]bool{}, running: map[string]bool{},
 				handle:  func(ctx context.Context, o es.Object) error { return p.engine.OnObject(ctx, x.Name, t, o, stopping) },
-				report:  func(key string) string { return p.reportFile(x.Name+"."+t.Name, key) },
+				report:  func(key string) string { return p.reportFile(naming.Full(x.Name, t.Name), key) },
 				growing: map[string]growth{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
 			}
 			if err := b.open(ctx); err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/internal/clock"
 	"onlineshop/platform/internal/keylock"
 )
@@ -138,7 +139,7 @@ func listedByOwner(plugins []es.Plugin) map[string]bool {
 	owned := map[string]bool{}
 	for _, p := range plugins {
 		for _, m := range p.ReadModels {
-			owned[p.Name+"."+m.Name()] = m.Definition().Access.Owner
+			owned[naming.Full(p.Name, m.Name())] = m.Definition().Access.Owner
 		}
 	}
 	return owned

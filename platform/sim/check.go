@@ -13,6 +13,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 )
 
 // Operation is a user's command and what it was answered.
@@ -141,7 +142,7 @@ func (w *World) CheckViews() error {
 	for _, p := range w.Plugins {
 		for _, rm := range p.ReadModels {
 			m := rm.Definition()
-			name := p.Name + "." + m.Name
+			name := naming.Full(p.Name, m.Name)
 			ids := map[string]bool{}
 			for _, s := range m.Sources {
 				for _, id := range w.StreamsOf(s) {

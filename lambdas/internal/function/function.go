@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"onlineshop/es"
+	"onlineshop/es/naming"
 	"onlineshop/httpapi"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
@@ -63,7 +64,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 		return nil, fmt.Errorf("plugin %q does not exist", f.Plugin)
 	}
 	for _, t := range all[0].Tasks {
-		if f.Plugin+"."+t.Name == task {
+		if naming.Full(f.Plugin, t.Name) == task {
 			f.Task = t
 		}
 	}
