@@ -39,7 +39,7 @@ type attempt struct {
 	stream      Stream
 	payload     any
 	id          CommandID
-	from        fromHash // of id.From
+	from        fromHash // of id.Origin
 	hash        string   // of the payload
 	messageID   string
 	causationID string

@@ -80,9 +80,9 @@ type Meta struct {
 	Traceparent   string    `json:"traceparent,omitempty"`
 }
 
-// CommandID names a command, so that it takes effect once: an idempotency key (At and
-// Nr 0), or a follower and its source stream at a commit's place. A remembered
-// id covers every earlier one of the same From.
+// CommandID names a command, so that it takes effect once: an idempotency key (Seq and
+// Index 0), or a follower and its source stream at a commit's place. A remembered
+// id covers every earlier one of the same Origin.
 type CommandID struct {
 	Origin string `json:"from"`
 	Seq    int64  `json:"at,omitempty"`
@@ -121,7 +121,7 @@ type Log interface {
 	// page is empty only if there are none. The caller must not modify the commits.
 	ReadBackward(ctx context.Context, s Stream, before int64) (commits []Commit, err error)
 	// Append adds the commit if its place is the stream's next one, and returns a
-	// [*Conflict] if another commit has that place. When it returns nil the commit is
+	// [*ConflictError] if another commit has that place. When it returns nil the commit is
 	// durable.
 	Append(ctx context.Context, c Commit) error
 	// Streams returns a page of the ids of an aggregate's streams, in a stable order.
