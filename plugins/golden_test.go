@@ -38,21 +38,25 @@ func TestNamesAndShapesAreAStorageContract(t *testing.T) {
 
 // missing are the lines of one text that another does not have, each with what it is in.
 func missing(of, in, mark string) (lines string) {
-	have, section := strings.Split(in, "\n"), ""
-	for line := range strings.Lines(of) {
-		text := strings.TrimSuffix(line, "\n")
-		if len(text)-len(strings.TrimLeft(text, " ")) < 4 {
-			section = strings.TrimSpace(text)
-		}
-		if !slices.Contains(have, text) {
-			lines += "\t" + mark + " " + strings.TrimSpace(text)
-			if section != strings.TrimSpace(text) {
-				lines += " (of " + section + ")"
-			}
-			lines += "\n"
+	have := qualified(in)
+	for _, line := range qualified(of) {
+		if !slices.Contains(have, line) {
+			lines += "\t" + mark + " " + line + "\n"
 		}
 	}
 	return lines
+}
+
+// qualified are a text's lines, each after those that it is indented below.
+func qualified(text string) (out []string) {
+	var above []string // by depth
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		short := strings.TrimLeft(line, " ")
+		above = append(above[:min((len(line)-len(short))/2, len(above))], short)
+		out = append(out, strings.Join(above, ": "))
+	}
+	return out
 }
 
 // The file has a sample of every event there is or ever was. They are in event
