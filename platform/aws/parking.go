@@ -36,7 +36,7 @@ const maxError = 8 << 10
 // Park implements [engine.Parking]. The list is written before the mark on the
 // cursor: a key that is listed is tried again, whatever its mark.
 func (s *store) Park(ctx context.Context, p engine.Parked) error {
-	table, err := s.parked(p.Consumer)
+	table, err := s.parked(engine.ParseConsumer(p.Consumer).Plugin())
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (s *store) Park(ctx context.Context, p engine.Parked) error {
 
 // Parked implements [engine.Parking].
 func (s *store) Parked(ctx context.Context, consumer string, st engine.Stream) (*engine.Parked, error) {
-	table, err := s.parked(consumer)
+	table, err := s.parked(engine.ParseConsumer(consumer).Plugin())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func readParked(i item) (p engine.Parked, err error) {
 // Unpark implements [engine.Parking]. The list's entry goes before the mark, so
 // that what is marked at the same time is listed whatever becomes of this.
 func (s *store) Unpark(ctx context.Context, p engine.Parked) error {
-	table, err := s.parked(p.Consumer)
+	table, err := s.parked(engine.ParseConsumer(p.Consumer).Plugin())
 	if err != nil {
 		return err
 	}
