@@ -327,6 +327,7 @@ func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (
 	c.Meta = Meta{
 		Command: o.id, Payload: o.hash, MessageID: o.messageID, CorrelationID: correlation, CausationID: o.causationID,
 		User: o.Caller.User, Owner: owner, Service: o.of.plugin, Time: now.UTC().Truncate(time.Millisecond), Traceparent: o.Traceparent,
+		Bulk: IsBulk(ctx),
 	}
 	return c, nil
 }

@@ -148,6 +148,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	if f == nil {
 		return fmt.Errorf("hint for %s on %s: there is no such follower here: %w", h.Follower, h.Stream, es.ErrUnknownType)
 	}
+	ctx = in(ctx, h.Bulk || h.Entry != nil && h.Entry.Meta.Bulk)
 	cur, err := e.Cursors.Cursor(ctx, f.name, h.Stream)
 	if err != nil {
 		return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
@@ -189,7 +190,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			if parked != nil {
 				until = StreamEnd // the commit that failed is a later one, and has no hint left
 			}
-			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true})
+			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true, Bulk: IsBulk(ctx)})
 			break
 		}
 		if f.skipStale && e.Clock.Now().Sub(d.meta.Time) > tooOld {

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"onlineshop/es"
 	"sync"
+
+	"onlineshop/es"
 )
 
 // errStop ends an iteration over a log early.

@@ -92,6 +92,7 @@ func (e *Engine) RedriveDue(ctx context.Context, cursor string) (Progress, error
 }
 
 func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bool) (Progress, error) {
+	ctx = Bulk(ctx)
 	parked, next, err := e.ListParked(ctx, cursor)
 	if err != nil {
 		return Progress{}, err

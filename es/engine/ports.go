@@ -78,6 +78,7 @@ type Meta struct {
 	Service       string    `json:"service"` // the plugin
 	Time          time.Time `json:"time"`    // milliseconds, never before the previous commit's or its cause's
 	Traceparent   string    `json:"traceparent,omitempty"`
+	Bulk          bool      `json:"bulk,omitempty"` // appended by bulk work: see [Bulk]
 }
 
 // CommandID names a command, so that it takes effect once: an idempotency key (Seq and
@@ -238,6 +239,7 @@ type Hint struct {
 	Entry    *Entry  // likewise, for an extension
 	Parked   bool    // a redrive's: the key is listed, whatever its cursor says
 	Waited   bool    // sent with a delay: it has been waited for the commits up to Seq
+	Bulk     bool    // sent by bulk work: see [Bulk]
 
 	act func(context.Context) error // what the follower does about Commit, where that is known already
 }

@@ -18,6 +18,7 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 	if a == nil {
 		return nil
 	}
+	ctx = in(ctx, c.Meta.Bulk)
 	c = c.shared()
 	want := catchUpTo{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}
 	if len(c.Events) == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
 	"onlineshop/es"
 )
 
@@ -19,7 +20,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 		return true, nil
 	}
 	if err == nil {
-		entry.Swept = swept
+		entry.Swept, entry.Meta.Bulk = swept, IsBulk(ctx)
 		entry.Prev, err = e.previous(ctx, a, p, c)
 	}
 	if err == nil {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"onlineshop/es"
 	"slices"
+
+	"onlineshop/es"
 )
 
 // readable returns the read model, or the reason why the caller may not read it.

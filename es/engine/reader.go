@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
 	"onlineshop/es"
 )
 

@@ -31,6 +31,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	if a == nil || len(a.followers)+len(a.points) == 0 {
 		return nil
 	}
+	ctx = in(ctx, c.Meta.Bulk)
 	if err := e.BeginWith(ctx, a.plugin, c.Meta.Time); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 			continue
 		}
 		wait := e.delayLeft(ctx, f, d, false)
-		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0, act: act}
+		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0, Bulk: IsBulk(ctx), act: act}
 		if err := e.Hints.Send(ctx, wait, h); err != nil {
 			errs = append(errs, fmt.Errorf("hint for %s at %s: %w", f.name, c.Stream, err))
 		}

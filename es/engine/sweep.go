@@ -22,6 +22,7 @@ type Progress struct {
 var ErrCursor = errors.New("this cursor belongs to something else; start again without one")
 
 func (e *Engine) hint(ctx context.Context, h Hint) error {
+	h.Bulk = IsBulk(ctx)
 	if err := e.Hints.Send(ctx, 0, h); err != nil {
 		return fmt.Errorf("hint for %s on %s: %w", h.Follower, h.Stream, err)
 	}
@@ -52,7 +53,7 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 	if err := e.Begin(ctx); err != nil {
 		return Progress{}, err
 	}
-	return e.forEachStream(ctx, cursor, e.names, func(a *aggregate, id string) []error {
+	return e.forEachStream(ctx, cursor, e.names, func(ctx context.Context, a *aggregate, id string) []error {
 		s := Stream{a.Name, id}
 		var errs []error
 		for _, f := range a.followers {
@@ -101,7 +102,7 @@ func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, er
 	if m == nil {
 		return Progress{}, ErrNotFound.Because("there is no read model %s", name)
 	}
-	return e.forEachStream(ctx, cursor, m.Sources, func(a *aggregate, id string) []error {
+	return e.forEachStream(ctx, cursor, m.Sources, func(ctx context.Context, a *aggregate, id string) []error {
 		if _, err := e.row(ctx, m, id, catchUpTo{afresh: true}); err != nil {
 			return []error{e.failed(ctx, m.consumer, Stream{a.Name, id}, err)}
 		}
@@ -111,7 +112,8 @@ func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, er
 
 // forEachStream calls do for a page of the streams of the aggregates, one aggregate after
 // the other. A cursor is the aggregate's index, a colon, and the log's own cursor.
-func (e *Engine) forEachStream(ctx context.Context, cursor string, aggregates []string, do func(a *aggregate, id string) []error) (Progress, error) {
+func (e *Engine) forEachStream(ctx context.Context, cursor string, aggregates []string, do func(ctx context.Context, a *aggregate, id string) []error) (Progress, error) {
+	ctx = Bulk(ctx)
 	place, inner, _ := strings.Cut(cursor, ":")
 	i := 0
 	if cursor != "" {
@@ -126,7 +128,7 @@ func (e *Engine) forEachStream(ctx context.Context, cursor string, aggregates []
 		return Progress{}, fmt.Errorf("list the streams of %s: %w", a.Name, err)
 	}
 	errs := make([][]error, len(ids))
-	e.parallel(len(ids), func(i int) { errs[i] = do(a, ids[i]) })
+	e.parallel(len(ids), func(i int) { errs[i] = do(ctx, a, ids[i]) })
 	var out Progress
 	for n, id := range ids {
 		passed, failure := e.skipNewer(ctx, Stream{a.Name, id}, errs[n]...)

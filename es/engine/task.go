@@ -20,7 +20,7 @@ func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Ob
 		}
 	}()
 	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(ctx, o, shop{reader: reader{Engine: e, caller: es.System()}, task: naming.Full(plugin, t.Name), sends: targets(t), stopping: stopping})
+	return t.OnObject(Bulk(ctx), o, shop{reader: reader{Engine: e, caller: es.System()}, task: naming.Full(plugin, t.Name), sends: targets(t), stopping: stopping})
 }
 
 // targets returns the aggregates that the task sends to; nil means all.

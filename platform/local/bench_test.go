@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,4 +147,126 @@ func writeProducts(b *testing.B, dir string, rows int) string {
 		b.Fatal(err)
 	}
 	return f.Name()
+}
+
+// BenchmarkLiveDuringImport has 16 clients order from a shop: an idle one, and one that
+// imports a file at the same time and catches up with it. It reports, of each, how long
+// commands and reads take, and how long it is until an order is shipped, that is in its
+// view, and it is counted in Catalog's demand; and the ratio of the two.
+func BenchmarkLiveDuringImport(b *testing.B) {
+	for b.Loop() {
+		dir := b.TempDir()
+		p := open(b, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+		file := writeProducts(b, dir, *importRows)
+		const clients = 16
+		for c := range clients {
+			for _, x := range [][]string{
+				{"Catalog.Product", fmt.Sprint("own", c), "Add", `{"name":"Lamp","description":"","price":1}`},
+				{"Ordering.Customer", fmt.Sprint("c", c), "Register", `{"email":"ann@example.com","address":"1 Main St"}`},
+			} {
+				if err := order(b.Context(), p, x[0], x[1], x[2], x[3]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		if err := p.CaughtUp(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		idle := shopping(b, p, "idle", clients, func() bool { return false }, 200)
+		in := p.buckets[0]
+		if err := os.Rename(file, filepath.Join(in.dir, "products.csv")); err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		var imported, caught atomic.Int64
+		go func() {
+			for _, err := os.Stat(filepath.Join(in.dir, doneDir, "products.csv")); err != nil; _, err = os.Stat(filepath.Join(in.dir, doneDir, "products.csv")) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			imported.Store(int64(time.Since(start) - settleTime))
+			for p.behind() > 1000 { // the orders' own commits
+				time.Sleep(10 * time.Millisecond)
+			}
+			caught.Store(int64(time.Since(start) - settleTime))
+		}()
+		busy := shopping(b, p, "busy", clients, func() bool { return caught.Load() == 0 }, 1)
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(time.Duration(imported.Load()).Seconds(), "import-s")
+		b.ReportMetric(time.Duration(caught.Load()).Seconds(), "caught-up-s")
+		for _, what := range []string{"command", "read", "demand"} {
+			i, l := percentile(idle[what], 99), percentile(busy[what], 99)
+			b.ReportMetric(i, "idle-"+what+"-p99-ms")
+			b.ReportMetric(l, "busy-"+what+"-p99-ms")
+			b.ReportMetric(l/i, what+"-p99-ratio")
+		}
+		b.ReportMetric(float64(len(busy["command"])), "orders")
+	}
+}
+
+// behind is how many commits the furthest of the consumers has before it.
+func (p *Platform) behind() (most int64) {
+	for _, c := range p.consumers {
+		most = max(most, p.store.feed.last()-c.mark())
+	}
+	return most
+}
+
+// percentile in milliseconds.
+func percentile(took []time.Duration, n int) float64 {
+	slices.Sort(took)
+	return took[len(took)*n/100].Seconds() * 1000
+}
+
+// shopping lets clients order one product after the other, at least so often, and while
+// there is reason to; each looks at its order until all has followed.
+func shopping(b *testing.B, p *Platform, name string, clients int, while func() bool, atLeast int) map[string][]time.Duration {
+	b.Helper()
+	took := map[string][]time.Duration{}
+	var mu sync.Mutex
+	note := func(what string, since time.Time) {
+		mu.Lock()
+		defer mu.Unlock()
+		took[what] = append(took[what], time.Since(since))
+	}
+	admin := es.Caller{User: "root", Groups: []string{es.Admin}}
+	row := func(model, id string) string {
+		at := time.Now()
+		r, err := p.Engine().Row(b.Context(), admin, model, id, nil)
+		note("read", at)
+		if err != nil {
+			return ""
+		}
+		return string(r.View)
+	}
+	before := map[int]int{}
+	for c := range clients {
+		var d struct{ OrderCount int }
+		if err := json.Unmarshal([]byte(row("Catalog.ProductDemands", fmt.Sprint("own", c))), &d); err != nil {
+			b.Fatal(err)
+		}
+		before[c] = d.OrderCount
+	}
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			for n := 0; n < atLeast || while(); n++ {
+				id, at := fmt.Sprintf("%s-%d-%d", name, c, n), time.Now()
+				if err := order(b.Context(), p, "Ordering.Order", id, "Place", fmt.Sprintf(`{"customerId":"c%d","productIds":["own%d"]}`, c, c)); err != nil {
+					b.Error(err)
+					return
+				}
+				note("command", at)
+				for !strings.Contains(row("Ordering.Orders", id), `"shipped"`) {
+					time.Sleep(time.Millisecond)
+				}
+				note("shipped", at)
+				for !strings.Contains(row("Catalog.ProductDemands", fmt.Sprint("own", c)), fmt.Sprintf(`"orderCount":%d`, before[c]+n+1)) {
+					time.Sleep(time.Millisecond)
+				}
+				note("demand", at)
+			}
+		})
+	}
+	wg.Wait()
+	return took
 }

@@ -9,49 +9,40 @@ import (
 
 	"onlineshop/es/engine"
 	"onlineshop/platform/internal/clock"
+	"onlineshop/platform/internal/lanes"
 )
 
-// consumer does something with every commit: commits of one stream in their
-// order, different streams side by side. Its mark is the position up to which
-// all is done; from there it goes on after a restart. What is repeated then does
-// no harm, because rows and cursors know where they are.
+// consumer does something with every commit: live ones at once, all others in the order
+// of the log, those of one stream one at a time. Its mark is the position up to which
+// all is done; from there it goes on after a restart. What is repeated then does no
+// harm, because rows and cursors know where they are.
 type consumer struct {
 	name       string
 	aggregates map[string]bool // whose commits concern it
-	workers    int
+	workers    [2]int          // by lane
 	do         func(context.Context, engine.Commit) error
 	store      *store
 	later      *jobQueue
 	log        *slog.Logger
 
 	mu       sync.Mutex
-	changed  sync.Cond // on mu: there is more room, or more is done
-	work     sync.Cond // on mu: ready has another stream
+	changed  sync.Cond    // on mu: there is more room, or more is done
+	work     [2]sync.Cond // on mu, by lane: there is more to do
 	stopping bool
-	seen     int64                     // position of the last commit that is, or was, in hand
-	inHand   []*slot                   // by position
-	bytes    int                       // of what is in hand
-	streams  map[engine.Stream][]*slot // what waits for its turn; a worker has the stream, or it is in ready
-	ready    []engine.Stream           // whose first commit can be done
+	lanes    *lanes.Lanes[engine.Commit]
 
-	few chan struct{} // held by those who work while the writer is busy
+	few chan struct{} // held by bulk workers while there is live work
 }
 
-// slot is a commit in hand.
-type slot struct {
-	positioned
-	done bool
-}
-
-// A consumer has at most so many commits and bytes in hand; its backlog stays on
+// A consumer's pass has at most so many commits and bytes in hand; its backlog stays on
 // disk.
 const (
 	handCommits = 2048
 	handBytes   = 16 << 20
 )
 
-// throttledWorkers is how many commits a consumer does at a time while the writer is
-// busy.
+// throttledWorkers is how many commits a consumer does at a time in the bulk lane while
+// there is live work.
 const throttledWorkers = 8
 
 // newConsumer makes a consumer of the aggregates' commits that goes on from its
@@ -59,12 +50,15 @@ const throttledWorkers = 8
 func newConsumer(ctx context.Context, name string, aggregates map[string]bool, workers int, s *store, l *jobQueue, log *slog.Logger, do func(context.Context, engine.Commit) error) (*consumer, error) {
 	mark, err := s.mark(ctx, name)
 	c := &consumer{
-		name: name, aggregates: aggregates, workers: workers, do: do, store: s, later: l, log: log,
-		seen: mark, streams: map[engine.Stream][]*slot{}, few: make(chan struct{}, throttledWorkers),
+		name: name, aggregates: aggregates, workers: [2]int{lanes.Live: liveWorkers, lanes.Bulk: workers}, do: do, store: s, later: l, log: log,
+		lanes: lanes.New[engine.Commit](mark), few: make(chan struct{}, throttledWorkers),
 	}
-	c.changed.L, c.work.L = &c.mu, &c.mu
+	c.changed.L, c.work[lanes.Live].L, c.work[lanes.Bulk].L = &c.mu, &c.mu, &c.mu
 	return c, err
 }
+
+// liveWorkers is how many live commits a consumer does at a time.
+const liveWorkers = 64
 
 // run does commits until it is stopped, and returns when no work is in hand.
 func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
@@ -72,14 +66,16 @@ func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
 	defer release()
 	var workers sync.WaitGroup
 	defer workers.Wait()
-	for range c.workers {
-		workers.Go(func() { c.serve(ctx) })
+	for lane, n := range c.workers {
+		for range n {
+			workers.Go(func() { c.serve(ctx, lanes.Lane(lane)) })
+		}
 	}
 	for {
-		commits, known, changed := c.store.feed.after(c.seen)
+		commits, known, changed := c.store.feed.after(c.seen())
 		if !known {
 			var err error
-			if commits, err = c.store.after(ctx, c.seen, c.aggregates); err != nil {
+			if commits, err = c.store.after(ctx, c.seen(), c.aggregates); err != nil {
 				c.log.WarnContext(ctx, "the log can't be read; trying again", "consumer", c.name, "error", err)
 				if (clock.Clock{}).Sleep(ctx, time.Second) != nil {
 					return
@@ -104,71 +100,82 @@ func (c *consumer) run(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// take puts a commit in hand as soon as there is room; false: stopped.
+func (c *consumer) seen() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lanes.Seen()
+}
+
+func item(p positioned) lanes.Item[engine.Commit] {
+	return lanes.Item[engine.Commit]{Position: p.position, Stream: p.Stream, Size: p.size, Value: p.Commit}
+}
+
+// live takes a commit that was just made, ahead of whatever else there is. It never
+// waits.
+func (c *consumer) live(p positioned) {
+	if p.Meta.Bulk || !c.aggregates[p.Stream.Aggregate] {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lanes.Live(item(p))
+	c.work[lanes.Live].Signal()
+}
+
+// take puts the log's next commit in hand as soon as there is room; false: stopped.
 func (c *consumer) take(p positioned) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.stopping && (len(c.inHand) >= handCommits || c.bytes >= handBytes) {
+	for !c.stopping {
+		if commits, size := c.lanes.InHand(); commits < handCommits && size < handBytes {
+			break
+		}
 		c.changed.Wait()
 	}
 	if c.stopping {
 		return false
 	}
-	c.seen = p.position
-	concerned := c.aggregates[p.Stream.Aggregate]
-	if !concerned && len(c.inHand) == 0 {
-		c.changed.Broadcast()
-		return true
-	}
-	s := &slot{p, !concerned}
-	c.inHand = append(c.inHand, s)
-	if !concerned {
-		return true
-	}
-	c.bytes += p.size
-	queue, known := c.streams[p.Stream]
-	c.streams[p.Stream] = append(queue, s)
-	if !known {
-		c.ready = append(c.ready, p.Stream)
-		c.work.Signal()
-	}
+	c.lanes.Pass(item(p), c.aggregates[p.Stream.Aggregate])
+	c.work[lanes.Bulk].Signal()
+	c.changed.Broadcast() // whoever waits for what does not concern it
 	return true
 }
 
-// serve does one commit after the other until the consumer is stopped.
-func (c *consumer) serve(ctx context.Context) {
+// serve does one commit of the lane after the other until the consumer is stopped.
+func (c *consumer) serve(ctx context.Context, lane lanes.Lane) {
+	if lane == lanes.Bulk {
+		ctx = engine.Bulk(ctx)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for len(c.ready) == 0 && !c.stopping {
-			c.work.Wait()
+		var x *lanes.Item[engine.Commit]
+		for x == nil && !c.stopping {
+			if x = c.lanes.Next(lane); x == nil {
+				c.work[lane].Wait()
+			}
 		}
 		if c.stopping {
 			return
 		}
-		st := c.ready[0]
-		c.ready = c.ready[1:]
-		s := c.streams[st][0]
+		commit := x.Value
 		c.mu.Unlock()
-		ok := c.throttled(func() bool { return c.handle(ctx, s.Commit) })
+		ok := c.throttled(lane, func() bool { return c.handle(ctx, commit) })
 		c.mu.Lock()
 		if !ok {
 			return
 		}
-		c.finish(s)
-		if c.streams[st] = c.streams[st][1:]; len(c.streams[st]) > 0 {
-			c.ready = append(c.ready, st) // this worker or another goes on
-			c.work.Signal()
-		} else {
-			delete(c.streams, st)
-		}
+		c.lanes.Done(x)
+		c.work[lanes.Live].Signal() // the stream may have more
+		c.work[lanes.Bulk].Signal()
+		c.changed.Broadcast()
 	}
 }
 
-// throttled lets few commits be done side by side while users or imports keep the
-// writer busy, who wait for their answers.
-func (c *consumer) throttled(do func() bool) bool {
-	if c.store.writer.underLoad.Load() {
+// throttled lets few bulk commits be done at a time while there is live work, which
+// shares the processor and the writer.
+func (c *consumer) throttled(lane lanes.Lane, do func() bool) bool {
+	if lane == lanes.Bulk && c.store.writer.underLoad.Load() {
 		c.few <- struct{}{}
 		defer func() { <-c.few }()
 	}
@@ -183,22 +190,11 @@ func (c *consumer) handle(ctx context.Context, commit engine.Commit) bool {
 			return false
 		}
 		c.log.WarnContext(ctx, "deferred: a commit could not be processed; it will be retried", "consumer", c.name, "stream", commit.Stream, "seq", commit.Seq, "error", err)
-		if err = c.later.add(ctx, firstRetry, job{consumer: c.name, Stream: commit.Stream, seq: commit.Seq}); err != nil && (clock.Clock{}).Sleep(ctx, wait) != nil {
+		if err = c.later.add(ctx, firstRetry, job{consumer: c.name, Stream: commit.Stream, seq: commit.Seq, bulk: engine.IsBulk(ctx)}); err != nil && (clock.Clock{}).Sleep(ctx, wait) != nil {
 			return false
 		}
 	}
 	return true
-}
-
-// finish notes that a commit is done, under the lock.
-func (c *consumer) finish(s *slot) {
-	s.done = true
-	for len(c.inHand) > 0 && c.inHand[0].done {
-		c.bytes -= c.inHand[0].size
-		c.inHand[0] = nil
-		c.inHand = c.inHand[1:]
-	}
-	c.changed.Broadcast()
 }
 
 // stop lets no further commit be taken.
@@ -207,20 +203,21 @@ func (c *consumer) stop() {
 	defer c.mu.Unlock()
 	c.stopping = true
 	c.changed.Broadcast()
-	c.work.Broadcast()
+	c.work[lanes.Live].Broadcast()
+	c.work[lanes.Bulk].Broadcast()
 }
 
 // mark is the position up to which everything is done.
 func (c *consumer) mark() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.done()
+	return c.lanes.Mark()
 }
 
 // waiting is the oldest commit that is not done; nil: there is none.
 func (c *consumer) waiting(ctx context.Context) (oldest *engine.Commit, err error) {
 	c.mu.Lock()
-	done := c.done()
+	done := c.lanes.Mark()
 	c.mu.Unlock()
 	if done >= c.store.feed.last() {
 		return nil, nil
@@ -236,19 +233,11 @@ func (c *consumer) waiting(ctx context.Context) (oldest *engine.Commit, err erro
 func (c *consumer) reach(ctx context.Context, position int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.done() < position {
+	for c.lanes.Mark() < position {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s has done %d of %d commits: %w", c.name, c.done(), position, err)
+			return fmt.Errorf("%s has done %d of %d commits: %w", c.name, c.lanes.Mark(), position, err)
 		}
 		c.changed.Wait()
 	}
 	return nil
-}
-
-// done is the mark, under the lock.
-func (c *consumer) done() int64 {
-	if len(c.inHand) > 0 {
-		return c.inHand[0].position - 1
-	}
-	return c.seen
 }

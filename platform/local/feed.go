@@ -7,7 +7,8 @@ import "sync"
 // anybody here.
 type feed struct {
 	mu      sync.Mutex
-	head    int64 // position of the last commit
+	live    func(positioned) // hears of each commit first; it must not wait; nil: nobody
+	head    int64            // position of the last commit
 	recent  []positioned
 	bytes   int
 	changed chan struct{} // closed with the next commit
@@ -22,6 +23,9 @@ const (
 func newFeed() *feed { return &feed{changed: make(chan struct{})} }
 
 func (f *feed) add(p positioned) {
+	if f.live != nil {
+		f.live(p)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head = p.position

@@ -19,7 +19,7 @@ func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hin
 	if delay > 0 {
 		jobs := make([]job, len(list))
 		for i, x := range list {
-			jobs[i] = job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}
+			jobs[i] = job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq, bulk: x.Bulk}
 		}
 		return h.later.add(ctx, delay, jobs...)
 	}
@@ -33,7 +33,7 @@ func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hin
 				continue // it stays listed, and its time comes again
 			}
 			h.log.WarnContext(ctx, "deferred: a hint could not be followed; it will be retried", "follower", x.Follower, "stream", x.Stream, "seq", x.Seq, "error", err)
-			if err := h.later.add(ctx, firstRetry, job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq}); err != nil {
+			if err := h.later.add(ctx, firstRetry, job{consumer: x.Follower, Stream: x.Stream, seq: x.Seq, bulk: x.Bulk}); err != nil {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ func (h hints) Publish(ctx context.Context, entries ...engine.Entry) error {
 	for i := range entries {
 		e := &entries[i]
 		for _, name := range h.engine.Listeners(e.Point) {
-			if err := h.Send(ctx, 0, engine.Hint{Follower: name, Stream: e.Stream, Seq: e.Seq, Entry: e}); err != nil {
+			if err := h.Send(ctx, 0, engine.Hint{Follower: name, Stream: e.Stream, Seq: e.Seq, Entry: e, Bulk: e.Meta.Bulk}); err != nil {
 				return err
 			}
 		}

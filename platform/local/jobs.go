@@ -8,6 +8,7 @@ import (
 
 	"onlineshop/es/engine"
 	"onlineshop/platform/internal/clock"
+	"onlineshop/platform/internal/lanes"
 )
 
 // jobQueue keeps what is to be done at some other time: hints with a delay, and
@@ -20,10 +21,10 @@ type jobQueue struct {
 	delay func(consumer string) time.Duration
 	count func(metric, consumer string)
 	now   func() time.Time
-	wake  chan struct{}
-	seen  time.Time // the clock's latest time; zero: not looked at yet
+	wake  [2]chan struct{} // by lane
 
 	mu     sync.Mutex
+	seen   time.Time      // the clock's latest time; zero: not looked at yet
 	inHand map[int64]bool // by number
 }
 
@@ -34,6 +35,7 @@ type job struct {
 	engine.Stream
 	seq      int64
 	attempts int
+	bulk     bool
 }
 
 // A job that fails waits for firstRetry, doubled each time, at most maxRetry.
@@ -42,12 +44,12 @@ const (
 	maxRetry   = time.Minute
 )
 
-// laterWorkers is how many jobs are done side by side.
-const laterWorkers = 64
+// laterWorkers is how many jobs of a lane are done concurrently.
+const laterWorkers = 32
 
 func newLater(s *store, log *slog.Logger, do func(context.Context, job) error) *jobQueue {
 	return &jobQueue{
-		store: s, log: log, do: do, now: time.Now, wake: make(chan struct{}, 1), inHand: map[int64]bool{},
+		store: s, log: log, do: do, now: time.Now, wake: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}, inHand: map[int64]bool{},
 		delay: func(string) time.Duration { return 0 }, count: func(string, string) {},
 	}
 }
@@ -57,8 +59,8 @@ func (l *jobQueue) add(ctx context.Context, wait time.Duration, jobs ...job) err
 	due := nanos(l.now().Add(wait))
 	return l.store.writer.write(ctx, func(t *tx) error {
 		for _, j := range jobs {
-			if _, err := t.exec("INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts) VALUES (?, ?, ?, ?, ?, ?, ?)",
-				j.consumer, j.Aggregate, j.ID, j.seq, due, due, j.attempts); err != nil {
+			if _, err := t.exec("INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts, bulk) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+				j.consumer, j.Aggregate, j.ID, j.seq, due, due, j.attempts, j.bulk); err != nil {
 				return err
 			}
 		}
@@ -66,21 +68,31 @@ func (l *jobQueue) add(ctx context.Context, wait time.Duration, jobs ...job) err
 	}, l.look)
 }
 
-// look makes the loop look for what is due.
+// look makes the loops look for what is due.
 func (l *jobQueue) look() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
+	for _, wake := range l.wake {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
-// run does what is due until it is stopped, and returns when no work is in hand.
+// run does what is due until it is stopped, and returns when no work is in hand. Live and
+// bulk jobs don't wait for each other.
 func (l *jobQueue) run(ctx context.Context, stop <-chan struct{}) {
+	var loops sync.WaitGroup
+	loops.Go(func() { l.loop(ctx, lanes.Live, stop) })
+	loops.Go(func() { l.loop(engine.Bulk(ctx), lanes.Bulk, stop) })
+	loops.Wait()
+}
+
+func (l *jobQueue) loop(ctx context.Context, lane lanes.Lane, stop <-chan struct{}) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	room := make(chan struct{}, laterWorkers)
 	for {
-		jobs, next, err := l.due(ctx)
+		jobs, next, err := l.due(ctx, lane)
 		if err != nil && ctx.Err() == nil {
 			l.log.WarnContext(ctx, "deferred work can't be read; trying again", "error", err)
 		}
@@ -101,7 +113,7 @@ func (l *jobQueue) run(ctx context.Context, stop <-chan struct{}) {
 		timer := time.NewTimer(next)
 		select {
 		case <-timer.C:
-		case <-l.wake:
+		case <-l.wake[lane]:
 		case <-stop:
 			return
 		}
@@ -109,17 +121,17 @@ func (l *jobQueue) run(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
-// due are jobs whose time has come and that nobody has in hand, and how long it
-// is to the next one.
-func (l *jobQueue) due(ctx context.Context) (jobs []job, next time.Duration, err error) {
+// due are the lane's jobs whose time has come and that nobody has in hand, and how long
+// it is to the next one.
+func (l *jobQueue) due(ctx context.Context, lane lanes.Lane) (jobs []job, next time.Duration, err error) {
 	now := l.now()
 	if err := l.hasten(ctx, now); err != nil {
 		return nil, time.Second, err
 	}
 	next = time.Second
-	err = l.store.query(ctx, "SELECT number, consumer, aggregate, id, seq, attempts, due FROM later ORDER BY due LIMIT ?", []any{4 * laterWorkers},
+	err = l.store.query(ctx, "SELECT number, consumer, aggregate, id, seq, attempts, due FROM later WHERE bulk = ? ORDER BY due LIMIT ?", []any{int(lane), 4 * laterWorkers},
 		func(scan func(...any) error) (bool, error) {
-			var j job
+			j := job{bulk: lane == lanes.Bulk}
 			var due int64
 			if err := scan(&j.number, &j.consumer, &j.Aggregate, &j.ID, &j.seq, &j.attempts, &due); err != nil {
 				return false, err
@@ -140,6 +152,8 @@ func (l *jobQueue) due(ctx context.Context) (jobs []job, next time.Duration, err
 // ahead when they were put off, or is set back since. It looks at the first call,
 // and whenever the clock has gone back.
 func (l *jobQueue) hasten(ctx context.Context, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if !l.seen.IsZero() && !now.Before(l.seen) {
 		l.seen = now
 		return nil
@@ -245,5 +259,5 @@ func (p *Platform) doLater(ctx context.Context, j job) error {
 		}
 		return c.do(ctx, commits[0])
 	}
-	return p.follow(ctx, engine.Hint{Follower: j.consumer, Stream: j.Stream, Seq: j.seq, Waited: true})
+	return p.follow(ctx, engine.Hint{Follower: j.consumer, Stream: j.Stream, Seq: j.seq, Waited: true, Bulk: j.bulk})
 }

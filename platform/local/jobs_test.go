@@ -2,13 +2,17 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/lanes"
 )
 
 func TestWhatWaitsIsDoneAfterItsDelayWhateverTheClockSays(t *testing.T) {
@@ -39,7 +43,7 @@ func TestWhatWaitsIsDoneAfterItsDelayWhateverTheClockSays(t *testing.T) {
 			}
 			due := func() int {
 				t.Helper()
-				jobs, _, err := l.due(t.Context())
+				jobs, _, err := l.due(t.Context(), lanes.Live)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,4 +124,41 @@ func TestAParkedKeyWithoutAttemptsIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "parked", len(left), 0)
+}
+
+func TestJobsOfAnEarlierProgramGoOn(t *testing.T) {
+	// Given a folder of a program that knew no lanes, with a job
+	file := filepath.Join(t.TempDir(), "shop.db")
+	s, err := openStore(t.Context(), file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.writer.write(t.Context(), func(tx *tx) error {
+		for _, q := range []string{"DROP INDEX later_by_lane", "ALTER TABLE later DROP COLUMN bulk",
+			"INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts) VALUES ('mapping:A.B', 'A.C', '1', 0, 1, 1, 0)"} {
+			if _, err := tx.exec(q); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil)
+	if err := errors.Join(err, s.close()); err != nil {
+		t.Fatal(err)
+	}
+	// When this program opens it, twice
+	for range 2 {
+		if s, err = openStore(t.Context(), file, nil); err != nil {
+			t.Fatal(err)
+		}
+		l := newLater(s, slog.New(slog.DiscardHandler), nil)
+		// Then the job is there, and is live work
+		for lane, want := range map[lanes.Lane]int{lanes.Live: 1, lanes.Bulk: 0} {
+			if jobs, _, err := l.due(t.Context(), lane); err != nil || len(jobs) != want {
+				t.Errorf("lane %d has %d jobs, %v", lane, len(jobs), err)
+			}
+		}
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -131,6 +131,11 @@ func (p *Platform) open(ctx context.Context) (err error) {
 		p.consumers = append(p.consumers, c)
 		p.marks[c.name] = c.mark()
 	}
+	p.store.feed.live = func(commit positioned) {
+		for _, c := range p.consumers {
+			c.live(commit)
+		}
+	}
 	return p.openBuckets(ctx)
 }
 
@@ -184,11 +189,11 @@ func sourcesOfEffects(plugins []es.Plugin) map[string]bool {
 
 func (p *Platform) start(ctx context.Context) {
 	ctx, p.cancel = context.WithCancel(ctx)
-	following := context.WithValue(ctx, consuming{}, true)
+	following := engine.Bulk(ctx)
 	for _, c := range p.consumers {
-		p.working.Go(func() { c.run(following, p.stop) })
+		p.working.Go(func() { c.run(ctx, p.stop) })
 	}
-	p.working.Go(func() { p.later.run(following, p.stop) })
+	p.working.Go(func() { p.later.run(ctx, p.stop) })
 	p.every(following, "marks", time.Second/4, p.saveMarks)
 	p.every(following, "what is new here", time.Minute, p.backfill)
 	p.every(following, "database's log", 10*time.Second, func(ctx context.Context) error { return p.store.truncate(ctx, truncateFrom) })

@@ -83,9 +83,11 @@ CREATE TABLE later (
 	seq       INTEGER NOT NULL,
 	since     INTEGER NOT NULL, -- when it was due at first
 	due       INTEGER NOT NULL,
-	attempts  INTEGER NOT NULL
+	attempts  INTEGER NOT NULL,
+	bulk      INTEGER NOT NULL DEFAULT 0 -- by bulk work, which live work passes
 );
 CREATE INDEX later_by_due ON later (due);
+CREATE INDEX later_by_lane ON later (bulk, due);
 
 CREATE TABLE snapshots (
 	aggregate TEXT NOT NULL,

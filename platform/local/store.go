@@ -86,6 +86,10 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 		return errors.New("it is the database of another program: choose another data folder, or put it elsewhere")
 	case version > schemaVersion:
 		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d): use that one", version, schemaVersion)
+	case version == schemaVersion:
+		if err := addLanes(ctx, conn); err != nil {
+			return err
+		}
 	case version == 0:
 		if _, err := conn.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT", schema, schemaVersion, applicationID)); err != nil {
 			return err
@@ -108,6 +112,18 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 	}
 	s.writer = startWriter(conn, func() (*sql.Conn, error) { return s.write.Conn(context.Background()) }, s.feed.head+1, s.tail, &s.trouble)
 	return nil
+}
+
+// addLanes adds to a database of an earlier program what says whether a job is bulk
+// work. Such a program goes on with it.
+func addLanes(ctx context.Context, conn *sql.Conn) error {
+	var has bool
+	err := conn.QueryRowContext(ctx, "SELECT count(*) > 0 FROM pragma_table_info('later') WHERE name = 'bulk'").Scan(&has)
+	if err != nil || has {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "BEGIN; ALTER TABLE later ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0; CREATE INDEX later_by_lane ON later (bulk, due); COMMIT")
+	return err
 }
 
 // readers is how many connections read at a time.

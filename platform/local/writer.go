@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -19,15 +20,15 @@ import (
 // waiting, executes it in one transaction with one fsync, and acknowledges each:
 // the more is asked of it at a time, the less each costs.
 type writer struct {
-	tx          *tx
-	tail        *unindexed
-	wake        chan struct{}
-	ended       chan struct{}
-	mu          sync.Mutex
-	queues      [2][]*op // by priority
-	closed      bool
-	underLoad   atomic.Bool // one of the latest batches had many foreground writes
-	idleBatches int         // how many had not, in a row
+	tx        *tx
+	tail      *unindexed
+	wake      chan struct{}
+	ended     chan struct{}
+	mu        sync.Mutex
+	queues    [2][]*op // by priority
+	closed    bool
+	underLoad atomic.Bool // there are foreground writes now, or were a moment ago
+	latest    time.Time   // foreground write
 
 	trouble *trouble
 }
@@ -42,31 +43,23 @@ type op struct {
 	done      chan struct{}
 }
 
-// Priorities: what somebody waits for comes before what follows from it.
+// Priorities: live work comes before bulk work.
 const (
 	foreground = iota
 	background
 )
 
-// maxBatch is how many operations one transaction holds. While foreground ones wait,
-// at most maxBackground are not: none of the two keeps the other waiting for long.
+// maxBatch is how many operations one transaction holds. While there are foreground ones,
+// and until a moment after, at most maxBackground are not: none of the two keeps the
+// other waiting for long.
 const (
 	maxBatch      = 1024
-	maxBackground = 128
+	maxBackground = 64
+	moment        = 250 * time.Millisecond
 )
-
-// busyFrom is how many foreground writes in a batch make the writer busy, and
-// calmAfter how many batches later it no longer is.
-const (
-	busyFrom  = 32
-	calmAfter = 16
-)
-
-// consuming marks the contexts of consumers, whose writes let foreground ones pass.
-type consuming struct{}
 
 func priority(ctx context.Context) int {
-	if ctx.Value(consuming{}) != nil {
+	if engine.IsBulk(ctx) {
 		return background
 	}
 	return foreground
@@ -74,7 +67,7 @@ func priority(ctx context.Context) int {
 
 // startWriter starts to write; the next commit has that position.
 func startWriter(conn *sql.Conn, reopen func() (*sql.Conn, error), next int64, tail *unindexed, trouble *trouble) *writer {
-	w := &writer{tx: &tx{conn: conn, reopen: reopen, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, trouble: trouble, idleBatches: calmAfter, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	w := &writer{tx: &tx{conn: conn, reopen: reopen, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, trouble: trouble, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -137,21 +130,22 @@ func (w *writer) run() {
 	}
 }
 
-// take is the next batch: urgent operations first, and a share for the others.
+// take is the next batch: foreground operations first, and a share for the others.
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u, f := len(w.queues[foreground]), len(w.queues[background])
+	now := time.Now()
 	if u > 0 {
+		w.latest = now
+	}
+	live := now.Sub(w.latest) < moment
+	w.underLoad.Store(live)
+	if live {
 		f = min(f, maxBackground)
 	}
 	f = min(f, maxBatch)
 	u = min(u, maxBatch-f)
-	if u >= busyFrom {
-		w.idleBatches = 0
-	}
-	w.underLoad.Store(w.idleBatches < calmAfter)
-	w.idleBatches++
 	batch := make([]*op, 0, u+f)
 	for p, n := range [2]int{u, f} {
 		batch = append(batch, w.queues[p][:n]...)

@@ -44,6 +44,7 @@ const (
 	LateHints      Fault = "a delay lasts an hour longer"                         // 3
 	ForgetStart    Fault = "it is forgotten when a follower began"                // 9
 	StartAgain     Fault = "a follower begins anew with each process"             // 9
+	MarkAhead      Fault = "a mark passes what is in hand"                        // 7
 	LostAppends    Fault = "some appends are acknowledged and never written"      // 7
 )
 
@@ -60,7 +61,10 @@ type World struct {
 	Chaos bool
 	// Poison names a stream whose commits can't be decoded, until it is healed
 	// after so many steps.
-	Poison      string
+	Poison string
+	// Readers has one process read the log from its marks, live commits first, as
+	// platform/local does, in the place of a stream's messages.
+	Readers     bool
 	PoisonSteps int64
 	Memory      int // command ids that an aggregate remembers; small, so that it forgets
 
@@ -69,6 +73,9 @@ type World struct {
 	Steps     int64
 	store     *memory.Store
 	appended  map[engine.Stream][]int64       // the step of each commit
+	order     []engine.Commit                 // the place of each commit, in the order of all
+	marks     map[string]int64                // of readers
+	begun     map[string]map[string]int64     // with readers, starts by the order of all commits
 	starts    map[string]map[string]time.Time // by plugin and follower; by time, as on AWS
 	inFlight  []message
 	deaf      bool
@@ -88,9 +95,11 @@ type message struct {
 // Process is one engine with its own cache and clock.
 type Process struct {
 	*engine.Engine
-	world *World
-	skew  time.Duration
-	dead  bool
+	world   *World
+	skew    time.Duration
+	dead    bool
+	readers []*reader
+	reading bool
 }
 
 type worker struct {
@@ -103,7 +112,7 @@ func NewWorld(seed uint64, plugins []es.Plugin, processes int) *World {
 	w := &World{
 		Seed: seed, Plugins: plugins, Chaos: true, Memory: 6,
 		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: beginning,
-		store: memory.NewStore(), appended: map[engine.Stream][]int64{}, starts: map[string]map[string]time.Time{},
+		store: memory.NewStore(), appended: map[engine.Stream][]int64{}, starts: map[string]map[string]time.Time{}, marks: map[string]int64{}, begun: map[string]map[string]int64{},
 		processes: make([]*Process, processes),
 	}
 	return w
@@ -134,6 +143,12 @@ func (w *World) boot(i int) error {
 		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 8 << 10,
 	})
 	w.processes[i] = p
+	if err == nil && w.Readers {
+		w.openReaders(p)
+		for _, x := range p.Plugins { // as platform/local does before it opens
+			p.beginAt(x.Name)
+		}
+	}
 	return err
 }
 
@@ -206,7 +221,7 @@ func (w *World) deliver() {
 
 // post sends a message, or loses it.
 func (w *World) post(delay time.Duration, what string, do func(context.Context, *Process) error) {
-	if w.deaf || w.Chaos && w.rand.IntN(7) == 0 {
+	if w.deaf || w.Chaos && !w.Readers && w.rand.IntN(7) == 0 {
 		return
 	}
 	if w.Fault == LateHints && delay > 0 {
@@ -346,6 +361,10 @@ func (p *Process) Append(ctx context.Context, c engine.Commit) error {
 			return err
 		}
 		w.appended[c.Stream] = append(w.appended[c.Stream], w.Steps)
+		if w.Readers {
+			w.committed(p, c)
+			return nil
+		}
 		w.post(0, "project "+c.Stream.String(), func(ctx context.Context, to *Process) error {
 			return to.Project(ctx, w.garbled(p.hand(c, to)))
 		})
@@ -398,6 +417,9 @@ func (p *Process) Advance(ctx context.Context, consumer string, s engine.Stream,
 func (p *Process) Begin(ctx context.Context, plugin string, followers []string, first time.Time) error {
 	w := p.world
 	return p.call(ctx, func() error {
+		if w.Readers {
+			return nil // it has begun
+		}
 		known := w.starts[plugin]
 		now := p.Now()
 		if !first.IsZero() && first.Before(now) {
@@ -417,17 +439,23 @@ func (p *Process) Begin(ctx context.Context, plugin string, followers []string, 
 }
 
 // Past implements [engine.Starts].
-func (p *Process) Past(ctx context.Context, follower string, s engine.Stream, _ int64, committed time.Time) (past bool, err error) {
+func (p *Process) Past(ctx context.Context, follower string, s engine.Stream, seq int64, committed time.Time) (past bool, err error) {
 	err = p.call(ctx, func() error {
-		plugin := naming.Plugin(s.Aggregate) // a mapping's and a side effect's own
-		past = committed.Before(p.world.starts[plugin][follower]) && p.world.Fault != ForgetStart
+		past = p.world.Past(follower, s, seq, committed) && p.world.Fault != ForgetStart
 		return nil
 	})
 	return past, err
 }
 
-// Began is when the follower began; zero: with the first commit.
-func (w *World) Began(plugin, follower string) time.Time { return w.starts[plugin][follower] }
+// Past reports whether a commit was made before the follower began.
+func (w *World) Past(follower string, s engine.Stream, seq int64, committed time.Time) bool {
+	plugin := naming.Plugin(s.Aggregate) // a mapping's and a side effect's own
+	if w.Readers {
+		at := slices.IndexFunc(w.order, func(c engine.Commit) bool { return c.Stream == s && c.Seq == seq })
+		return int64(at) < w.begun[plugin][follower]
+	}
+	return committed.Before(w.starts[plugin][follower])
+}
 
 // Deploy replaces the plugins after so many steps of its own; one process after
 // the other runs them.
@@ -437,7 +465,8 @@ func (w *World) Deploy(after int, plugins []es.Plugin) {
 			w.step(ctx)
 		}
 		w.Plugins = plugins
-		for i := range w.processes {
+		for i, old := range w.processes {
+			old.dead = old.dead || w.Readers // of which there is one on a folder
 			if err := w.boot(i); err != nil {
 				panic(err)
 			}
@@ -589,10 +618,10 @@ func (w *World) Settle() error {
 	w.Chaos, w.PoisonSteps = false, 0
 	w.Run()
 	for range 2 { // what a sweep sets off may be a new stream
-		if err := w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
-			return p.Sweep(ctx, cursor)
-		}); err != nil {
-			return fmt.Errorf("sweep: %w", err)
+		if !w.Readers { // whose marks lose nothing
+			if err := w.Sweep(); err != nil {
+				return fmt.Errorf("sweep: %w", err)
+			}
 		}
 		if err := w.operate(func(ctx context.Context, p *Process, cursor string) (engine.Progress, error) {
 			return p.Redrive(ctx, cursor)
