@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -54,7 +56,9 @@ func (s *shop) alarms(api awsapigateway.RestApi) {
 		parked = append(parked, of(wiring.MetricParkedKeys, "Maximum"))
 		failed = append(failed, of(wiring.MetricSideEffectFailed, "Sum"), of(wiring.MetricTaskFailed, "Sum"))
 		for _, in := range p.inboxes {
-			waiting = append(waiting, in.queue.MetricApproximateAgeOfOldestMessage(oldest))
+			for _, name := range slices.Sorted(maps.Keys(in.queues())) {
+				waiting = append(waiting, in.queues()[name].MetricApproximateAgeOfOldestMessage(oldest))
+			}
 		}
 		w.alarm(p.Name+"ParkedKeys", of(wiring.MetricParkedKeys, "Maximum"), 1, "Some of "+p.Name+"'s streams are parked: see shop parked")
 		w.alarm(p.Name+"SideEffectFailed", of(wiring.MetricSideEffectFailed, "Sum"), 1, "A side effect of "+p.Name+" failed, and is not tried again: the log of "+p.Name+"Notifications says why")

@@ -97,7 +97,7 @@ func (f *function) allow(actions string, resources ...*string) {
 	f.AddToRolePolicy(statement(actions, nil, resources))
 }
 
-// allowIf is may under a condition: operator, key, values.
+// allowIf is allow under a condition: operator, key, values.
 func (f *function) allowIf(operator, key string, values []string, actions string, resources ...*string) {
 	f.AddToRolePolicy(statement(actions, &map[string]any{operator: map[string]any{key: values}}, resources))
 }

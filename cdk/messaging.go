@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"onlineshop/es/naming"
+	"onlineshop/platform/aws/wiring"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -19,6 +20,24 @@ import (
 type inbox struct {
 	of          string // target aggregate, or plugin for its side effects
 	queue, dead awssqs.Queue
+	bulk        awssqs.Queue // for bulk work; nil for side effects
+}
+
+// queues are the inbox's, by their names in the wiring.
+func (in *inbox) queues() map[string]awssqs.Queue {
+	out := map[string]awssqs.Queue{in.of: in.queue}
+	if in.bulk != nil {
+		out[in.of+wiring.BulkInbox] = in.bulk
+	}
+	return out
+}
+
+// sends lets the function send to the inbox.
+func (f *function) sends(in *inbox) {
+	f.allow("sqs:SendMessage", in.queue.QueueArn())
+	if in.bulk != nil {
+		f.allow("sqs:SendMessage", in.bulk.QueueArn())
+	}
 }
 
 // deadLetters is where messages end that were tried in vain.
@@ -44,11 +63,17 @@ const (
 // inbox makes the queue that a function of that timeout reads: a message stays
 // hidden for six times as long, as Lambda advises, before it is tried again.
 func (s *shop) inbox(of string, kind queueKind, timeout time.Duration) *inbox {
-	dead := s.deadLetters(id(of), kind, "hints for "+of)
-	return &inbox{of: of, dead: dead, queue: s.queue(id(of)+"Inbox", kind, &awssqs.QueueProps{
-		VisibilityTimeout: seconds(6 * timeout),
-		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(10)},
-	})}
+	in := &inbox{of: of, dead: s.deadLetters(id(of), kind, "hints for "+of)}
+	queue := func(name string) awssqs.Queue {
+		return s.queue(id(of)+name, kind, &awssqs.QueueProps{
+			VisibilityTimeout: seconds(6 * timeout),
+			DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: in.dead, MaxReceiveCount: jsii.Number(10)},
+		})
+	}
+	if in.queue = queue("Inbox"); kind == standard {
+		in.bulk = queue("BulkInbox")
+	}
+	return in
 }
 
 func (s *shop) deadLetters(of string, kind queueKind, about string) awssqs.Queue {
@@ -89,14 +114,23 @@ func (p *plugin) inboxOf(name string) *inbox {
 func (s *shop) subscribe(p *plugin) {
 	for _, d := range p.Extensions {
 		in := p.inboxOf(d.Target)
-		awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+"Rule"), &awsevents.RuleProps{
-			Description:  jsii.String(d.Point.Name + " to " + naming.Full(p.Name, d.Name)),
-			EventBus:     s.bus,
-			EventPattern: &awsevents.EventPattern{Source: jsii.Strings(naming.Plugin(d.Point.Name)), DetailType: jsii.Strings(d.Point.Name)},
-			Targets: &[]awsevents.IRuleTarget{
-				awseventstargets.NewSqsQueue(in.queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: in.dead}),
-			},
-		})
+		for _, lane := range []struct {
+			rule  string
+			queue awssqs.Queue
+			bulk  any
+		}{{"Rule", in.queue, map[string]any{"exists": false}}, {"BulkRule", in.bulk, true}} {
+			awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+lane.rule), &awsevents.RuleProps{
+				Description: jsii.String(d.Point.Name + " to " + naming.Full(p.Name, d.Name)),
+				EventBus:    s.bus,
+				EventPattern: &awsevents.EventPattern{
+					Source: jsii.Strings(naming.Plugin(d.Point.Name)), DetailType: jsii.Strings(d.Point.Name),
+					Detail: &map[string]any{"bulk": []any{lane.bulk}},
+				},
+				Targets: &[]awsevents.IRuleTarget{
+					awseventstargets.NewSqsQueue(lane.queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: in.dead}),
+				},
+			})
+		}
 	}
 }
 
@@ -135,21 +169,29 @@ func (s *shop) schedule(p *plugin, tick any) {
 	})
 }
 
-// maxReaders is how many messages' batches of one inbox are worked on side by
-// side, so that the flood after an import leaves room for people; of a FIFO queue,
-// also no more than it has groups.
-const maxReaders = 20
+// How many batches of one inbox are worked on at a time; of a FIFO queue, also no more
+// than it has groups. Bulk work leaves the account's concurrency and the tables'
+// throughput to people.
+const (
+	maxReaders     = 20
+	maxBulkReaders = 5
+)
 
 // reads has the function called with what is in the inbox.
 func (f *function) reads(in *inbox) {
-	f.allow("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes", in.queue.QueueArn())
-	awslambda.NewEventSourceMapping(f.Function, jsii.String("Inbox"), &awslambda.EventSourceMappingProps{
-		Target:                  f.Function,
-		EventSourceArn:          in.queue.QueueArn(),
-		BatchSize:               jsii.Number(10),
-		MaxConcurrency:          jsii.Number(maxReaders),
-		ReportBatchItemFailures: jsii.Bool(true),
-	})
+	read := func(name string, queue awssqs.Queue, readers float64) {
+		f.allow("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes", queue.QueueArn())
+		awslambda.NewEventSourceMapping(f.Function, jsii.String(name), &awslambda.EventSourceMappingProps{
+			Target:                  f.Function,
+			EventSourceArn:          queue.QueueArn(),
+			BatchSize:               jsii.Number(10),
+			MaxConcurrency:          jsii.Number(readers),
+			ReportBatchItemFailures: jsii.Bool(true),
+		})
+	}
+	if read("Inbox", in.queue, maxReaders); in.bulk != nil {
+		read("BulkInbox", in.bulk, maxBulkReaders)
+	}
 }
 
 // streams has the function called with the table's new commits, in order for

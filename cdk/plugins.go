@@ -53,7 +53,7 @@ func (s *shop) readers(p *plugin) {
 	f.allow(listParked+" "+unpark, p.parked.TableArn())
 	f.allowIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin
 	for _, in := range p.inboxes {
-		f.allow("sqs:SendMessage", in.queue.QueueArn())
+		f.sends(in)
 	}
 	s.ownsItsSource(p)
 	s.schedule(p, wiring.Operation{Do: wiring.DoTick})
@@ -81,7 +81,9 @@ func (p *plugin) tables() map[string]string {
 func (p *plugin) queues() map[string]string {
 	out := map[string]string{}
 	for _, in := range p.inboxes {
-		out[in.of] = *in.queue.QueueUrl()
+		for name, q := range in.queues() {
+			out[name] = *q.QueueUrl()
+		}
 	}
 	return out
 }
@@ -117,7 +119,10 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		w := wiring.Wiring{Plugins: map[string]wiring.PluginWiring{}}
 		if in != nil {
 			own.Cursors, own.Parked = *p.cursors.TableName(), *p.parked.TableName()
-			w.Inboxes = map[string]string{in.of: *in.queue.QueueUrl()}
+			w.Inboxes = map[string]string{}
+			for name, q := range in.queues() {
+				w.Inboxes[name] = *q.QueueUrl()
+			}
 		}
 		w.Plugins[p.Name] = own
 		publishers := p.heard(d.Name)
@@ -141,7 +146,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 			f.reads(in)
 			f.follows(p)
 			if slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Target == d.Name }) {
-				f.allow("sqs:SendMessage", in.queue.QueueArn()) // to itself, what is not due yet
+				f.sends(in) // to itself, what is not due yet
 			}
 		}
 		for _, name := range publishers {
@@ -226,11 +231,12 @@ func (s *shop) tasks(p *plugin) {
 			timeout: s.importTimeout, memory: 1024, selfInvoking: true,
 			env: map[string]string{wiring.Task: naming.Full(p.Name, t.Name)},
 			wiring: wiring.Wiring{
-				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName()}},
+				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Snapshots: *p.snapshots.TableName()}},
 				Reports: *s.reports.BucketName(),
 			},
 		})
 		f.appends(p, targets(p, t)...)
+		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // how far the stream is behind
 		f.allow(readLog, p.events.TableArn())
 		f.allow(restore+" "+snapshot, p.snapshots.TableArn())
 		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
@@ -251,7 +257,7 @@ func targets(p *plugin, t es.Task) (names []string) {
 	return names
 }
 
-// allowSelfInvoke lets the function call allowSelfInvoke, to go on where it ran out of time. What
+// allowSelfInvoke lets the function call itself, to go on where it ran out of time. What
 // fails in spite of two more tries, or waits for six hours, is kept.
 func (f *function) allowSelfInvoke(s *shop) {
 	dead := s.deadLetters(f.name, standard, "objects that "+f.name+" could not work on")

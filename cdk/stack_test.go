@@ -279,6 +279,15 @@ func TestAPluginAppearsInTheStackByItself(t *testing.T) {
 	if got := rule.at("EventPattern", "source") + "/" + rule.at("EventPattern", "detail-type") + " to " + rule.at("Targets", 0, "Arn"); got != "Ordering/Ordering.Orders to ShippingKnownAddressInbox" {
 		t.Errorf("the extension hears %s", got)
 	}
+	// Live and bulk events go to inboxes of their own
+	for name, want := range map[string]string{
+		"ShippingOrderedItemsRule": "map[exists:false] ShippingKnownAddressInbox", "ShippingOrderedItemsBulkRule": "true ShippingKnownAddressBulkInbox",
+	} {
+		rule := m.get(t, "AWS::Events::Rule", name)
+		if got := rule.at("EventPattern", "detail", "bulk") + " " + rule.at("Targets", 0, "Arn"); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
 	if got := m.routes()["/shipping/parcel/{proxy+} POST"]; got != "ShippingParcelCommand" {
 		t.Errorf("the parcel's commands go to %q", got)
 	}

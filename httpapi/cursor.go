@@ -67,7 +67,7 @@ func (c *call) encodeCursor(inner string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, []byte(inner), c.belongs())), nil
 }
 
-// decodeCursor reads what seal made.
+// decodeCursor reads what encodeCursor made.
 func (c *call) decodeCursor(cursor string) (inner string, err error) {
 	foreign := errMalformed.Because("this cursor is not one of these pages; start again without one")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)

@@ -67,6 +67,7 @@ type Platform struct {
 	cloudwatch cloudwatch.GetMetricDataAPIClient
 	clock      clock.Clock
 	healthy    healthCache
+	lag        lag
 }
 
 // LoadConfig reads the SDK's configuration from the environment: region,

@@ -94,7 +94,7 @@ func (c *cloud) deploy(plugins []es.Plugin) {
 		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
 		for inbox := range c.wiring.Inboxes {
 			if naming.Plugin(inbox) == x.Name {
-				c.handlers[inbox] = p.Inbox(aggregateOf(inbox))
+				c.handlers[inbox] = p.Inbox(aggregateOf(strings.TrimSuffix(inbox, wiring.BulkInbox)))
 			}
 		}
 	}
@@ -118,6 +118,8 @@ func (c *cloud) wire() {
 		c.wiring.Inboxes[of] = c.server.URL + "/000000000000/" + of
 		if aggregateOf(of) == "" {
 			c.wiring.Inboxes[of] += ".fifo"
+		} else {
+			c.wiring.Inboxes[of+wiring.BulkInbox] = c.wiring.Inboxes[of] + wiring.BulkInbox
 		}
 		return of
 	}
@@ -373,7 +375,12 @@ func (c *cloud) putEvents(in busBatch) any {
 		event := busEvent{e.Source, e.DetailType, json.RawMessage(e.Detail)}
 		c.published = append(c.published, event)
 		body, _ := json.Marshal(event)
+		var detail struct{ Bulk bool }
+		_ = json.Unmarshal([]byte(e.Detail), &detail) // as rules do, which pass what they can't read to nobody
 		for _, inbox := range c.rules[e.DetailType] {
+			if detail.Bulk {
+				inbox += wiring.BulkInbox
+			}
 			c.queue(inbox, 0, i, events.SQSMessage{Body: string(body)})
 		}
 	}

@@ -194,7 +194,7 @@ func encodeCursor(belongs string, key item) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// decodeCursor reads what sealKey made; [engine.ErrCursor] where it belongs elsewhere.
+// decodeCursor reads what encodeCursor made; [engine.ErrCursor] where it belongs elsewhere.
 func decodeCursor(belongs, cursor string) (item, error) {
 	if cursor == "" {
 		return nil, nil

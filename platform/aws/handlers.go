@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -95,7 +96,9 @@ func (p *Platform) EventMapping(plugin string) lambda.Handler {
 			})
 		}
 		return handleJSON(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-			return p.commits(ctx, plugin, e, p.engine.Relay, p.engine.BeginWith)
+			out, err := p.commits(ctx, plugin, e, p.engine.Relay, p.engine.BeginWith)
+			p.noteLag(ctx, plugin, e)
+			return out, err
 		})
 	})
 }
@@ -133,13 +136,19 @@ type place[T any] struct {
 }
 
 // inParallel does what belongs to one key in order, up to the first failure, and
-// different keys side by side. It returns the ids of what was not done: what
-// failed, and what comes after it in its key.
-func inParallel[K comparable, T any](work map[K][]place[T], do func(T) error) (undone []string) {
+// different keys concurrently, those first that are urgent. It returns the ids of what
+// was not done: what failed, and what comes after it in its key.
+func inParallel[K comparable, T any](work map[K][]place[T], urgent func(T) bool, do func(T) error) (undone []string) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	room := make(chan struct{}, parallel)
-	for _, list := range work {
+	rank := func(list []place[T]) int {
+		if slices.ContainsFunc(list, func(x place[T]) bool { return urgent(x.of) }) {
+			return 0
+		}
+		return 1
+	}
+	for _, list := range slices.SortedFunc(maps.Values(work), func(a, b []place[T]) int { return rank(a) - rank(b) }) {
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
@@ -164,7 +173,7 @@ func (p *Platform) failed(ctx context.Context, what string, err error, attrs ...
 }
 
 // commits does something with each new commit of a batch of a stream: those of
-// one aggregate in their order, others side by side. Lambda delivers the batch
+// one aggregate in their order, others concurrently, live ones first. Lambda delivers the batch
 // again from the first failure on; repeats do no harm. Before all of them, begin, if
 // it isn't nil, hears the time of the earliest.
 func (p *Platform) commits(
@@ -191,7 +200,8 @@ func (p *Platform) commits(
 			return out, err
 		}
 	}
-	for _, id := range inParallel(work, func(c engine.Commit) error {
+	live := func(c engine.Commit) bool { return !c.Meta.Bulk }
+	for _, id := range inParallel(work, live, func(c engine.Commit) error {
 		err := engine.Guarded("commit", func() error { return do(ctx, c) })
 		if err != nil {
 			p.failed(ctx, "commit", err, "stream", c.Stream, "seq", c.Seq)
@@ -263,7 +273,8 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 			work[hints[0].Stream] = append(work[hints[0].Stream], place[[]engine.Hint]{r.MessageId, hints})
 		}
 	}
-	for _, id := range inParallel(work, func(hints []engine.Hint) error {
+	live := func(hints []engine.Hint) bool { return !hints[0].Bulk }
+	for _, id := range inParallel(work, live, func(hints []engine.Hint) error {
 		var errs []error
 		for _, h := range hints {
 			errs = append(errs, engine.Guarded(h.Follower, func() error { return p.engine.Follow(ctx, h) }))

@@ -155,7 +155,7 @@ func (p *Platform) collectHealth(ctx context.Context, now time.Time) (engine.Hea
 	}), nil
 }
 
-// lagMetric is a place where commits lagMetric for a consumer, by the metric that tells
+// lagMetric is a place where commits wait for a consumer, by the metric that tells
 // for how long.
 type lagMetric struct {
 	namespace, metric, dimension, name string
@@ -191,7 +191,11 @@ func (p *Platform) lagMetrics(consumer string) (out []lagMetric) {
 	if follows && target == "" {
 		target = id.Plugin()
 	}
-	if queue := p.Wiring.Inboxes[target]; queue != "" {
+	for _, lane := range []string{"", wiring.BulkInbox} {
+		queue := p.Wiring.Inboxes[target+lane]
+		if queue == "" {
+			continue
+		}
 		out = append(out, lagMetric{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue[strings.LastIndex(queue, "/")+1:], time.Second})
 	}
 	return out

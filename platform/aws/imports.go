@@ -50,7 +50,7 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)
 		}
 		p.log.InfoContext(ctx, "task works on an object", "task", naming.Full(plugin, t.Name), "key", o.Key, "upload", o.Upload, "size", o.Size)
-		switch err := p.engine.OnObject(ctx, plugin, t, o, stopping); {
+		switch err := p.engine.OnObject(ctx, plugin, t, o, p.paced(ctx, plugin, stopping)); {
 		case errors.Is(err, es.ErrUnfinished), errors.Is(err, engine.ErrUnavailable) && advanced:
 			// Lambda itself would try three times in all, however far each got.
 			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", naming.Full(plugin, t.Name), "key", o.Key, "because", err)

@@ -25,6 +25,7 @@ type hintMessage struct {
 	Seq      int64          `json:"seq"`
 	Parked   bool           `json:"parked,omitempty"`
 	Waited   bool           `json:"waited,omitempty"`
+	Bulk     bool           `json:"bulk,omitempty"`
 	Commit   *commitMessage `json:"commit,omitempty"`
 }
 
@@ -45,7 +46,7 @@ func encode(v any) ([]byte, error) {
 }
 
 func encodeHint(h engine.Hint) ([]byte, error) {
-	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq, Parked: h.Parked, Waited: h.Waited}
+	m := hintMessage{Follower: h.Follower, Stream: h.Stream.String(), Seq: h.Seq, Parked: h.Parked, Waited: h.Waited, Bulk: h.Bulk}
 	if h.Commit != nil {
 		m.Commit = &commitMessage{h.Commit.Version, h.Commit.Events, h.Commit.Meta}
 	}
@@ -59,7 +60,7 @@ func encodeHint(h engine.Hint) ([]byte, error) {
 
 func (m hintMessage) hint() (engine.Hint, error) {
 	st, err := engine.ParseStream(m.Stream)
-	h := engine.Hint{Follower: m.Follower, Stream: st, Seq: m.Seq, Parked: m.Parked, Waited: m.Waited}
+	h := engine.Hint{Follower: m.Follower, Stream: st, Seq: m.Seq, Parked: m.Parked, Waited: m.Waited, Bulk: m.Bulk}
 	if m.Commit != nil {
 		h.Commit = &engine.Commit{Stream: st, Seq: m.Seq, Version: m.Commit.Version, Events: m.Commit.Events, Meta: m.Commit.Meta}
 	}
@@ -76,6 +77,7 @@ type entryMessage struct {
 	Types  []string     `json:"types"`            // of its events, without repeats, to filter by
 	Events []cloudEvent `json:"events,omitempty"` // absent: too large to carry, or none
 	Swept  bool         `json:"swept,omitempty"`  // put on the bus again by a sweep
+	Bulk   bool         `json:"bulk,omitempty"`   // of bulk work: rules tell the lanes apart by it
 }
 
 // cloudEvent is a CloudEvents 1.0 event in JSON, with extension attributes of
@@ -97,7 +99,7 @@ type cloudEvent struct {
 }
 
 func newEntryMessage(e engine.Entry) entryMessage {
-	m := entryMessage{Stream: e.Stream.String(), Seq: e.Seq, Prev: e.Prev, Swept: e.Swept}
+	m := entryMessage{Stream: e.Stream.String(), Seq: e.Seq, Prev: e.Prev, Swept: e.Swept, Bulk: e.Meta.Bulk}
 	for n, ev := range e.Events {
 		c := cloudEvent{
 			SpecVersion: "1.0", ID: fmt.Sprintf("%s/%d/%d", e.Stream, e.Seq, n), Source: naming.Plugin(e.Point), Type: e.Point + "." + ev.Type,
@@ -147,6 +149,7 @@ func (m entryMessage) entry(point string) (engine.Entry, error) {
 			return e, fmt.Errorf("event %s on %s: %w", c.ID, point, err)
 		}
 		e.Meta = engine.Meta{MessageID: c.MessageID, CorrelationID: c.CorrelationID, Service: c.Source, Time: e.Time, Traceparent: c.Traceparent}
+		e.Meta.Bulk = m.Bulk
 		e.Events = append(e.Events, engine.PublishedEvent{StoredEvent: es.StoredEvent{Type: typ, Version: c.DataVersion, Data: c.Data}, Key: c.Subject})
 	}
 	return e, nil
@@ -195,7 +198,7 @@ func readInbox(body string, listeners func(point string) []string) ([]engine.Hin
 	}
 	var hints []engine.Hint
 	for _, follower := range listeners(e.Point) {
-		hints = append(hints, engine.Hint{Follower: follower, Stream: e.Stream, Seq: e.Seq, Entry: &e})
+		hints = append(hints, engine.Hint{Follower: follower, Stream: e.Stream, Seq: e.Seq, Entry: &e, Bulk: detail.Bulk})
 	}
 	return hints, nil
 }

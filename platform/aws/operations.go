@@ -96,7 +96,7 @@ func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error
 	return done, errors.Join(append(errs, err, p.beatWhenDue(ctx, plugin))...)
 }
 
-// deadlineNear says that the function's time ends deadlineNear, so that it takes no more work.
+// deadlineNear says that the function's time ends soon, so that it takes no more work.
 func deadlineNear(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) < 15*time.Second

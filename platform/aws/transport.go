@@ -79,7 +79,7 @@ func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hi
 	byQueue := map[string][]message{}
 	seconds := int32((min(delay, es.MaxDelay) + time.Second - 1) / time.Second) // not before its time
 	for _, x := range list {
-		queue, err := h.inbox(x.Follower)
+		queue, err := h.inbox(x.Follower, x.Bulk)
 		if err != nil {
 			return err
 		}
@@ -141,15 +141,18 @@ func messageGroup(s engine.Stream) string {
 	return hex.EncodeToString(h[:])
 }
 
-// inbox is the queue of the follower's target aggregate, or that of its plugin's
-// side effects.
-func (h *hints) inbox(follower string) (string, error) {
+// inbox is the queue of the follower's target aggregate, by lane, or that of its plugin's
+// side effects, which has both: two queues would run one stream's at once.
+func (h *hints) inbox(follower string, bulk bool) (string, error) {
 	target, ok := h.engine.Target(follower)
 	if !ok {
 		return "", fmt.Errorf("hint for %s: there is no such follower here", follower)
 	}
 	if target == "" {
 		target = engine.ParseConsumer(follower).Plugin()
+	}
+	if queue := h.Wiring.Inboxes[target+wiring.BulkInbox]; queue != "" && bulk {
+		return queue, nil
 	}
 	if queue := h.Wiring.Inboxes[target]; queue != "" {
 		return queue, nil

@@ -41,7 +41,7 @@ const (
 type Wiring struct {
 	Plugins map[string]PluginWiring `json:"plugins,omitempty"` // by plugin, "Catalog"
 	Rows    map[string]string       `json:"rows,omitempty"`    // table by read model, "Catalog.Products"
-	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, or by plugin for its side effects (a FIFO queue): "Ordering.Order", "Ordering"
+	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, with [BulkInbox] for bulk work, or by plugin for its side effects (a FIFO queue): "Ordering.Order", "Ordering.Order:bulk", "Ordering"
 	Bus     string                  `json:"bus,omitempty"`
 	Reports string                  `json:"reports,omitempty"` // bucket of reports and kept e-mails
 }
@@ -62,7 +62,7 @@ const (
 	// version, meta. Stream NEW_IMAGE.
 	Stream = "stream"
 	Seq    = "seq"
-	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat", "starts" or "cursor-key".
+	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat", "lag", "starts" or "cursor-key".
 	// Rows: partition key Key, the row's id. Snapshots: partition key Key, the stream.
 	Key = "key"
 	// Parked: partition key Consumer, sort key Stream (the full stream name).
@@ -71,6 +71,10 @@ const (
 	// name, where a read model has owners.
 	Owner = "owner"
 )
+
+// BulkInbox ends the name of an aggregate's inbox for bulk work. Its hints are never
+// before those of live work, which has a queue of its own.
+const BulkInbox = ":bulk"
 
 // Index is the name of the index, and of the row attribute that is its partition
 // key, for a read model's declared field. Its sort key is Key.
@@ -147,6 +151,7 @@ const (
 	CursorKey     = "cursor-key"
 	HeartbeatKey  = "heartbeat"
 	StartsKey     = "starts"
+	LagKey        = "lag" // how far the plugin's stream was behind, lately
 	HeartbeatType = "Heartbeat"
 )
 
