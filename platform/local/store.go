@@ -12,6 +12,9 @@ import (
 	"runtime"
 	"sync"
 
+	"onlineshop/es/engine"
+	"onlineshop/platform/internal/lanes"
+
 	"modernc.org/sqlite"
 )
 
@@ -19,15 +22,14 @@ import (
 // a small pool of connections. It implements the engine's ports.
 type store struct {
 	*writer
-	write    *sql.DB
-	read     *sql.DB
-	prepared sync.Map // query → *sql.Stmt, on read
-	feed     *feed
-	tail     *unindexed
-	parked   *parkedKeys
-	owned    map[string]bool // read models that are listed by owner
-	file     string
-	trouble  trouble
+	write   *sql.DB
+	read    [2]pool // by lane: live reads wait for no bulk ones
+	feed    *feed
+	tail    *unindexed
+	parked  *parkedKeys
+	owned   map[string]bool // read models that are listed by owner
+	file    string
+	trouble trouble
 }
 
 //go:embed schema.sql
@@ -98,10 +100,12 @@ func (s *store) open(ctx context.Context, file string) (err error) {
 			return err
 		}
 	}
-	if s.read, err = openDB(file, readers, "query_only(true)", "cache_size(-2048)"); err != nil {
-		return err
+	for lane := range s.read {
+		if s.read[lane].DB, err = openDB(file, readers[lane], "query_only(true)", "cache_size(-2048)"); err != nil {
+			return err
+		}
 	}
-	if err := s.read.QueryRowContext(ctx, "SELECT coalesce(max(position), 0) FROM commits").Scan(&s.feed.head); err != nil {
+	if err := s.read[lanes.Live].QueryRowContext(ctx, "SELECT coalesce(max(position), 0) FROM commits").Scan(&s.feed.head); err != nil {
 		return err
 	}
 	if s.parked, err = s.loadParked(ctx); err != nil {
@@ -126,8 +130,14 @@ func addLanes(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// readers is how many connections read at a time.
-const readers = 4
+// readers is how many connections read at a time, by lane.
+var readers = [2]int{lanes.Live: 4, lanes.Bulk: 2}
+
+// pool is connections to read with, and what is prepared on them.
+type pool struct {
+	*sql.DB
+	prepared sync.Map // query → *sql.Stmt
+}
 
 // openDB waits shortly where another program has the database: whoever asks tries
 // again, and has no more than seconds.
@@ -152,8 +162,10 @@ func (s *store) close() error {
 		_, err = s.tx.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 		errs = append(errs, err, s.tx.conn.Close())
 	}
-	if s.read != nil {
-		errs = append(errs, s.read.Close())
+	for lane := range s.read {
+		if db := s.read[lane].DB; db != nil {
+			errs = append(errs, db.Close())
+		}
 	}
 	return errors.Join(append(errs, s.write.Close())...)
 }
@@ -163,7 +175,11 @@ func (s *store) query(ctx context.Context, query string, args []any, each func(s
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	st, err := s.prepare(query)
+	lane := lanes.Live
+	if engine.IsBulk(ctx) {
+		lane = lanes.Bulk
+	}
+	st, err := s.read[lane].prepare(query)
 	if err != nil {
 		return s.trouble.unavailable(err)
 	}
@@ -194,15 +210,15 @@ func (s *store) get(ctx context.Context, query string, args, dest []any) (found 
 	return found, err
 }
 
-func (s *store) prepare(query string) (*sql.Stmt, error) {
-	if st, ok := s.prepared.Load(query); ok {
+func (p *pool) prepare(query string) (*sql.Stmt, error) {
+	if st, ok := p.prepared.Load(query); ok {
 		return st.(*sql.Stmt), nil
 	}
-	st, err := s.read.Prepare(query)
+	st, err := p.Prepare(query)
 	if err != nil {
 		return nil, err
 	}
-	if other, loaded := s.prepared.LoadOrStore(query, st); loaded {
+	if other, loaded := p.prepared.LoadOrStore(query, st); loaded {
 		return other.(*sql.Stmt), st.Close()
 	}
 	return st, nil

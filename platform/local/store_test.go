@@ -137,7 +137,7 @@ func TestTheTailIsReadAgain(t *testing.T) {
 		}
 	}
 	s.writer.close()
-	if err := errors.Join(s.read.Close(), s.tx.conn.Close(), s.write.Close()); err != nil {
+	if err := errors.Join(s.read[0].Close(), s.read[1].Close(), s.tx.conn.Close(), s.write.Close()); err != nil {
 		t.Fatal(err)
 	}
 	// When it is opened again, then it knows them
