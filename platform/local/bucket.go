@@ -109,7 +109,9 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 			b := &bucket{
 				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log, problems: &p.problems,
 				odd: map[string]bool{}, running: map[string]bool{},
-				handle:  func(ctx context.Context, o es.Object) error { return p.engine.OnObject(ctx, x.Name, t, o, stopping) },
+				handle: func(ctx context.Context, o es.Object) error {
+					return p.engine.OnObject(context.WithValue(ctx, taskKey{}, true), x.Name, t, o, stopping)
+				},
 				report:  func(key string) string { return p.reportFile(naming.Full(x.Name, t.Name), key) },
 				growing: map[string]growth{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
 			}

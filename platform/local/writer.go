@@ -20,15 +20,15 @@ import (
 // waiting, executes it in one transaction with one fsync, and acknowledges each:
 // the more is asked of it at a time, the less each costs.
 type writer struct {
-	tx        *tx
-	tail      *unindexed
-	wake      chan struct{}
-	ended     chan struct{}
-	mu        sync.Mutex
-	queues    [2][]*op // by priority
-	closed    bool
-	underLoad atomic.Bool // there are foreground writes now, or were a moment ago
-	latest    time.Time   // foreground write
+	tx         *tx
+	tail       *unindexed
+	wake       chan struct{}
+	ended      chan struct{}
+	mu         sync.Mutex
+	queues     [3][]*op // by priority
+	closed     bool
+	underLoad  atomic.Bool // there are foreground or many tasks writes now, or were a moment ago
+	live, busy time.Time   // when there were foreground, and many tasks writes
 
 	trouble *trouble
 }
@@ -43,26 +43,36 @@ type op struct {
 	done      chan struct{}
 }
 
-// Priorities: live work comes before bulk work.
+// Priorities: live work comes before bulk work, and a task's commands before what follows
+// from them.
 const (
 	foreground = iota
+	tasks
 	background
 )
 
 // maxBatch is how many operations one transaction holds. While there are foreground ones,
-// and until a moment after, at most maxBackground are not: none of the two keeps the
-// other waiting for long.
+// and until a moment after, at most maxBulk are not, and while there are tasks' ones, at
+// most maxBackground are background ones: nobody keeps the others waiting for long, and
+// everybody goes on.
 const (
 	maxBatch      = 1024
-	maxBackground = 64
+	maxBulk       = 64
+	maxBackground = 128
 	moment        = 250 * time.Millisecond
 )
 
+// taskKey marks the contexts of tasks.
+type taskKey struct{}
+
 func priority(ctx context.Context) int {
-	if engine.IsBulk(ctx) {
-		return background
+	switch {
+	case !engine.IsBulk(ctx):
+		return foreground
+	case ctx.Value(taskKey{}) != nil:
+		return tasks
 	}
-	return foreground
+	return background
 }
 
 // startWriter starts to write; the next commit has that position.
@@ -134,20 +144,28 @@ func (w *writer) run() {
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	u, f := len(w.queues[foreground]), len(w.queues[background])
 	now := time.Now()
-	if u > 0 {
-		w.latest = now
+	if len(w.queues[foreground]) > 0 {
+		w.live = now
 	}
-	live := now.Sub(w.latest) < moment
-	w.underLoad.Store(live)
+	if len(w.queues[tasks]) >= busyFrom {
+		w.busy = now
+	}
+	live := now.Sub(w.live) < moment
+	w.underLoad.Store(live || now.Sub(w.busy) < moment)
+	bulk := maxBatch
 	if live {
-		f = min(f, maxBackground)
+		bulk = maxBulk
 	}
-	f = min(f, maxBatch)
-	u = min(u, maxBatch-f)
-	batch := make([]*op, 0, u+f)
-	for p, n := range [2]int{u, f} {
+	n := [...]int{len(w.queues[foreground]), len(w.queues[tasks]), len(w.queues[background])}
+	if n[tasks] > 0 {
+		n[background] = min(n[background], max(1, bulk*maxBackground/maxBatch))
+	}
+	n[background] = min(n[background], bulk)
+	n[tasks] = min(n[tasks], bulk-n[background])
+	n[foreground] = min(n[foreground], maxBatch-n[background]-n[tasks])
+	batch := make([]*op, 0, n[foreground]+n[tasks]+n[background])
+	for p, n := range n {
 		batch = append(batch, w.queues[p][:n]...)
 		if w.queues[p] = w.queues[p][n:]; len(w.queues[p]) == 0 {
 			w.queues[p] = nil
@@ -155,6 +173,9 @@ func (w *writer) take() []*op {
 	}
 	return batch
 }
+
+// busyFrom is how many operations of tasks make the writer busy.
+const busyFrom = 32
 
 // transact executes a batch in one transaction. An error says that none of it
 // happened.
