@@ -9,7 +9,7 @@ FAST     := ./es/... ./plugins/... ./httpapi/...
 GO_FILES = find . -name node_modules -prune -o -name '*.go' -print
 SIM      := go test ./platform/sim -run TestShop -count=1 -timeout 0
 
-.PHONY: help run build check test generate lint bench sim lambdas FORCE
+.PHONY: help run build check test generate lint bench bench-peers sim lambdas FORCE
 .PHONY: check-format check-generated
 
 help: ## list the targets
@@ -78,6 +78,11 @@ lint: ## the linters, pinned in tools/go.mod
 bench: ## the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory lambdas ARCH=$(patsubst amd64,x86_64,$(shell go env GOARCH))
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local ./cmd/shop ./lambdas
+
+# Built from source with the headers beside node: nothing is fetched but packages.
+bench-peers: ## the same work on our store and on what others would pick
+	cd tools/peers && npm ci --build-from-source --nodedir="$$(dirname $$(dirname $$(readlink -f $$(command -v node))))" --no-audit --no-fund --loglevel=error
+	SHOP_PEERS=$(CURDIR)/tools/peers go test -run '^$$' -bench Peers -benchtime 1x -v ./platform/local
 
 sim: ## SEEDS=100000: so many schedules, FIRST=5000: from that one on; SEED=42: replay one
 	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))

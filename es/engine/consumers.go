@@ -52,6 +52,30 @@ func (e *Engine) Consumers() (names []string) {
 	return names
 }
 
+// Sources returns the aggregates whose commits concern consumers of these kinds. Extensions
+// have none: they hear of another plugin's publications.
+func (e *Engine) Sources(kinds ...string) map[string]bool {
+	sources := map[string]bool{}
+	for _, f := range e.followers {
+		if f.source != "" && slices.Contains(kinds, ParseConsumer(f.name).Kind) {
+			sources[f.source] = true
+		}
+	}
+	for _, m := range e.models {
+		for _, s := range m.Sources {
+			if slices.Contains(kinds, KindReadModel) {
+				sources[s] = true
+			}
+		}
+	}
+	for _, p := range e.points {
+		if slices.Contains(kinds, KindPublication) {
+			sources[p.source] = true
+		}
+	}
+	return sources
+}
+
 // Tasks returns the names under which tasks that have a bucket are counted, e.g.
 // "task:Catalog.ImportProducts", in the plugins' order.
 func (e *Engine) Tasks() (names []string) {

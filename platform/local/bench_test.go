@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,19 +37,7 @@ func BenchmarkAppend(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		theirs := rate(b, func(c engine.Commit) error {
-			value, err := json.Marshal(c)
-			if err != nil {
-				return err
-			}
-			return db.Update(func(tx *bolt.Tx) error {
-				bucket, err := tx.CreateBucketIfNotExists([]byte("log"))
-				if err != nil {
-					return err
-				}
-				return bucket.Put(fmt.Appendf(nil, "%s/%020d", c.Stream, c.Seq), value)
-			})
-		})
+		theirs := appends(b, writers, scattered, putBolt(db))
 		if err := db.Close(); err != nil {
 			b.Fatal(err)
 		}
@@ -56,7 +45,7 @@ func BenchmarkAppend(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		ours := rate(b, func(c engine.Commit) error { return s.Append(b.Context(), c) })
+		ours := appends(b, writers, scattered, func(c engine.Commit) error { return s.Append(b.Context(), c) })
 		if err := s.close(); err != nil {
 			b.Fatal(err)
 		}
@@ -66,39 +55,12 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// rate is how many commits per second the writers append.
-func rate(b *testing.B, appendTo func(engine.Commit) error) float64 {
-	b.Helper()
-	data, err := json.Marshal(strings.Repeat("x", 254))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var done atomic.Int64
-	var wg sync.WaitGroup
-	start := time.Now()
-	for w := range writers {
-		wg.Go(func() {
-			for i := int64(0); time.Since(start) < measured; i++ {
-				c := engine.Commit{
-					// Ids that are in no order, as hashes and random ids are.
-					Stream: engine.Stream{Aggregate: "Bench.Thing", ID: fmt.Sprintf("%016x", uint64(w+int(i/10)*writers+1)*0x9e3779b97f4a7c15)},
-					Seq:    i % 10, Version: i%10 + 1,
-					Events: []es.StoredEvent{{Type: "Happened", Data: data}},
-					Meta: engine.Meta{
-						Command: engine.CommandID{Origin: "user:bench\n" + fmt.Sprint(w, i)}, Payload: "0123456789abcdef01234567", MessageID: fmt.Sprint(w, i),
-						CorrelationID: fmt.Sprint(w, i), User: "bench", Owner: "bench", Service: "Bench", Time: start.UTC(),
-					},
-				}
-				if err := appendTo(c); err != nil {
-					b.Error(err)
-					return
-				}
-				done.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	return float64(done.Load()) / time.Since(start).Seconds()
+// scattered are commits of streams of ten, whose ids are in no order, as hashes and random
+// ids are.
+func scattered(writer int, n int64) engine.Commit {
+	c := measure(fmt.Sprintf("%016x", uint64(writer+int(n/10)*writers+1)*0x9e3779b97f4a7c15), n%10)
+	c.Meta.Command = engine.CommandID{Origin: "user:bench\n" + fmt.Sprint(writer, n)}
+	return c
 }
 
 // BenchmarkImport imports a CSV file into the shop: until its rows are in, and
@@ -269,4 +231,136 @@ func shopping(b *testing.B, p *Platform, name string, clients int, while func() 
 	}
 	wg.Wait()
 	return took
+}
+
+// BenchmarkPeers does the same work on this store, on bbolt with one transaction and fsync
+// for each append, and on what others would pick: see tools/peers, which SHOP_PEERS names
+// once make bench-peers has installed it. Each is durable before it acknowledges, but
+// where it says so. It prints operations a second, and their ratio to ours.
+func BenchmarkPeers(b *testing.B) {
+	peers := os.Getenv("SHOP_PEERS")
+	if peers == "" {
+		b.Skip("run it with make bench-peers")
+	}
+	const (
+		fresh, freshMany = "append, new streams, 1 writer", "append, new streams, 64 writers"
+		hot              = "append, one hot stream, 1 writer"
+		long             = "load a stream of 10,000 events"
+	)
+	onFresh := func(w int, n int64) engine.Commit { return measure(fmt.Sprintf("fresh-%d-%d", w, n), 0) }
+	onMany := func(w int, n int64) engine.Commit { return measure(fmt.Sprintf("many-%d-%d", w, n), 0) }
+	onHot := func(_ int, n int64) engine.Commit { return measure("hot", n) }
+	for b.Loop() {
+		ours, bbolt := map[string]any{}, map[string]any{}
+		s, err := openStore(b.Context(), filepath.Join(b.TempDir(), "shop.db"), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		append1 := func(c engine.Commit) error { return s.Append(b.Context(), c) }
+		ours[fresh] = appends(b, 1, onFresh, append1)
+		ours[hot] = appends(b, 1, onHot, append1)
+		ours[freshMany] = appends(b, 64, onMany, append1)
+		for seq := range int64(10_000) {
+			if err := append1(measure("long", seq)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		begin, read := time.Now(), 0
+		for from := int64(0); ; {
+			commits, more, err := s.Read(b.Context(), engine.Stream{Aggregate: "A.B", ID: "long"}, from)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if read += len(commits); !more {
+				break
+			}
+			from += int64(len(commits))
+		}
+		ours[long] = float64(read) / time.Since(begin).Seconds()
+		if err := s.close(); err != nil {
+			b.Fatal(err)
+		}
+
+		db, err := bolt.Open(filepath.Join(b.TempDir(), "bolt.db"), 0o600, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		put := putBolt(db)
+		bbolt[fresh] = appends(b, 1, onFresh, put)
+		bbolt[hot] = appends(b, 1, onHot, put)
+		bbolt[freshMany] = appends(b, 64, onMany, put)
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+
+		out, err := exec.CommandContext(b.Context(), "node", filepath.Join(peers, "emmett.mjs")).Output()
+		if err != nil {
+			b.Fatalf("emmett: %v\n%s", err, out)
+		}
+		var emmett map[string]any
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &emmett); err != nil {
+			b.Fatalf("emmett: %v\n%s", err, out)
+		}
+		for _, work := range []string{fresh, hot, freshMany, long} {
+			line := fmt.Sprintf("%-34s ours %.0f/s", work, ours[work])
+			for _, peer := range []struct {
+				name string
+				got  any
+			}{{"bbolt", bbolt[work]}, {"emmett-sqlite", emmett[work]}} {
+				switch got := peer.got.(type) {
+				case float64:
+					line += fmt.Sprintf(", %s %.0f/s (ours is %.1f times that)", peer.name, got, ours[work].(float64)/got)
+				case string:
+					line += fmt.Sprintf(", %s fails: %s", peer.name, got)
+				}
+			}
+			b.Log(line)
+		}
+	}
+}
+
+func measure(id string, seq int64) engine.Commit {
+	return engine.Commit{
+		Stream: engine.Stream{Aggregate: "A.B", ID: id}, Seq: seq, Version: seq + 1,
+		Events: []es.StoredEvent{es.NewStoredEvent("Measured", 1, []byte(`{"text":"`+strings.Repeat("x", 220)+`"}`))},
+		Meta:   engine.Meta{Time: time.Now()},
+	}
+}
+
+// appends is how many single-event appends a second so many writers do.
+func appends(b *testing.B, writers int, commit func(writer int, n int64) engine.Commit, do func(engine.Commit) error) float64 {
+	b.Helper()
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	start := time.Now()
+	for w := range writers {
+		wg.Go(func() {
+			for n := int64(0); time.Since(start) < measured; n++ {
+				if err := do(commit(w, n)); err != nil {
+					b.Error(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(done.Load()) / time.Since(start).Seconds()
+}
+
+func putBolt(db *bolt.DB) func(engine.Commit) error {
+	return func(c engine.Commit) error {
+		value, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		return db.Update(func(tx *bolt.Tx) error {
+			bucket, err := tx.CreateBucketIfNotExists([]byte("log"))
+			if err != nil {
+				return err
+			}
+			return bucket.Put(fmt.Appendf(nil, "%s/%020d", c.Stream, c.Seq), value)
+		})
+	}
 }

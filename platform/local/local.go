@@ -120,9 +120,9 @@ func (p *Platform) open(ctx context.Context) (err error) {
 		workers int
 		do      func(context.Context, engine.Commit) error
 	}{
-		{rows, sourcesOfRows(p.Plugins), 512, p.engine.Project},
-		{commands, sourcesOfCommands(p.Plugins), 512, p.engine.RelayCommands},
-		{effects, sourcesOfEffects(p.Plugins), 64, p.engine.RelayEffects},
+		{rows, p.engine.Sources(engine.KindReadModel), 512, p.engine.Project},
+		{commands, p.engine.Sources(engine.KindMapping, engine.KindPublication), 512, p.engine.RelayCommands},
+		{effects, p.engine.Sources(engine.KindSideEffect), 64, p.engine.RelayEffects},
 	} {
 		c, err := newConsumer(ctx, x.name, x.sources, x.workers, p.store, p.later, p.log, x.do)
 		if err != nil {
@@ -148,43 +148,6 @@ func listedByOwner(plugins []es.Plugin) map[string]bool {
 		}
 	}
 	return owned
-}
-
-func sourcesOfRows(plugins []es.Plugin) map[string]bool {
-	sources := map[string]bool{}
-	for _, p := range plugins {
-		for _, m := range p.ReadModels {
-			for _, s := range m.Definition().Sources {
-				sources[s] = true
-			}
-		}
-	}
-	return sources
-}
-
-func sourcesOfCommands(plugins []es.Plugin) map[string]bool {
-	sources := map[string]bool{}
-	for _, p := range plugins {
-		for _, m := range p.Mappings {
-			sources[m.Source] = true
-		}
-		for _, x := range p.Publications {
-			sources[x.Source] = true
-		}
-	}
-	return sources
-}
-
-func sourcesOfEffects(plugins []es.Plugin) map[string]bool {
-	sources := map[string]bool{}
-	for _, p := range plugins {
-		for _, t := range p.Tasks {
-			for _, s := range t.SideEffects {
-				sources[s.Source] = true
-			}
-		}
-	}
-	return sources
 }
 
 func (p *Platform) start(ctx context.Context) {

@@ -18,26 +18,11 @@ type reader struct {
 // openReaders gives a process the readers of the log in the place of messages, from where
 // their marks are.
 func (w *World) openReaders(p *Process) {
-	rows, commands, effects := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, x := range w.Plugins {
-		for _, m := range x.ReadModels {
-			for _, s := range m.Definition().Sources {
-				rows[s] = true
-			}
-		}
-		for _, m := range x.Mappings {
-			commands[m.Source] = true
-		}
-		for _, pub := range x.Publications {
-			commands[pub.Source] = true
-		}
-		for _, t := range x.Tasks {
-			for _, s := range t.SideEffects {
-				effects[s.Source] = true
-			}
-		}
+	p.readers = []*reader{
+		{"rows", p.Sources(engine.KindReadModel), p.Project, nil},
+		{"commands", p.Sources(engine.KindMapping, engine.KindPublication), p.RelayCommands, nil},
+		{"effects", p.Sources(engine.KindSideEffect), p.RelayEffects, nil},
 	}
-	p.readers = []*reader{{"rows", rows, p.Project, nil}, {"commands", commands, p.RelayCommands, nil}, {"effects", effects, p.RelayEffects, nil}}
 	for _, r := range p.readers {
 		r.lanes = lanes.New[engine.Commit](w.marks[r.name])
 	}

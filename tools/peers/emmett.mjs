@@ -1,0 +1,52 @@
+// The work of BenchmarkPeers on Emmett's SQLite store, with its own settings: prints one
+// JSON object, work by name, as operations a second, or why it fails.
+import { getSQLiteEventStore } from '@event-driven-io/emmett-sqlite';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const seconds = 3;
+const dir = mkdtempSync(join(tmpdir(), 'emmett-'));
+const store = getSQLiteEventStore({ fileName: join(dir, 'events.db'), schema: { autoMigration: 'CreateOrUpdate' } });
+const event = (n) => ({ type: 'Measured', data: { n, text: 'x'.repeat(220) } });
+
+async function rate(writers, append) {
+  const until = Date.now() + seconds * 1000;
+  let done = 0;
+  const begin = Date.now();
+  await Promise.all(
+    Array.from({ length: writers }, async (_, w) => {
+      for (let n = 0; Date.now() < until; n++) {
+        await append(w, n);
+        done++;
+      }
+    }),
+  );
+  return (done * 1000) / (Date.now() - begin);
+}
+
+const out = {};
+async function measure(name, work) {
+  try {
+    out[name] = await work();
+  } catch (e) {
+    out[name] = String(e?.message ?? e).split('\n')[0];
+  }
+}
+
+await measure('append, new streams, 1 writer', () => rate(1, (w, n) => store.appendToStream(`a-${w}-${n}`, [event(n)])));
+await measure('append, one hot stream, 1 writer', () => rate(1, (_, n) => store.appendToStream('hot', [event(n)])));
+await measure('load a stream of 10,000 events', async () => {
+  for (let n = 0; n < 10_000; n += 500) {
+    await store.appendToStream('long', Array.from({ length: 500 }, (_, i) => event(n + i)));
+  }
+  const begin = Date.now();
+  const { events } = await store.readStream('long');
+  if (events.length !== 10_000) throw new Error(`read ${events.length} events`);
+  return (events.length * 1000) / (Date.now() - begin);
+});
+await measure('append, new streams, 64 writers', () => rate(64, (w, n) => store.appendToStream(`b-${w}-${n}`, [event(n)])));
+
+console.log(JSON.stringify(out));
+rmSync(dir, { recursive: true, force: true });
+process.exit(0);
