@@ -91,8 +91,10 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits
 		}
 		err = s.commits(ctx, fromStreams+"AND i.seq >= ? AND i.seq < ? ORDER BY i.seq LIMIT ?", []any{st.Aggregate, st.ID, from, to, pageCommits + 1}, page)
 	}
-	for i := 0; i < len(tail) && err == nil && !more; i++ {
-		err = s.at(ctx, tail[i].position, page)
+	if err == nil && !more {
+		var cut bool
+		cut, err = s.each(ctx, tail[:min(len(tail), pageCommits+1)], page)
+		more = more || cut
 	}
 	return commits, more, err
 }
@@ -113,6 +115,50 @@ func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 		err = s.commits(ctx, fromStreams+"AND i.seq < ? ORDER BY i.seq DESC LIMIT ?", []any{st.Aggregate, st.ID, before, pageBack}, page)
 	}
 	return commits, err
+}
+
+// each yields the commits at the locations until yield has enough, or, cut, until there is
+// a page of bytes. What the feed does not have is read by one query.
+func (s *store) each(ctx context.Context, at []location, yield func(positioned) bool) (cut bool, err error) {
+	found := make([]positioned, len(at))
+	var missing []int64
+	for i, l := range at {
+		var ok bool
+		if found[i], ok = s.feed.at(l.position); !ok {
+			missing = append(missing, l.position)
+		}
+	}
+	if missing != nil {
+		list, err := json.Marshal(missing)
+		if err != nil {
+			return false, err
+		}
+		read := map[int64]positioned{}
+		size := 0
+		err = s.commits(ctx, "FROM json_each(?) j CROSS JOIN commits c ON c.position = j.value", []any{text(list)}, func(p positioned) bool {
+			read[p.position] = p
+			size += p.size
+			cut = size > pageBytes
+			return !cut
+		})
+		if err != nil {
+			return false, err
+		}
+		for i, l := range at {
+			if found[i].position == 0 {
+				found[i] = read[l.position]
+			}
+		}
+	}
+	for _, p := range found {
+		if p.position == 0 && cut {
+			return true, nil
+		}
+		if p.position != 0 && !yield(p) {
+			return false, nil
+		}
+	}
+	return false, nil
 }
 
 // at yields the commit at a position.
