@@ -321,7 +321,7 @@ func TestTraceparent(t *testing.T) {
 	} {
 		a := newAPI(t, nil)
 		a.is(a.send("POST", "/catalog/product/p/add", tea, "traceparent", given), 200, "")
-		commits, _, err := a.Read(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p"}, 0)
+		commits, _, err := a.Read(t.Context(), engine.Stream{Aggregate: "Catalog.Product", ID: "p"}, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -162,7 +162,7 @@ func (a *aggregate) keepsFrom(c es.Caller) bool {
 // rejection is returned as it is.
 func (e *Engine) hideState(ctx context.Context, o *attempt, rejection error) error {
 	state := o.of.Initial
-	err := e.commits(ctx, o.stream, 0, func(c Commit) (err error) {
+	err := e.commitsBy(ctx, o.stream, 0, 1, func(c Commit) (err error) {
 		defer Guard("fold "+c.Stream.String(), &err)
 		decoded, err := o.of.decode(c)
 		for _, d := range decoded {

@@ -49,7 +49,7 @@ func (p *ports) Advance(context.Context, string, engine.Stream, int64, int64) er
 	return nil
 }
 
-func (p *ports) Read(_ context.Context, s engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
+func (p *ports) Read(_ context.Context, s engine.Stream, from int64, _ int) (commits []engine.Commit, more bool, err error) {
 	p.did("log read")
 	for seq := from; seq < 3; seq++ {
 		commits = append(commits, engine.Commit{

@@ -15,8 +15,13 @@ var errStop = errors.New("stop")
 
 // commits calls yield for each commit of a stream from seq from to its end.
 func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(Commit) error) error {
+	return e.commitsBy(ctx, s, from, 0, yield)
+}
+
+// commitsBy is commits, by pages of limit, for those that need no more.
+func (e *Engine) commitsBy(ctx context.Context, s Stream, from int64, limit int, yield func(Commit) error) error {
 	for {
-		page, more, err := e.Log.Read(ctx, s, from)
+		page, more, err := e.Log.Read(ctx, s, from, limit)
 		if err != nil {
 			return fmt.Errorf("read %s from %d: %w", s, from, err)
 		}
@@ -40,7 +45,7 @@ func (e *Engine) content(ctx context.Context, c Commit) (Commit, error) {
 	if len(c.Events) > 0 {
 		return c, nil
 	}
-	err := e.commits(ctx, c.Stream, c.Seq, func(stored Commit) error {
+	err := e.commitsBy(ctx, c.Stream, c.Seq, 1, func(stored Commit) error {
 		c = stored
 		return errStop
 	})

@@ -114,10 +114,11 @@ var ErrDamaged = errors.New("the store is damaged")
 
 // Log is the event log. Reads are strongly consistent.
 type Log interface {
-	// Read returns a page of the stream's commits from seq from on, in order. more
-	// reports whether further ones follow (stores page by size); such a page is not
-	// empty. A stream that does not exist has no commits.
-	Read(ctx context.Context, s Stream, from int64) (commits []Commit, more bool, err error)
+	// Read returns a page of the stream's commits from seq from on, in order: at most
+	// limit, or if that is 0, as many as the store's pages hold. more reports whether
+	// further ones may follow; such a page is not empty. A stream that does not exist
+	// has no commits.
+	Read(ctx context.Context, s Stream, from int64, limit int) (commits []Commit, more bool, err error)
 	// ReadBackward returns commits with a sequence number below seq, newest first. The
 	// page is empty only if there are none. The caller must not modify the commits.
 	ReadBackward(ctx context.Context, s Stream, before int64) (commits []Commit, err error)

@@ -49,8 +49,8 @@ type retryLog struct {
 	retrier
 }
 
-func (l retryLog) Read(ctx context.Context, s Stream, from int64) (commits []Commit, more bool, err error) {
-	err = l.do(ctx, func() error { commits, more, err = l.log.Read(ctx, s, from); return err })
+func (l retryLog) Read(ctx context.Context, s Stream, from int64, limit int) (commits []Commit, more bool, err error) {
+	err = l.do(ctx, func() error { commits, more, err = l.log.Read(ctx, s, from, limit); return err })
 	return commits, more, err
 }
 

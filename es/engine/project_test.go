@@ -17,7 +17,7 @@ func TestARowEqualsTheFoldOfItsLogsWhateverComesFirst(t *testing.T) {
 		l.lend("dune", to)
 	}
 	l.Drop()
-	commits, _, err := l.Store.Read(t.Context(), engine.Stream{Aggregate: "Lending.Book", ID: "dune"}, 0)
+	commits, _, err := l.Store.Read(t.Context(), engine.Stream{Aggregate: "Lending.Book", ID: "dune"}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

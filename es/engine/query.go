@@ -93,7 +93,7 @@ func (e *Engine) History(ctx context.Context, aggregate, id, cursor string, limi
 		}
 	}
 	size := 0
-	err = e.commits(ctx, Stream{aggregate, id}, seq, func(c Commit) error {
+	err = e.commitsBy(ctx, Stream{aggregate, id}, seq, limit+1, func(c Commit) error {
 		first := c.Version - int64(len(c.Events)) + 1
 		for i, s := range c.Events {
 			v := first + int64(i)

@@ -43,7 +43,7 @@ func TestWhatIsRelayedAgainChangesNothing(t *testing.T) {
 	l.acquire("dune", "Dune")
 	l.lend("dune", "ann")
 	l.settle()
-	commits, _, err := l.Store.Read(t.Context(), engine.Stream{Aggregate: "Lending.Book", ID: "dune"}, 0)
+	commits, _, err := l.Store.Read(t.Context(), engine.Stream{Aggregate: "Lending.Book", ID: "dune"}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -298,7 +298,7 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 	parked, end := false, d.done[s]
 	d.hints, d.entries, d.failures = nil, nil, nil
 	for more := true; more; {
-		commits, rest, err := d.engine.Log.Read(ctx, s, end)
+		commits, rest, err := d.engine.Log.Read(ctx, s, end, 0)
 		if err != nil {
 			return "", err
 		}

@@ -46,7 +46,7 @@ func TestAPoisonEventParksItsStreamOnly(t *testing.T) {
 	ann.customer("poison-ann")
 	ann.place("poison-like", "poison-ann", "poison-1") // what the commit should have been like
 	log := shop.engine.Log
-	like, _, err := log.Read(t.Context(), engine.Stream{Aggregate: "Ordering.Order", ID: "poison-like"}, 0)
+	like, _, err := log.Read(t.Context(), engine.Stream{Aggregate: "Ordering.Order", ID: "poison-like"}, 0, 0)
 	if err != nil || len(like) == 0 {
 		t.Fatalf("the order that was placed: %v %v", like, err)
 	}
@@ -473,7 +473,7 @@ func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggreg
 		delete(surplus, id)
 		var view any
 		for _, source := range m.Sources {
-			commits, _, err := shop.engine.Log.Read(ctx, engine.Stream{Aggregate: source, ID: id}, 0)
+			commits, _, err := shop.engine.Log.Read(ctx, engine.Stream{Aggregate: source, ID: id}, 0, 0)
 			if err != nil {
 				return err
 			}

@@ -639,7 +639,7 @@ func TestOperationsAreDoneByThePlugins(t *testing.T) {
 	if err != nil || string(row.View) != `{"title":"Lost","holder":"rita","loans":1}` {
 		t.Errorf("row %s, %v", row.View, err)
 	}
-	if commits, _, err := p.store.Read(t.Context(), engine.Stream{Aggregate: "Press.Article", ID: "lost"}, 0); err != nil || len(commits) != 1 {
+	if commits, _, err := p.store.Read(t.Context(), engine.Stream{Aggregate: "Press.Article", ID: "lost"}, 0, 0); err != nil || len(commits) != 1 {
 		t.Errorf("the other plugin has %d commits, %v; one was expected", len(commits), err)
 	}
 	if n := steps("rebuild", func(cursor string) (engine.Progress, error) { return ops.Rebuild(t.Context(), "Lending.Books", cursor) }); n != 2 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -49,9 +50,14 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 	return failure(err)
 }
 
-// Read implements [engine.Log]: a page is DynamoDB's own, of 1 MB.
-func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
-	return s.query(ctx, st, wiring.Seq+" >= :from", from, true, nil)
+// Read implements [engine.Log]: a page is DynamoDB's own, of 1 MB. What is read is paid
+// for, so that a limit saves read units, too.
+func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit int) (commits []engine.Commit, more bool, err error) {
+	var most *int32
+	if limit > 0 {
+		most = awssdk.Int32(int32(min(limit, math.MaxInt32)))
+	}
+	return s.query(ctx, st, wiring.Seq+" >= :from", from, true, most)
 }
 
 // pageBack is how many commits a page of Before has: it looks for something near

@@ -267,7 +267,7 @@ func BenchmarkPeers(b *testing.B) {
 		}
 		begin, read := time.Now(), 0
 		for from := int64(0); ; {
-			commits, more, err := s.Read(b.Context(), engine.Stream{Aggregate: "A.B", ID: "long"}, from)
+			commits, more, err := s.Read(b.Context(), engine.Stream{Aggregate: "A.B", ID: "long"}, from, 0)
 			if err != nil {
 				b.Fatal(err)
 			}

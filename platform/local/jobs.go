@@ -253,7 +253,7 @@ func (p *Platform) doLater(ctx context.Context, j job) error {
 		if c.name != j.consumer {
 			continue
 		}
-		commits, _, err := p.store.Read(ctx, j.Stream, j.seq)
+		commits, _, err := p.store.Read(ctx, j.Stream, j.seq, 1)
 		if err != nil || len(commits) == 0 {
 			return err
 		}

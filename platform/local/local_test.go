@@ -127,7 +127,7 @@ func caughtUp(t *testing.T, p *Platform) {
 // types are the names of a stream's events.
 func types(t *testing.T, p *Platform, aggregate, id string) (names []string) {
 	t.Helper()
-	commits, _, err := p.store.Read(t.Context(), engine.Stream{Aggregate: aggregate, ID: id}, 0)
+	commits, _, err := p.store.Read(t.Context(), engine.Stream{Aggregate: aggregate, ID: id}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

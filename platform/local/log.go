@@ -72,10 +72,13 @@ func (s *store) conflict(t *tx, c engine.Commit) error {
 }
 
 // Read implements [engine.Log].
-func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
+func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit int) (commits []engine.Commit, more bool, err error) {
+	if limit == 0 || limit > pageCommits {
+		limit = pageCommits
+	}
 	size := 0
 	page := func(p positioned) bool {
-		if more = len(commits) == pageCommits || size >= pageBytes; more {
+		if more = len(commits) == limit || size >= pageBytes; more {
 			return false
 		}
 		size += p.size
@@ -89,11 +92,11 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64) (commits
 		if len(tail) > 0 {
 			to = tail[0].seq
 		}
-		err = s.commits(ctx, fromStreams+"AND i.seq >= ? AND i.seq < ? ORDER BY i.seq LIMIT ?", []any{st.Aggregate, st.ID, from, to, pageCommits + 1}, page)
+		err = s.commits(ctx, fromStreams+"AND i.seq >= ? AND i.seq < ? ORDER BY i.seq LIMIT ?", []any{st.Aggregate, st.ID, from, to, limit + 1}, page)
 	}
 	if err == nil && !more {
 		var cut bool
-		cut, err = s.each(ctx, tail[:min(len(tail), pageCommits+1)], page)
+		cut, err = s.each(ctx, tail[:min(len(tail), limit+1)], page)
 		more = more || cut
 	}
 	return commits, more, err

@@ -44,7 +44,7 @@ func checkStream(t *testing.T, s *store, id string, length int64) {
 		for more := true; more; {
 			var commits []engine.Commit
 			var err error
-			if commits, more, err = s.Read(t.Context(), st, next); err != nil {
+			if commits, more, err = s.Read(t.Context(), st, next, 0); err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range commits {

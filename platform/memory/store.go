@@ -80,6 +80,14 @@ func page[T any](limit int, items []T, size func(T) int) (first []T, more bool) 
 	return items, false
 }
 
+// upTo is the smaller of two limits, of which 0 is none.
+func upTo(page, limit int) int {
+	if limit == 0 {
+		return page
+	}
+	return min(page, limit)
+}
+
 // limit is how many items a page holds.
 func (s *Store) limit() int { return cmp.Or(s.Page, 50) }
 
@@ -91,10 +99,10 @@ func sizeOf(c engine.Commit) (n int) {
 }
 
 // Read implements [engine.Log].
-func (s *Store) Read(ctx context.Context, st engine.Stream, from int64) (commits []engine.Commit, more bool, err error) {
+func (s *Store) Read(ctx context.Context, st engine.Stream, from int64, limit int) (commits []engine.Commit, more bool, err error) {
 	err = s.call(ctx, "Read", func() error {
 		log := s.log[st]
-		commits, more = page(s.limit(), slices.Clone(log[min(from, int64(len(log))):]), sizeOf)
+		commits, more = page(upTo(s.limit(), limit), slices.Clone(log[min(from, int64(len(log))):]), sizeOf)
 		return nil
 	})
 	return commits, more, err

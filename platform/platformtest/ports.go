@@ -45,7 +45,7 @@ func given(t *testing.T, p Ports, commits ...engine.Commit) {
 func readAll(t *testing.T, p Ports, s engine.Stream, from int64) (all []engine.Commit, pages int) {
 	t.Helper()
 	for {
-		commits, more, err := p.Log.Read(t.Context(), s, from)
+		commits, more, err := p.Log.Read(t.Context(), s, from, 0)
 		if err != nil {
 			t.Fatalf("read %s from %d: %v", s, from, err)
 		}
@@ -155,6 +155,11 @@ func testLog(t *testing.T, p Ports) {
 		same(t, "from 7 on", got, all[7:])
 		got, _ = readAll(t, p, stream("log-long"), 12)
 		same(t, "from the end on", got, nil)
+		few, more, err := p.Log.Read(t.Context(), stream("log-long"), 1, 2)
+		same(t, "at most two", few, all[1:3])
+		if !more || err != nil {
+			t.Errorf("more of them: %t, %v", more, err)
+		}
 	})
 	t.Run("backwards, the latest comes first", func(t *testing.T) {
 		var all []engine.Commit

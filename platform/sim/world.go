@@ -296,10 +296,10 @@ func (p *Process) crash() {
 }
 
 // Read implements [engine.Log]: pages are small.
-func (p *Process) Read(ctx context.Context, s engine.Stream, from int64) (out []engine.Commit, more bool, err error) {
+func (p *Process) Read(ctx context.Context, s engine.Stream, from int64, limit int) (out []engine.Commit, more bool, err error) {
 	w := p.world
 	err = p.call(ctx, func() (err error) {
-		out, more, err = w.pages(1+w.rand.IntN(4)).Read(ctx, s, from)
+		out, more, err = w.pages(1+w.rand.IntN(4)).Read(ctx, s, from, limit)
 		if n := len(out); n > 0 && !more && out[n-1].Seq > 0 && w.Fault == StaleReads && w.Chaos {
 			out = out[:n-1]
 		}
