@@ -43,7 +43,7 @@ const (
 
 // throttledWorkers is how many commits a consumer does at a time in the bulk lane while
 // there is live work.
-const throttledWorkers = 8
+const throttledWorkers = 4
 
 // newConsumer makes a consumer of the aggregates' commits that goes on from its
 // mark.

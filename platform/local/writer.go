@@ -57,7 +57,7 @@ const (
 // everybody goes on.
 const (
 	maxBatch      = 1024
-	maxBulk       = 64
+	maxBulk       = 32
 	maxBackground = 128
 	moment        = 250 * time.Millisecond
 )
