@@ -83,6 +83,7 @@ bench: ## the figures of docs/benchmarks.md
 bench-peers: ## the same work on our store and on what others would pick
 	cd tools/peers && npm ci --build-from-source --nodedir="$$(dirname $$(dirname $$(readlink -f $$(command -v node))))" --no-audit --no-fund --loglevel=error
 	SHOP_PEERS=$(CURDIR)/tools/peers go test -run '^$$' -bench Peers -benchtime 1x -v ./platform/local
+	@[ -z "$$SHOP_DYNAMODB_ENDPOINT" ] || node tools/peers/dynamodb.mjs # against a DynamoDB Local, for requests and capacity units
 
 sim: ## SEEDS=100000: so many schedules, FIRST=5000: from that one on; SEED=42: replay one
 	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))
