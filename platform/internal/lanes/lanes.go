@@ -35,15 +35,44 @@ type Item[T any] struct {
 	done   bool
 }
 
-// maxAhead is how many live commits are kept that the pass has not come to. Beyond it,
+// maxAhead is how many live commits are in hand that the pass has not come to. Beyond it,
 // commits are not live: the pass finds them.
 const maxAhead = 1 << 16
+
+// chunk is so many positions, of which one bit each says that it is done.
+const chunk = 4096
+
+// positions is a set of positions, small where they are close together: 512 bytes for
+// a chunk.
+type positions map[int64]*[chunk / 64]uint64
+
+func (p positions) add(n int64) {
+	c := p[n/chunk]
+	if c == nil {
+		c = new([chunk / 64]uint64)
+		p[n/chunk] = c
+	}
+	c[n%chunk/64] |= 1 << (n % 64)
+}
+
+func (p positions) has(n int64) bool {
+	c := p[n/chunk]
+	return c != nil && c[n%chunk/64]&(1<<(n%64)) != 0
+}
+
+// forget drops the chunk that n ends.
+func (p positions) forget(n int64) {
+	if n%chunk == chunk-1 {
+		delete(p, n/chunk)
+	}
+}
 
 // Lanes holds what is in hand. It is not safe for concurrent use.
 type Lanes[T any] struct {
 	seen    int64              // position of the last commit that the pass has come to
 	inHand  []*Item[T]         // by position: what the pass has come to, from the first that is not done
-	ahead   map[int64]*Item[T] // live ones that the pass has not come to, those that are done included
+	ahead   map[int64]*Item[T] // live ones in hand that the pass has not come to
+	done    positions          // live ones that are done, and that the pass has not come to
 	size    int                // of inHand
 	streams map[engine.Stream]*stream[T]
 	ready   [2][]engine.Stream // by lane; a stream that is busy or empty is left out when its turn comes
@@ -57,7 +86,7 @@ type stream[T any] struct {
 
 // New returns lanes for a reader that has done everything up to the mark.
 func New[T any](mark int64) *Lanes[T] {
-	return &Lanes[T]{seen: mark, ahead: map[int64]*Item[T]{}, streams: map[engine.Stream]*stream[T]{}}
+	return &Lanes[T]{seen: mark, ahead: map[int64]*Item[T]{}, done: positions{}, streams: map[engine.Stream]*stream[T]{}}
 }
 
 // Seen returns the position that the pass has come to.
@@ -69,7 +98,7 @@ func (l *Lanes[T]) InHand() (commits, size int) { return len(l.inHand), l.size }
 // Live takes a live commit ahead of the pass. It does nothing if the pass has come to it,
 // or if there are too many already.
 func (l *Lanes[T]) Live(x Item[T]) {
-	if x.Position <= l.seen || len(l.ahead) >= maxAhead || l.ahead[x.Position] != nil {
+	if x.Position <= l.seen || len(l.ahead) >= maxAhead || l.ahead[x.Position] != nil || l.done.has(x.Position) {
 		return
 	}
 	x.Lane = Live
@@ -81,6 +110,8 @@ func (l *Lanes[T]) Live(x Item[T]) {
 // to do about.
 func (l *Lanes[T]) Pass(x Item[T], concerns bool) {
 	l.seen = x.Position
+	concerns = concerns && !l.done.has(x.Position)
+	l.done.forget(x.Position)
 	at := l.ahead[x.Position]
 	switch {
 	case at != nil:
@@ -151,6 +182,9 @@ func (l *Lanes[T]) Done(x *Item[T]) {
 	}
 	if x.passed {
 		l.settle()
+	} else {
+		delete(l.ahead, x.Position)
+		l.done.add(x.Position)
 	}
 }
 

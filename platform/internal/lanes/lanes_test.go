@@ -76,6 +76,29 @@ func TestALiveCommitInHandIsWaitedFor(t *testing.T) {
 	}
 }
 
+// However far the pass is behind, what is live stays live.
+func TestALongBacklogMakesNothingBulk(t *testing.T) {
+	l := lanes.New[int64](0)
+	const commits = 300_000
+	for n := range int64(commits) {
+		l.Live(at(n+2, fmt.Sprint(n)))
+		x := l.Next(lanes.Live)
+		if x == nil {
+			t.Fatalf("live commit %d waits for the pass", n+2)
+		}
+		l.Done(x)
+	}
+	// And the pass does none of them again
+	l.Pass(at(1, "first"), true)
+	l.Done(next(t, l, lanes.Bulk))
+	for n := range int64(commits) {
+		l.Pass(at(n+2, fmt.Sprint(n)), true)
+	}
+	if x := l.Next(lanes.Bulk); x != nil || l.Mark() != commits+1 {
+		t.Errorf("next is %+v, the mark is %d", x, l.Mark())
+	}
+}
+
 // Whatever the order of passes, live commits, work and crashes: every commit is done, and
 // the mark never passes one that is not.
 func TestNothingIsPassedOver(t *testing.T) {
