@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -117,4 +119,97 @@ func manyProducts(n int) string {
 		out = fmt.Appendf(out, "p%d,Product %d,\"What there is to say about product %d, in a sentence or two.\",%d.%02d\n", i, i, i, i%1000, i%100)
 	}
 	return string(out)
+}
+
+// BenchmarkLiveOverHTTP has 16 clients order and read from the real program without a
+// pause: while it is idle, and while it imports a file and catches up with it.
+func BenchmarkLiveOverHTTP(b *testing.B) {
+	const clients, products = 16, 100_000
+	for b.Loop() {
+		p := start(b, plainBinary, b.TempDir())
+		p.must("/catalog/product/lamp/add", map[string]any{"name": "Lamp", "description": "", "price": 1})
+		p.must("/ordering/customer/ann/register", map[string]any{"email": "ann@example.com", "address": "1 Main St"})
+		p.settled()
+		shop := func(phase string, until func() bool) map[string][]time.Duration {
+			took, mu := map[string][]time.Duration{}, sync.Mutex{}
+			timed := func(what string, do func() error) {
+				at := time.Now()
+				if err := do(); err != nil {
+					b.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took[what] = append(took[what], time.Since(at))
+			}
+			var ordering sync.WaitGroup
+			for c := range clients {
+				ordering.Go(func() {
+					for n := 0; !until() && !b.Failed(); n++ {
+						id := fmt.Sprintf("%s-%d-%d", phase, c, n)
+						timed("followed", func() error {
+							timed("command", func() error {
+								return p.post(b.Context(), "/ordering/order/"+id+"/place", "", map[string]any{"customerId": "ann", "productIds": []string{"lamp"}}, nil)
+							})
+							for {
+								var o order
+								var err error
+								timed("read", func() error {
+									if err = p.get(b.Context(), "/ordering/orders/"+id, &o); notFound(err) {
+										err = nil
+									}
+									return err
+								})
+								if err != nil || o.Status == "shipped" {
+									return err
+								}
+								time.Sleep(time.Millisecond)
+							}
+						})
+					}
+				})
+			}
+			ordering.Wait()
+			return took
+		}
+		begin := time.Now()
+		idle := shop("idle", func() bool { return time.Since(begin) > 8*time.Second })
+		p.drop("products.csv", manyProducts(products))
+		caughtUp := make(chan struct{})
+		go func() {
+			defer close(caughtUp)
+			last := fmt.Sprintf("/ordering/available-products/p%d", products-1)
+			for {
+				var any json.RawMessage
+				if p.get(b.Context(), last, &any) == nil || b.Failed() {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		busy := shop("busy", func() bool {
+			select {
+			case <-caughtUp:
+				return true
+			default:
+				return false
+			}
+		})
+		for _, what := range []string{"command", "read", "followed"} {
+			p99 := func(took []time.Duration) float64 {
+				slices.Sort(took)
+				return took[len(took)*99/100].Seconds() * 1000
+			}
+			i, l := p99(idle[what]), p99(busy[what])
+			b.ReportMetric(i, "idle-"+what+"-p99-ms")
+			b.ReportMetric(l, "busy-"+what+"-p99-ms")
+			b.ReportMetric(l/i, what+"-p99-ratio")
+		}
+		b.ReportMetric(time.Since(begin).Seconds()-8, "caught-up-s")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+func notFound(err error) bool {
+	var no *problem
+	return errors.As(err, &no) && no.Status == http.StatusNotFound
 }

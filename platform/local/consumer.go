@@ -165,9 +165,9 @@ func (c *consumer) serve(ctx context.Context, lane lanes.Lane) {
 		if !ok {
 			return
 		}
-		c.lanes.Done(x)
-		c.work[lanes.Live].Signal() // the stream may have more
-		c.work[lanes.Bulk].Signal()
+		if lane, ready := c.lanes.Done(x); ready {
+			c.work[lane].Signal()
+		}
 		c.changed.Broadcast()
 	}
 }

@@ -166,19 +166,23 @@ func (l *Lanes[T]) Next(lane Lane) *Item[T] {
 	return nil
 }
 
-// Done notes that the commit is done.
-func (l *Lanes[T]) Done(x *Item[T]) {
+// Done notes that the commit is done. If its stream has more to do now, ready is true, and
+// lane is where.
+func (l *Lanes[T]) Done(x *Item[T]) (lane Lane, ready bool) {
 	var none T
 	x.done, x.Value = true, none
 	s := l.streams[x.Stream]
 	s.busy = false
 	switch {
 	case len(s.waiting[Live]) > 0:
-		l.ready[Live] = append(l.ready[Live], x.Stream)
+		lane, ready = Live, true
 	case len(s.waiting[Bulk]) > 0:
-		l.ready[Bulk] = append(l.ready[Bulk], x.Stream)
+		lane, ready = Bulk, true
 	default:
 		delete(l.streams, x.Stream)
+	}
+	if ready {
+		l.ready[lane] = append(l.ready[lane], x.Stream)
 	}
 	if x.passed {
 		l.settle()
@@ -186,6 +190,7 @@ func (l *Lanes[T]) Done(x *Item[T]) {
 		delete(l.ahead, x.Position)
 		l.done.add(x.Position)
 	}
+	return lane, ready
 }
 
 // settle moves the mark.
