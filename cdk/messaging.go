@@ -32,6 +32,15 @@ func (in *inbox) queues() map[string]awssqs.Queue {
 	return out
 }
 
+// urls are those of the inbox's queues, by their names in the wiring.
+func (in *inbox) urls() map[string]string {
+	out := map[string]string{}
+	for name, q := range in.queues() {
+		out[name] = *q.QueueUrl()
+	}
+	return out
+}
+
 // sends lets the function send to the inbox.
 func (f *function) sends(in *inbox) {
 	f.allow("sqs:SendMessage", in.queue.QueueArn())

@@ -81,9 +81,7 @@ func (p *plugin) tables() map[string]string {
 func (p *plugin) queues() map[string]string {
 	out := map[string]string{}
 	for _, in := range p.inboxes {
-		for name, q := range in.queues() {
-			out[name] = *q.QueueUrl()
-		}
+		maps.Copy(out, in.urls())
 	}
 	return out
 }
@@ -119,10 +117,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		w := wiring.Wiring{Plugins: map[string]wiring.PluginWiring{}}
 		if in != nil {
 			own.Cursors, own.Parked = *p.cursors.TableName(), *p.parked.TableName()
-			w.Inboxes = map[string]string{}
-			for name, q := range in.queues() {
-				w.Inboxes[name] = *q.QueueUrl()
-			}
+			w.Inboxes = in.urls()
 		}
 		w.Plugins[p.Name] = own
 		publishers := p.heard(d.Name)

@@ -31,7 +31,6 @@ type Item[T any] struct {
 	Lane     Lane
 
 	passed bool // the pass has come to it
-	taken  bool // it is being done, or done
 	done   bool
 }
 
@@ -123,12 +122,10 @@ func (l *Lanes[T]) Pass(x Item[T], concerns bool) {
 		at = &x
 	}
 	at.passed = true
-	if !concerns {
-		at.taken, at.done = true, true
-	}
+	at.done = !concerns
 	l.inHand = append(l.inHand, at)
 	l.size += at.Size
-	if !at.taken && at.Lane == Bulk {
+	if concerns && at.Lane == Bulk {
 		l.enqueue(at)
 	}
 	l.settle()
@@ -160,7 +157,7 @@ func (l *Lanes[T]) Next(lane Lane) *Item[T] {
 		}
 		x := s.waiting[lane][0]
 		s.waiting[lane] = s.waiting[lane][1:]
-		s.busy, x.taken = true, true
+		s.busy = true
 		return x
 	}
 	return nil
