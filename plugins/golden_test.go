@@ -15,6 +15,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/plugins"
+	"onlineshop/plugins/plugintest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -154,7 +155,7 @@ func (c codec) current(s es.StoredEvent) bool {
 // sample is a line with an event that has a value in every field.
 func (c codec) sample(t *testing.T, e es.EventDefinition) string {
 	t.Helper()
-	data, err := json.Marshal(sample(e.Name, schemaOf(e.Schema)))
+	data, err := json.Marshal(sample(e.Name, plugintest.ParseSchema(e.Schema)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,25 +193,8 @@ func parse(t *testing.T, codecs map[string]codec, line string) (codec, es.Stored
 	return c, stored
 }
 
-// schema is as much of a JSON Schema as the generator writes.
-type schema struct {
-	Type       string            `json:"type"`
-	Format     string            `json:"format"`
-	Enum       []string          `json:"enum"`
-	Properties map[string]schema `json:"properties"`
-	Required   []string          `json:"required"`
-	Items      *schema           `json:"items"`
-}
-
-func schemaOf(raw json.RawMessage) (s schema) {
-	if err := json.Unmarshal(raw, &s); err != nil {
-		panic(fmt.Sprintf("schema %s: %v", raw, err))
-	}
-	return s
-}
-
 // sample is a value of that schema, in which a text is its field's name.
-func sample(name string, s schema) any {
+func sample(name string, s *plugintest.Schema) any {
 	switch {
 	case s.Type == "object":
 		fields := map[string]any{}
@@ -219,7 +203,7 @@ func sample(name string, s schema) any {
 		}
 		return fields
 	case s.Type == "array":
-		return []any{sample(name, *s.Items)}
+		return []any{sample(name, s.Items)}
 	case len(s.Enum) > 0:
 		return s.Enum[0]
 	case s.Format == "date-time":
@@ -234,8 +218,8 @@ func sample(name string, s schema) any {
 	return 9.99
 }
 
-// String is the schema in short, e.g. {categoryId?:string name:string}.
-func (s schema) String() string {
+// short is the schema in short, e.g. {categoryId?:string name:string}.
+func short(s *plugintest.Schema) string {
 	switch {
 	case s.Type == "object":
 		var fields []string
@@ -244,11 +228,11 @@ func (s schema) String() string {
 			if !slices.Contains(s.Required, f) {
 				mark = "?:"
 			}
-			fields = append(fields, f+mark+s.Properties[f].String())
+			fields = append(fields, f+mark+short(s.Properties[f]))
 		}
 		return "{" + strings.Join(fields, " ") + "}"
 	case s.Type == "array":
-		return "[" + s.Items.String() + "]"
+		return "[" + short(s.Items) + "]"
 	case len(s.Enum) > 0:
 		return strings.Join(s.Enum, "|")
 	case s.Format != "":
@@ -263,7 +247,7 @@ func contract() string {
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	events := func(list []es.EventDefinition) {
 		for _, e := range list {
-			say("    event %s v%d %v", e.Name, e.Version, schemaOf(e.Schema))
+			say("    event %s v%d %v", e.Name, e.Version, short(plugintest.ParseSchema(e.Schema)))
 		}
 	}
 	for _, p := range plugins.All(plugins.NoDeps{}) {
@@ -276,14 +260,14 @@ func contract() string {
 				if d.Internal {
 					who = "for the shop itself"
 				}
-				say("    command %s %v, %s", c.Name, schemaOf(c.Schema), who)
+				say("    command %s %v, %s", c.Name, short(plugintest.ParseSchema(c.Schema)), who)
 			}
 			events(d.Events)
 		}
 		for _, m := range p.ReadModels {
 			d := m.Definition()
 			say("  read model %s of %s, by %v, %v", d.Name, strings.Join(d.Sources, " and "), d.Indexes, access(d.Access))
-			say("    row %v", schemaOf(d.Schema))
+			say("    row %v", short(plugintest.ParseSchema(d.Schema)))
 		}
 		for _, d := range p.Mappings {
 			say("  mapping %s from %s to %s", d.Name, d.Source, d.Target)

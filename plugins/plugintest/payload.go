@@ -15,7 +15,7 @@ import (
 // Command is a command that users may send.
 type Command struct {
 	Plugin, Aggregate, Name string // Catalog, Catalog.Product, UpdatePrice
-	schema                  string
+	schema                  json.RawMessage
 }
 
 // Commands are all commands that users of the plugins may send.
@@ -25,7 +25,7 @@ func Commands(all []es.Plugin) (out []Command) {
 			d := a.Definition()
 			for _, c := range d.Commands {
 				if !d.Internal && !c.Internal {
-					out = append(out, Command{p.Name, d.Name, c.Name, string(c.Schema)})
+					out = append(out, Command{p.Name, d.Name, c.Name, c.Schema})
 				}
 			}
 		}
@@ -36,31 +36,36 @@ func Commands(all []es.Plugin) (out []Command) {
 // Payload is a payload that the command's schema allows. Texts are mostly short, and often
 // the same, so that references find something.
 func (c Command) Payload(r *rand.Rand) string {
-	var s schema
-	if err := json.Unmarshal([]byte(c.schema), &s); err != nil {
-		panic(fmt.Sprintf("the schema of %s.%s: %v", c.Aggregate, c.Name, err))
-	}
-	b, err := json.Marshal(s.value(r))
+	b, err := json.Marshal(ParseSchema(c.schema).value(r))
 	if err != nil {
 		panic(err)
 	}
 	return string(b)
 }
 
-// schema is what the generator writes of JSON Schema.
-type schema struct {
+// Schema is as much of a JSON Schema as the generator writes.
+type Schema struct {
 	Type                         string
 	Format                       string
 	Enum                         []string
-	Properties                   map[string]*schema
+	Properties                   map[string]*Schema
 	Required                     []string
-	Items                        *schema
+	Items                        *Schema
 	MinLength, MaxLength         *int
 	MinItems, MaxItems           *int
 	Minimum, Maximum, MultipleOf *float64
 }
 
-func (s *schema) value(r *rand.Rand) any {
+// ParseSchema reads what the generator wrote.
+func ParseSchema(raw json.RawMessage) *Schema {
+	var s Schema
+	if err := json.Unmarshal(raw, &s); err != nil {
+		panic(fmt.Sprintf("schema %s: %v", raw, err))
+	}
+	return &s
+}
+
+func (s *Schema) value(r *rand.Rand) any {
 	switch s.Type {
 	case "object":
 		out := map[string]any{}
@@ -109,7 +114,7 @@ func between(r *rand.Rand, low, high *int, usual int) int {
 	return from + r.IntN(to-from+1)
 }
 
-func (s *schema) number(r *rand.Rand) string {
+func (s *Schema) number(r *rand.Rand) string {
 	low, high := 0.0, 5.0
 	if s.Minimum != nil {
 		low = max(low, *s.Minimum)
