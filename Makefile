@@ -9,6 +9,10 @@ FAST     := ./es/... ./plugins/... ./httpapi/...
 GO_FILES = find . -name node_modules -prune -o -name '*.go' -print
 SIM      := go test ./platform/sim -run TestShop -count=1 -timeout 0
 
+# The console's pages. Node builds them, where it is, when what they are made of changed.
+PAGES := console/dist/index.html
+PAGE_SOURCES := $(shell find console -name node_modules -prune -o -path console/dist -prune -o -type f -not -name '*.go' -print)
+
 .PHONY: help run build check test generate lint bench bench-peers sim lambdas FORCE
 .PHONY: check-format check-generated
 
@@ -18,21 +22,45 @@ help: ## list the targets
 run: build ## build what is needed and serve the shop
 	@bin/shop serve
 
-build: ## build bin/shop
+build: $(PAGES) ## build bin/shop
 	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/shop ./cmd/shop
+
+console: $(PAGES) ## build the console's pages
+.PHONY: console
+$(PAGES): $(PAGE_SOURCES)
+	@if ! command -v npm >/dev/null; then \
+		echo "There is no Node here: the shop is built without its console. Install Node 20 and run make again to have it."; \
+	elif [ console/node_modules/.package-lock.json -nt console/package-lock.json ] || (cd console && npm ci --no-audit --no-fund --loglevel=error); then \
+		cd console && npm run --silent build >build.log 2>&1 && touch dist/index.html && rm build.log || { cat build.log; rm build.log; exit 1; }; \
+	else exit 1; fi
+
+# A shop of its own with the demo in it, at the address that the command finds in SHOP_URL.
+WITH_SHOP = data=$$(mktemp -d) && { SHOP_DATA=$$data SHOP_ADDR=127.0.0.1:0 bin/shop --json serve >$$data/url & } && pid=$$! && \
+	trap "kill $$pid; wait $$pid; rm -r $$data" EXIT && until grep -q url $$data/url; do kill -0 $$pid; done && \
+	export SHOP_URL=$$(sed 's/.*"url":"\([^"]*\)".*/\1/' $$data/url) SHOP_DATA=$$data && bin/shop seed --addr $$SHOP_URL >/dev/null
+
+screenshots: build ## take the README's pictures of the page
+	@$(WITH_SHOP) && mkdir -p docs/console && cd console && node screenshots.mjs
+.PHONY: screenshots
+
+bench-console: build ## how fast the page is, with 200,000 products: the figures of docs/benchmarks.md
+	@$(WITH_SHOP) && cd console && node measure.mjs
+.PHONY: bench-console
 
 # ARCH is arm64 or x86_64, as Lambda calls them.
 ARCH  ?= arm64
 KINDS := $(patsubst lambdas/%/main.go,%,$(wildcard lambdas/*/main.go))
 
+# TAGS=otlp builds functions that export spans, where -c otlp=… says where to.
+TAGS    ?=
 # PLUGINS=library builds functions that run the conformance suite's plugins in the
 # shop's place, for a deployment of theirs.
 PLUGINS ?= shop
 BUNDLES ?= bin/lambdas
 
 lambdas: $(KINDS:%=$(BUNDLES)/%/bootstrap) ## build the Lambda functions for ARCH
-$(BUNDLES)/%/bootstrap: FORCE
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH:x86_64=amd64) go build -tags 'lambda.norpc $(PLUGINS)' -trimpath -ldflags '-s -w' -o $@ ./lambdas/$*
+$(BUNDLES)/%/bootstrap: FORCE $(PAGES)
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH:x86_64=amd64) go build -tags 'lambda.norpc $(PLUGINS) $(TAGS)' -trimpath -ldflags '-s -w' -o $@ ./lambdas/$*
 FORCE:
 
 check: check-format ## the fast loop: format, vet, lint of uncommitted changes, short tests
@@ -42,10 +70,22 @@ check: check-format ## the fast loop: format, vet, lint of uncommitted changes, 
 
 test: check-format check-generated lint ## everything that CI runs
 	go vet ./...
-	go vet -tags library ./cdk ./lambdas/... # what make e2e deploys beside the shop
+	go vet -tags 'lambda.norpc otlp' ./lambdas/... ./platform/telemetry
+	go vet -tags library ./cdk ./cmd/shop ./lambdas/... # what the tests run in the shop's place
 	$(GOTEST) -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
 	$(SIM) -seeds=10000 # one goroutine at a time, so without the race detector
+	$(MAKE) --no-print-directory test-console
 	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody
+
+test-console: build ## the page's logic, and every screen in a browser against the real program
+	cd console && npm run --silent test
+	@go build -tags library -trimpath -o bin/library ./cmd/shop # plugins that the page has never seen
+	@$(WITH_SHOP) && cd console && npm run --silent types -- --check && npm run --silent e2e
+.PHONY: test-console
+
+types: ## write the types of what the API answers, without which the page may not compile
+	@go build -o bin/shop ./cmd/shop && $(WITH_SHOP) && cd console && npm run --silent types
+.PHONY: types
 
 generate: ## write the *_gen.go files
 	go generate ./...
@@ -64,8 +104,8 @@ view: ## PLUGIN=Inventory AGGREGATE=StockItem NAME=StockItems: write the start o
 	@go run ./es/esgen view '$(PLUGIN)' '$(AGGREGATE)' '$(NAME)'
 	@$(WELCOME)
 
-task: ## PLUGIN=Inventory NAME=ImportCounts: write the start of a task with a bucket
-	@go run ./es/esgen task '$(PLUGIN)' '$(NAME)'
+task: ## PLUGIN=Inventory NAME=ImportCounts: write the start of a task with a bucket; AGGREGATE=StockItem: of a CSV import
+	@go run ./es/esgen task '$(PLUGIN)' '$(NAME)' $(if $(AGGREGATE),'$(AGGREGATE)')
 	@$(WELCOME)
 
 # What is new is generated, and added to the golden files.
@@ -77,7 +117,8 @@ lint: ## the linters, pinned in tools/go.mod
 
 bench: ## the figures of docs/benchmarks.md
 	@$(MAKE) --no-print-directory lambdas ARCH=$(patsubst amd64,x86_64,$(shell go env GOARCH))
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local ./cmd/shop ./lambdas
+	GOGC=400 GOMEMLIMIT=120MiB go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./platform/local # as bin/shop sets them
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./cmd/shop ./lambdas
 
 # Built from source with the headers beside node: nothing is fetched but packages.
 bench-peers: ## the same work on our store and on what others would pick
@@ -111,13 +152,16 @@ check-generated:
 	before=$$(sums) && go generate ./... && [ "$$before" = "$$(sums)" ] || \
 	{ echo "The generated files were not up to date. They are now: look at them, and commit them."; exit 1; }
 
-.PHONY: e2e localstack-up localstack-deploy localstack-down
+.PHONY: e2e e2e-roles localstack-up localstack-deploy localstack-down
 
 # exec: an interruption reaches the program, which cleans up, and not a shell.
 LOCALSTACK = go build -o bin/localstack ./localstack && exec bin/localstack
 
 e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind; RUN=TestImport: those tests alone
 	@$(LOCALSTACK) e2e $(if $(RUN),'$(RUN)')
+
+e2e-roles: ## the shop under its functions' roles, with every permission taken away in turn
+	@$(LOCALSTACK) roles
 
 localstack-up: ## install and start the emulator
 	@$(LOCALSTACK) up

@@ -60,10 +60,14 @@ func (s *shop) alarms(api awsapigateway.RestApi) {
 				waiting = append(waiting, in.queues()[name].MetricApproximateAgeOfOldestMessage(oldest))
 			}
 		}
+		if p.boundary != nil {
+			waiting = append(waiting, p.boundary.queue.MetricApproximateAgeOfOldestMessage(oldest))
+		}
 		w.alarm(p.Name+"ParkedKeys", of(wiring.MetricParkedKeys, "Maximum"), 1, "Some of "+p.Name+"'s streams are parked: see shop parked")
 		w.alarm(p.Name+"SideEffectFailed", of(wiring.MetricSideEffectFailed, "Sum"), 1, "A side effect of "+p.Name+" failed, and is not tried again: the log of "+p.Name+"Notifications says why")
 		w.alarm(p.Name+"TaskFailed", of(wiring.MetricTaskFailed, "Sum"), 1, "A task of "+p.Name+" failed: its function's log says why")
 		w.alarm(p.Name+"ClockBehind", of(wiring.MetricClockBehind, "Sum"), 1, p.Name+" has a commit that is ahead of the clock")
+		w.alarm(p.Name+"StreamDamaged", of(wiring.MetricStreamDamaged, "Sum"), 1, "Some of "+p.Name+"'s log is not what was written: shop verify lists it, and a restore mends it")
 		w.beats(p)
 	}
 	refused := api.MetricServerError(five)

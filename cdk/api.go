@@ -19,11 +19,9 @@ const throttleRate, throttleBurst = 500, 1000
 // stage ends the API's URL.
 const stage = "prod"
 
-// api makes the REST API: POST below an aggregate's path goes to the aggregate's
-// function, and everything else, existing or not, to the query function, so that
-// every path is answered by the contract. It reads nothing of a request itself;
-// tokens are verified by the functions.
-func (s *shop) api() awsapigateway.RestApi {
+// restAPI makes the REST API, as yet without paths: what has to know its address is made
+// before the functions that answer them.
+func (s *shop) restAPI() awsapigateway.RestApi {
 	logs := s.logGroup("Access", nil)
 	api := awsapigateway.NewRestApi(s.stack, jsii.String("Api"), &awsapigateway.RestApiProps{
 		RestApiName:                 s.stack.StackName(),
@@ -47,8 +45,23 @@ func (s *shop) api() awsapigateway.RestApi {
 	errors := s.logGroup("Execution", jsii.String("API-Gateway-Execution-Logs_"+*api.RestApiId()+"/"+stage))
 	api.DeploymentStage().Node().AddDependency(errors)
 	api.Node().TryRemoveChild(jsii.String("Endpoint")) // an output with a generated name; ours is ApiUrl
+	return api
+}
 
-	queries := integration(s.query)
+// origin is the API's, and so the page's. Unlike the API's URL it waits for no function.
+func (s *shop) origin() string {
+	return "https://" + *s.api.RestApiId() + ".execute-api." + *s.stack.Region() + "." + *s.stack.UrlSuffix()
+}
+
+// consoleURL is the page's address.
+func (s *shop) consoleURL() string { return s.origin() + "/" + stage + "/console/" }
+
+// routes leads POST below an aggregate's path to the aggregate's function, and
+// everything else, existing or not, to the query function, so that every path is
+// answered by the contract. The API reads nothing of a request itself; tokens are
+// verified by the functions.
+func (s *shop) routes() {
+	api, queries := s.api, integration(s.query)
 	everything := func(r awsapigateway.IResource) { r.AddMethod(jsii.String("ANY"), queries, nil) }
 	below := func(r awsapigateway.IResource) awsapigateway.Resource {
 		proxy := r.AddResource(jsii.String("{proxy+}"), nil)
@@ -76,7 +89,6 @@ func (s *shop) api() awsapigateway.RestApi {
 			Templates: &map[string]*string{"application/json": jsii.String(r.body())},
 		})
 	}
-	return api
 }
 
 func integration(f *function) awsapigateway.LambdaIntegration {

@@ -116,12 +116,15 @@ const (
 	moveCursor  = "dynamodb:GetItem dynamodb:UpdateItem"
 	readRow     = "dynamodb:GetItem"
 	writeRow    = "dynamodb:UpdateItem"
+	removeRow   = "dynamodb:DeleteItem"
 	listRows    = "dynamodb:Scan"
-	queryRows   = "dynamodb:Query" // of an index
+	queryRows   = "dynamodb:Query" // of an index, or below an id
 	park        = "dynamodb:UpdateItem"
 	readParked  = "dynamodb:GetItem"
 	unpark      = "dynamodb:DeleteItem"
 	listParked  = "dynamodb:Scan"
+	hasNoCommit = "dynamodb:ConditionCheckItem" // an append's place is free
+	unrejected  = "dynamodb:ConditionCheckItem" // and a rejection of the command is not kept
 	restore     = "dynamodb:GetItem"
 	snapshot    = "dynamodb:PutItem"
 	invoke      = "lambda:InvokeFunction"
@@ -129,11 +132,15 @@ const (
 
 // appends lets the function append to the logs of those aggregates of the plugin.
 func (f *function) appends(p *plugin, aggregates ...string) {
-	var streams []string
+	f.allowIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", streamKeys(aggregates), appendToLog, p.events.TableArn())
+}
+
+// streamKeys are the keys of the aggregates' streams.
+func streamKeys(aggregates []string) (keys []string) {
 	for _, a := range aggregates {
-		streams = append(streams, wiring.StreamKey(a, "*"))
+		keys = append(keys, wiring.StreamKey(a, "*"))
 	}
-	f.allowIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", streams, appendToLog, p.events.TableArn())
+	return keys
 }
 
 // allowAfterwards grants what mentions a thing that itself waits for the function; as part

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscognito"
 	"github.com/aws/jsii-runtime-go"
@@ -10,15 +12,15 @@ import (
 )
 
 // identity says how the functions that people call tell who is calling, and
-// makes the user pool where the stack has its own.
-func (s *shop) identity() (env map[string]string) {
+// makes the user pool where the stack has its own, whose users sign in at login.
+func (s *shop) identity() (env map[string]string, login string) {
 	switch s.auth {
 	case "none":
 		awscdk.Annotations_Of(s.stack).AddWarningV2(jsii.String("shop:auth-none"),
 			jsii.String("-c auth=none: everybody who finds the API's address may do everything, as the user local in group Admin"))
-		return map[string]string{wiring.Auth: "none"}
+		return map[string]string{wiring.Auth: "none"}, ""
 	case "jwt":
-		return map[string]string{wiring.Auth: "jwt", wiring.JWTIssuer: s.issuer, wiring.JWTAudience: s.audience}
+		return map[string]string{wiring.Auth: "jwt", wiring.JWTIssuer: s.issuer, wiring.JWTAudience: s.audience}, ""
 	}
 	pool := awscognito.NewUserPool(s.stack, jsii.String("Users"), &awscognito.UserPoolProps{
 		SelfSignUpEnabled: jsii.Bool(true), // a shop's customers come by themselves
@@ -38,12 +40,28 @@ func (s *shop) identity() (env map[string]string) {
 		UserPoolId: pool.UserPoolId(), GroupName: jsii.String(es.Admin),
 		Description: jsii.String("May do everything that the shop declares"),
 	})
+	prefix := s.login
+	if prefix == "" { // what a region has once
+		prefix = strings.ToLower(*s.stack.StackName()) + "-" + *s.stack.Account()
+	}
+	domain := pool.AddDomain(jsii.String("Login"), &awscognito.UserPoolDomainOptions{
+		CognitoDomain: &awscognito.CognitoDomainOptions{DomainPrefix: &prefix},
+	})
+	console := jsii.Strings(s.consoleURL())
+	// The page and the command line sign in to one client, which has no secret: one audience.
 	client := pool.AddClient(jsii.String("Client"), &awscognito.UserPoolClientOptions{
-		AuthFlows:                  &awscognito.AuthFlow{UserSrp: jsii.Bool(true), AdminUserPassword: jsii.Bool(true)},
-		DisableOAuth:               jsii.Bool(true),
+		AuthFlows: &awscognito.AuthFlow{UserSrp: jsii.Bool(true), AdminUserPassword: jsii.Bool(true)},
+		OAuth: &awscognito.OAuthSettings{
+			Flows:        &awscognito.OAuthFlows{AuthorizationCodeGrant: jsii.Bool(true)},
+			Scopes:       &[]awscognito.OAuthScope{awscognito.OAuthScope_OPENID(), awscognito.OAuthScope_EMAIL(), awscognito.OAuthScope_PROFILE()},
+			CallbackUrls: console, LogoutUrls: console,
+		},
+		GenerateSecret:             jsii.Bool(false),
 		PreventUserExistenceErrors: jsii.Bool(true),
 	})
 	s.output("UserPoolId", pool.UserPoolId(), "Where the users are")
 	s.output("UserPoolClientId", client.UserPoolClientId(), "What users sign in to, and the audience of their tokens")
-	return map[string]string{wiring.Auth: "jwt", wiring.JWTIssuer: *pool.UserPoolProviderUrl(), wiring.JWTAudience: *client.UserPoolClientId()}
+	login = *domain.BaseUrl(nil)
+	s.output("LoginUrl", &login, "Where people sign in to the page")
+	return map[string]string{wiring.Auth: "jwt", wiring.JWTIssuer: *pool.UserPoolProviderUrl(), wiring.JWTAudience: *client.UserPoolClientId()}, login
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"slices"
 	"time"
 
+	"onlineshop/es"
 	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 
@@ -65,7 +67,8 @@ const (
 	// fifo is for side effects: two copies of a hint that are worked on at once
 	// would both find that nothing was sent yet. It hands out one stream's messages
 	// one after the other, other streams' side by side; it has no delays, and
-	// EventBridge's rules and Lambda's asynchronous calls don't know streams.
+	// EventBridge's rules and Lambda's asynchronous calls don't know streams, so what
+	// they bring waits in a queue of its own first: see [function.listens].
 	fifo queueKind = true
 )
 
@@ -123,23 +126,47 @@ func (p *plugin) inboxOf(name string) *inbox {
 func (s *shop) subscribe(p *plugin) {
 	for _, d := range p.Extensions {
 		in := p.inboxOf(d.Target)
-		for _, lane := range []struct {
-			rule  string
-			queue awssqs.Queue
-			bulk  any
-		}{{"Rule", in.queue, map[string]any{"exists": false}}, {"BulkRule", in.bulk, true}} {
-			awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+lane.rule), &awsevents.RuleProps{
-				Description: jsii.String(d.Point.Name + " to " + naming.Full(p.Name, d.Name)),
-				EventBus:    s.bus,
-				EventPattern: &awsevents.EventPattern{
-					Source: jsii.Strings(naming.Plugin(d.Point.Name)), DetailType: jsii.Strings(d.Point.Name),
-					Detail: &map[string]any{"bulk": []any{lane.bulk}},
-				},
-				Targets: &[]awsevents.IRuleTarget{
-					awseventstargets.NewSqsQueue(lane.queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: in.dead}),
-				},
-			})
+		if !d.Accepts {
+			s.rule(p, d, d.Point.Name, "", in)
+			continue
 		}
+		for _, point := range s.asked(d) {
+			s.rule(p, d, point, "From"+naming.Plugin(point), in)
+		}
+	}
+}
+
+// asked are the names under which requests for an accepting extension are on the bus: one
+// for each plugin that asks.
+func (s *shop) asked(x es.Extension) (points []string) {
+	for _, p := range s.plugins {
+		for _, d := range p.Publications {
+			if d.Asks && naming.Short(d.Point.Name) == x.Point.Name && !slices.Contains(points, d.Point.Name) {
+				points = append(points, d.Point.Name)
+			}
+		}
+	}
+	return points
+}
+
+// rule brings what is published at the point to the inbox of the extension's aggregate.
+func (s *shop) rule(p *plugin, d es.Extension, point, from string, in *inbox) {
+	for _, lane := range []struct {
+		rule  string
+		queue awssqs.Queue
+		bulk  any
+	}{{"Rule", in.queue, map[string]any{"exists": false}}, {"BulkRule", in.bulk, true}} {
+		awsevents.NewRule(s.stack, jsii.String(p.Name+id(d.Name)+from+lane.rule), &awsevents.RuleProps{
+			Description: jsii.String(point + " to " + naming.Full(p.Name, d.Name)),
+			EventBus:    s.bus,
+			EventPattern: &awsevents.EventPattern{
+				Source: jsii.Strings(naming.Plugin(point)), DetailType: jsii.Strings(point),
+				Detail: &map[string]any{"bulk": []any{lane.bulk}},
+			},
+			Targets: &[]awsevents.IRuleTarget{
+				awseventstargets.NewSqsQueue(lane.queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: in.dead}),
+			},
+		})
 	}
 }
 
@@ -166,12 +193,18 @@ func (s *shop) schedule(p *plugin, tick any) {
 	p.eventMapping.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
 		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(1)),
 	})
-	awsevents.NewRule(s.stack, jsii.String(p.Name+"Tick"), &awsevents.RuleProps{
-		Description: jsii.String("Has " + p.Name + " try again what is parked, and report itself"),
+	s.everyMinute(p.Name+"Tick", "Has "+p.Name+" try again what is parked, and report itself", p.eventMapping, tick)
+}
+
+// everyMinute has the function called every minute. A schedule needs no rule of its own:
+// its minutes are counted by the function, which knows what it has missed.
+func (s *shop) everyMinute(id, about string, f *function, event any) {
+	awsevents.NewRule(s.stack, jsii.String(id), &awsevents.RuleProps{
+		Description: jsii.String(about),
 		Schedule:    awsevents.Schedule_Rate(awscdk.Duration_Minutes(jsii.Number(1))),
 		Targets: &[]awsevents.IRuleTarget{
-			awseventstargets.NewLambdaFunction(p.eventMapping.Function, &awseventstargets.LambdaFunctionProps{
-				Event:         awsevents.RuleTargetInput_FromObject(tick),
+			awseventstargets.NewLambdaFunction(f.Function, &awseventstargets.LambdaFunctionProps{
+				Event:         awsevents.RuleTargetInput_FromObject(event),
 				RetryAttempts: jsii.Number(0),
 			}),
 		},
@@ -188,19 +221,20 @@ const (
 
 // reads has the function called with what is in the inbox.
 func (f *function) reads(in *inbox) {
-	read := func(name string, queue awssqs.Queue, readers float64) {
-		f.allow("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes", queue.QueueArn())
-		awslambda.NewEventSourceMapping(f.Function, jsii.String(name), &awslambda.EventSourceMappingProps{
-			Target:                  f.Function,
-			EventSourceArn:          queue.QueueArn(),
-			BatchSize:               jsii.Number(10),
-			MaxConcurrency:          jsii.Number(readers),
-			ReportBatchItemFailures: jsii.Bool(true),
-		})
+	if f.readsQueue("Inbox", in.queue, maxReaders); in.bulk != nil {
+		f.readsQueue("BulkInbox", in.bulk, maxBulkReaders)
 	}
-	if read("Inbox", in.queue, maxReaders); in.bulk != nil {
-		read("BulkInbox", in.bulk, maxBulkReaders)
-	}
+}
+
+func (f *function) readsQueue(name string, queue awssqs.Queue, readers float64) {
+	f.allow("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes", queue.QueueArn())
+	awslambda.NewEventSourceMapping(f.Function, jsii.String(name), &awslambda.EventSourceMappingProps{
+		Target:                  f.Function,
+		EventSourceArn:          queue.QueueArn(),
+		BatchSize:               jsii.Number(10),
+		MaxConcurrency:          jsii.Number(readers),
+		ReportBatchItemFailures: jsii.Bool(true),
+	})
 }
 
 // streams has the function called with the table's new commits, in order for

@@ -48,15 +48,30 @@ func (s *shop) readers(p *plugin) {
 	f.projects(p) // a sweep and a rebuild fold rows too
 	f.allow(listStreams, p.events.TableArn())
 	f.allow(moveCursor, p.cursors.TableArn())
-	f.allow("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
+	if len(p.Mappings) > 0 || p.inboxOf(p.Name) != nil { // which begin when they are new
+		f.allow("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
+	}
 	f.allowIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.HeartbeatKey}, "dynamodb:PutItem", p.cursors.TableArn())
-	f.allow(listParked+" "+unpark, p.parked.TableArn())
+	f.allow(queryRows, indexOf(p.cursors, wiring.Consumer)) // hints that wait until they are due
+	if len(p.Mappings) > 0 {                                // nothing else has delays
+		f.allowIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", []string{wiring.DuePrefix + "*"}, "dynamodb:DeleteItem", p.cursors.TableArn())
+	}
+	f.allow(listParked+" "+readParked+" "+unpark, p.parked.TableArn())
 	f.allowIf("StringEquals", "events:source", []string{p.Name}, "events:PutEvents", s.bus.EventBusArn()) // as no other plugin
 	for _, in := range p.inboxes {
-		f.sends(in)
+		if p.hinted(in) {
+			f.sends(in)
+		} else {
+			f.allow("sqs:SendMessage", in.bulk.QueueArn()) // sweeps and redrives: what is live comes over the bus
+		}
 	}
 	s.ownsItsSource(p)
 	s.schedule(p, wiring.Operation{Do: wiring.DoTick})
+}
+
+// hinted says whether the plugin's own commits concern followers of that inbox.
+func (p *plugin) hinted(in *inbox) bool {
+	return in.of == p.Name || slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Target == in.of })
 }
 
 // projects lets the function fold the plugin's rows.
@@ -64,18 +79,19 @@ func (f *function) projects(p *plugin) {
 	f.allow(readLog, p.events.TableArn())
 	f.allow(park, p.parked.TableArn())
 	for _, r := range p.rows {
-		f.allow(readRow+" "+writeRow, r.table.TableArn())
+		may := readRow + " " + writeRow
+		if r.kind == es.ViewItems { // all rows of a stream may be deleted; a keyed view's head names its parts
+			may += " " + queryRows
+		}
+		if r.removes {
+			may += " " + removeRow
+		}
+		f.allow(may, r.table.TableArn())
 	}
 }
 
 // tables are the names of the plugin's read models' tables.
-func (p *plugin) tables() map[string]string {
-	out := map[string]string{}
-	for _, r := range p.rows {
-		out[r.model] = *r.table.TableName()
-	}
-	return out
-}
+func (p *plugin) tables() map[string]string { return declared{rows: p.rows}.tables() }
 
 // queues are the URLs of the plugin's inboxes.
 func (p *plugin) queues() map[string]string {
@@ -120,7 +136,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 			w.Inboxes = in.urls()
 		}
 		w.Plugins[p.Name] = own
-		publishers := p.heard(d.Name)
+		publishers := s.heard(p, d.Name)
 		for _, name := range publishers {
 			publisher := w.Plugins[name] // a plugin may listen to itself
 			publisher.EventMapping = *s.pluginNamed(name).published()
@@ -134,13 +150,18 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 			kind: "command", about: "Decides on commands for " + d.Name,
 			timeout: commandTimeout, memory: 512, env: env, wiring: w,
 		})
-		f.appends(p, d.Name)
+		decides := append(p.reactions(d.Name), d.Name)
+		f.appends(p, decides...)
 		f.allow(readLog, p.events.TableArn())
 		f.allow(restore+" "+snapshot, p.snapshots.TableArn())
 		if in != nil {
 			f.reads(in)
 			f.follows(p)
-			if slices.ContainsFunc(p.Mappings, func(m es.Mapping) bool { return m.Target == d.Name }) {
+			f.allowIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", streamKeys(decides), hasNoCommit, p.events.TableArn())
+			if slices.ContainsFunc(decides, p.looksAround) {
+				f.allow(unrejected, p.cursors.TableArn())
+			}
+			if p.hinted(in) {
 				f.sends(in) // to itself, what is not due yet
 			}
 		}
@@ -151,16 +172,48 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 	}
 }
 
+// reactions are the aggregates that get commands where one of the aggregate refuses one.
+func (p *plugin) reactions(aggregate string) (targets []string) {
+	note := func(target string, r *es.Reaction) {
+		if r != nil && target == aggregate && r.Target != aggregate && !slices.Contains(targets, r.Target) {
+			targets = append(targets, r.Target)
+		}
+	}
+	for _, m := range p.Mappings {
+		note(m.Target, m.Rejected)
+	}
+	for _, x := range p.Extensions {
+		note(x.Target, x.Rejected)
+	}
+	return targets
+}
+
+// looksAround says whether the aggregate may decide by more than its state and the command.
+// Such a command of a follower is appended unless a rejection of it is kept: judged twice,
+// it might be decided both ways.
+func (p *plugin) looksAround(aggregate string) bool {
+	return slices.ContainsFunc(p.Aggregates, func(a es.AnyAggregate) bool {
+		d := a.Definition()
+		return d.Name == aggregate && (d.Check != nil || d.ByMeta)
+	})
+}
+
 // follows lets the function keep places in the plugin's streams, and park.
 func (f *function) follows(p *plugin) {
 	f.allow(moveCursor, p.cursors.TableArn())
 	f.allow(park+" "+readParked+" "+unpark, p.parked.TableArn())
 }
 
-// heard are the plugins whose publications reach the aggregate.
-func (p *plugin) heard(aggregate string) (publishers []string) {
+// heard are the plugins whose publications, or requests, reach the aggregate.
+func (s *shop) heard(p *plugin, aggregate string) (publishers []string) {
 	for _, x := range p.Extensions {
-		if x.Target == aggregate {
+		switch {
+		case x.Target != aggregate:
+		case x.Accepts:
+			for _, point := range s.asked(x) {
+				publishers = append(publishers, naming.Plugin(point))
+			}
+		default:
 			publishers = append(publishers, naming.Plugin(x.Point.Name))
 		}
 	}
@@ -178,31 +231,49 @@ func (s *shop) effects(p *plugin) {
 		Events: *p.events.TableName(), Cursors: *p.cursors.TableName(),
 		Parked: *p.parked.TableName(), Snapshots: *p.snapshots.TableName(),
 	}}}
-	env := map[string]string{wiring.Plugin: p.Name}
+	reads := p.declared(p.effectReads())
+	w.Rows = reads.tables()
+	if p.boundary != nil {
+		w.Inboxes = in.urls()
+	}
+	for _, name := range p.heardPlugins() {
+		publisher := w.Plugins[name] // a plugin may listen to itself
+		publisher.EventMapping = *s.pluginNamed(name).published()
+		w.Plugins[name] = publisher
+	}
 	if s.emailFrom == "" {
 		w.Reports = *s.reports.BucketName()
-	} else {
-		env[wiring.EmailFrom] = s.emailFrom
 	}
 	f := s.function(p.Name+"Notifications", functionSpec{
 		kind: "notifications", about: "Runs " + p.Name + "'s side effects",
-		timeout: effectTimeout, memory: 256, env: env, wiring: w,
+		timeout: effectTimeout, memory: 256, env: s.sender(map[string]string{wiring.Plugin: p.Name}), wiring: w,
 	})
 	f.reads(in)
 	f.follows(p)
 	f.allow(readLog, p.events.TableArn())
 	f.allow(restore, p.snapshots.TableArn())
-	if s.emailFrom == "" {
-		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.EmailPrefix+"*"))
-	} else {
-		s.maySend(f)
-	}
+	f.readsDeclared(p, reads)
+	f.listens(s, p)
+	s.maySend(f)
 }
 
-// maySend lets the function send e-mail as the configured sender alone. Which
-// identities SES asks for is not known before: the address's, its domain's or that
-// domain's parent's, whichever is verified, and in the sandbox the recipient's, too.
+// sender returns the environment with the sender of e-mails in it, if one is set.
+func (s *shop) sender(env map[string]string) map[string]string {
+	if s.emailFrom != "" {
+		env[wiring.EmailFrom] = s.emailFrom
+	}
+	return env
+}
+
+// maySend lets the function send e-mail as the configured sender alone, or keep it if
+// there is none. Which identities SES asks for is not known before: the address's, its
+// domain's or that domain's parent's, whichever is verified, and in the sandbox the
+// recipient's, too.
 func (s *shop) maySend(f *function) {
+	if s.emailFrom == "" {
+		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.EmailPrefix+"*"))
+		return
+	}
 	from, err := mail.ParseAddress(s.emailFrom)
 	if err != nil {
 		panic(err) // checked with the settings
@@ -213,30 +284,52 @@ func (s *shop) maySend(f *function) {
 		}))
 }
 
-// tasks makes a bucket, and the function that its new objects set off, for each
-// of the plugin's tasks that has one.
+// tasks makes the function of each of the plugin's tasks that has buckets or schedules,
+// and what sets it off: what changes in the buckets, or the minutes.
 func (s *shop) tasks(p *plugin) {
 	for _, t := range p.Tasks {
-		if t.Bucket == "" {
+		if !t.Works() {
 			continue
 		}
-		name := p.Name + t.Name
+		name, reads := p.Name+t.Name, p.declared(t.Reads)
+		env := map[string]string{wiring.Task: naming.Full(p.Name, t.Name)}
+		if t.Mails {
+			s.sender(env)
+		}
 		f := s.function(name, functionSpec{
-			kind: s.taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket",
-			timeout: s.importTimeout, memory: 1024, selfInvoking: true,
-			env: map[string]string{wiring.Task: naming.Full(p.Name, t.Name)},
+			kind: s.taskKind(t), about: t.Name + " of " + p.Name + ": works on what is put into its bucket, or on its schedules",
+			timeout: s.importTimeout, memory: 1024, selfInvoking: watches(t),
+			env: env,
 			wiring: wiring.Wiring{
 				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Snapshots: *p.snapshots.TableName()}},
+				Rows:    reads.tables(),
 				Reports: *s.reports.BucketName(),
+				Shelves: s.shelves(p, t),
 			},
 		})
-		f.appends(p, targets(p, t)...)
+		if sends := targets(p, t); len(sends) > 0 {
+			f.appends(p, sends...)
+			f.allow(snapshot, p.snapshots.TableArn())
+		}
+		f.readsDeclared(p, reads)
 		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // how far the stream is behind
 		f.allow(readLog, p.events.TableArn())
-		f.allow(restore+" "+snapshot, p.snapshots.TableArn())
+		f.allow(restore, p.snapshots.TableArn())
 		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
-		f.allowSelfInvoke(s)
-		s.notify(p, t, f)
+		if t.Mails {
+			s.maySend(f)
+		}
+		if len(t.Schedules) > 0 {
+			f.allowIf("ForAllValues:StringLike", "dynamodb:LeadingKeys", []string{wiring.SchedulePrefix + "*"}, "dynamodb:UpdateItem", p.cursors.TableArn())
+			s.everyMinute(name+"Schedules", "Has "+name+" run what is due of its schedules", f, wiring.Operation{Do: wiring.DoTick})
+		}
+		if watches(t) {
+			f.allowSelfInvoke(s)
+		}
+		if t.Bucket != "" {
+			s.notify(p, t, f)
+		}
+		s.usesShelves(p, t, f)
 	}
 }
 
@@ -272,7 +365,8 @@ func (f *function) allowSelfInvoke(s *shop) {
 // notify makes the task's bucket and has it call the function. The bucket waits
 // for the function, so the function learns the bucket's name from its events.
 func (s *shop) notify(p *plugin, t es.Task, f *function) {
-	bucket := s.bucket(p.Name + t.Name + "Bucket")
+	bucket := s.bucket(p.Name+t.Name+"Bucket", awss3.HttpMethods_PUT)
+	s.buckets[naming.Full(p.Name, t.Name)] = bucket
 	permission := awslambda.NewCfnPermission(f.Function, jsii.String("Bucket"), &awslambda.CfnPermissionProps{
 		Action: jsii.String(invoke), FunctionName: f.FunctionArn(), Principal: jsii.String("s3.amazonaws.com"),
 		SourceAccount: s.stack.Account(),
@@ -297,13 +391,23 @@ func (s *shop) notify(p *plugin, t es.Task, f *function) {
 }
 
 // queryFunction answers whatever asks for no decision: views, histories, health,
-// descriptions, and operations, which it has the plugins do.
-func (s *shop) queryFunction(identity map[string]string) *function {
+// descriptions, and operations, which it has the plugins do. It also serves the page,
+// whose users sign in at login, if that is not their provider's own address.
+func (s *shop) queryFunction(identity map[string]string, login string) *function {
 	w := wiring.Wiring{
 		Plugins: map[string]wiring.PluginWiring{}, Rows: map[string]string{}, Inboxes: map[string]string{},
-		Reports: *s.reports.BucketName(),
+		Reports: *s.reports.BucketName(), Buckets: map[string]string{},
 	}
-	env := map[string]string{wiring.Version: s.version}
+	for task, bucket := range s.buckets {
+		w.Buckets[task] = *bucket.BucketName()
+	}
+	env := map[string]string{wiring.Version: s.version, wiring.Currency: s.currency}
+	if s.name != "" {
+		env[wiring.Name] = s.name
+	}
+	if login != "" {
+		env[wiring.LoginURL] = login
+	}
 	maps.Copy(env, identity)
 	for _, p := range s.plugins {
 		w.Plugins[p.Name] = wiring.PluginWiring{
@@ -311,7 +415,11 @@ func (s *shop) queryFunction(identity map[string]string) *function {
 			EventMapping: *p.eventMapping.FunctionName(), Projector: *p.projector.FunctionName(),
 		}
 		maps.Copy(w.Rows, p.tables())
-		maps.Copy(w.Inboxes, p.queues()) // for /health, which tells how long they keep hints waiting
+		for _, in := range p.inboxes { // for /health, which tells how long they keep hints waiting
+			for name, q := range in.queues() {
+				w.Inboxes[name] = *q.QueueName()
+			}
+		}
 		name := naming.UIBundleVariable(p.Name)
 		if url := os.Getenv(name); url != "" {
 			env[name] = url
@@ -322,19 +430,30 @@ func (s *shop) queryFunction(identity map[string]string) *function {
 		timeout: queryTimeout, memory: 512, env: env, wiring: w,
 	})
 	for i, p := range s.plugins {
-		f.allow(readLog, p.events.TableArn())
-		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats
+		f.allow(readLog+" "+listStreams, p.events.TableArn())
+		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats, and rejections
 		if i == 0 {
 			f.allowIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.CursorKey}, "dynamodb:UpdateItem", p.cursors.TableArn())
 		}
-		f.allow(listParked, p.parked.TableArn())
+		f.allow(listParked+" dynamodb:GetItem", p.parked.TableArn())
+		f.allow(queryRows, indexOf(p.cursors, wiring.Consumer)) // of rejections
 		f.allow(invoke, p.eventMapping.FunctionArn())
 		for _, r := range p.rows {
-			f.allow(readRow+" "+listRows, r.table.TableArn())
+			may := readRow // of rows below an id: the head
+			if r.kind != es.ViewKeyed {
+				may += " " + listRows
+			}
+			if r.kind != es.ViewRows {
+				may += " " + queryRows
+			}
+			f.allow(may, r.table.TableArn())
 			if len(r.indexes) > 0 {
 				f.allow(queryRows, r.indexes...)
 			}
 		}
+	}
+	for _, task := range slices.Sorted(maps.Keys(s.buckets)) {
+		f.allow("s3:PutObject", inBucket(s.buckets[task].BucketArn(), "*")) // by the addresses that it signs
 	}
 	f.allow("s3:GetObject", inBucket(s.reports.BucketArn(), wiring.ReportPrefix+"*"))
 	f.allow("s3:ListBucket", s.reports.BucketArn()) // or a report that is not there would be a forbidden one

@@ -10,11 +10,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/text/currency"
+
 	"onlineshop/es"
+	"onlineshop/plugins"
 )
 
 // settings are what is said with -c name=value.
@@ -22,16 +26,26 @@ type settings struct {
 	auth       string // cognito (default), jwt or none
 	issuer     string // jwtIssuer, with jwt
 	audience   string // jwtAudience, with jwt
+	login      string // loginDomain, with cognito: the prefix of where people sign in; empty: of the stack's name and the account
 	arch       string // arm64 (default) or x86_64
 	destroy    bool   // removal=destroy: data goes with the stack; removal=retain is the default
 	emailFrom  string // sender; empty: e-mails are kept in the report bucket
 	alarmEmail string // subscribes to the alarms; may be empty
 	version    string // of the program, for /health
+	name       string // of the shop, as its pages show it; empty: the plugins' title
+	currency   string // of prices, ISO 4217
 
 	importTimeout time.Duration     // of one run of an import function, before it goes on in the next
 	bundles       string            // folder of the Lambda bundles
 	env           map[string]string // more of every function's variables
+	later         []string          // laterIndexes: "Catalog.Products.sort_name", left to the next update
 }
+
+// What Cognito wants of the prefix of a login domain.
+var (
+	loginDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	reserved    = regexp.MustCompile(`aws|amazon|cognito`)
+)
 
 const maxImportTimeout = 15 * time.Minute // Lambda's limit
 
@@ -61,12 +75,18 @@ func readSettings(get func(name string) any) (settings, error) {
 		auth:       oneOf("auth", "cognito", "jwt", "none"),
 		issuer:     text("jwtIssuer", ""),
 		audience:   text("jwtAudience", ""),
+		login:      text("loginDomain", ""),
 		arch:       oneOf("arch", "arm64", "x86_64"),
 		destroy:    oneOf("removal", "retain", "destroy") == "destroy",
 		emailFrom:  text("emailFrom", ""),
 		alarmEmail: text("alarmEmail", ""),
 		version:    text("version", "unknown"),
+		name:       text("name", ""),
+		currency:   text("currency", plugins.Currency),
 		bundles:    filepath.Join("bin", "lambdas"),
+	}
+	if names := text("laterIndexes", ""); names != "" {
+		s.later = strings.Split(names, ",")
 	}
 	if s.auth == "jwt" {
 		if issuer, err := url.Parse(s.issuer); err != nil || issuer.Host == "" || s.audience == "" {
@@ -75,9 +95,25 @@ func readSettings(get func(name string) any) (settings, error) {
 	} else if s.issuer != "" || s.audience != "" {
 		wrong("-c jwtIssuer and -c jwtAudience go with -c auth=jwt, not with -c auth=%s", s.auth)
 	}
+	switch {
+	case s.login == "":
+	case s.auth != "cognito":
+		wrong("-c loginDomain goes with -c auth=cognito, not with -c auth=%s", s.auth)
+	case !loginDomain.MatchString(s.login) || reserved.MatchString(s.login):
+		wrong("-c loginDomain=%s is not what Cognito takes: 1 to 63 of a-z, 0-9 and -, not first or last, without aws, amazon or cognito", s.login)
+	}
+	if _, err := currency.ParseISO(s.currency); err != nil {
+		wrong("-c currency=%s is not an ISO 4217 code, such as %s", s.currency, plugins.Currency)
+	}
 	s.env, err = environment(text)
 	if err != nil {
 		errs = append(errs, err)
+	}
+	if endpoint := text("otlp", ""); endpoint != "" {
+		if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
+			wrong("-c otlp=%s is not an address, such as https://collector.example.com:4318", endpoint)
+		}
+		s.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
 	}
 	seconds, err := strconv.Atoi(text("importTimeout", "900"))
 	s.importTimeout = time.Duration(seconds) * time.Second
@@ -100,7 +136,7 @@ func (s settings) kinds(all []es.Plugin) []string {
 	kinds := []string{"command", "eventmapping", "notifications", "projector", "query"}
 	for _, p := range all {
 		for _, t := range p.Tasks {
-			if t.Bucket != "" {
+			if t.Works() {
 				kinds = append(kinds, s.taskKind(t))
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"onlineshop/es"
+	"onlineshop/plugins"
 )
 
 func context(values map[string]any) func(string) any {
@@ -20,9 +21,16 @@ func context(values map[string]any) func(string) any {
 
 func TestSettingsHaveSafeDefaults(t *testing.T) {
 	got, err := readSettings(context(nil))
-	want := settings{auth: "cognito", arch: "arm64", version: "unknown", importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas"), env: map[string]string{"SHOP_SHIP_DELAY": "0s"}}
+	want := settings{auth: "cognito", arch: "arm64", version: "unknown", currency: plugins.Currency, importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas"), env: map[string]string{"SHOP_SHIP_DELAY": "0s"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("settings are %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestSpansGoWhereItIsSaid(t *testing.T) {
+	s, err := readSettings(context(map[string]any{"otlp": "https://collector.example.com:4318"}))
+	if got := s.env["OTEL_EXPORTER_OTLP_ENDPOINT"]; err != nil || got != "https://collector.example.com:4318" {
+		t.Errorf("functions export to %q, %v", got, err)
 	}
 }
 
@@ -37,14 +45,18 @@ func TestWrongSettingsAreRefusedWithAHint(t *testing.T) {
 		{map[string]any{"auth": "jwt"}, "-c auth=jwt needs -c jwtIssuer=https://…"},
 		{map[string]any{"auth": "jwt", "jwtIssuer": "login", "jwtAudience": "shop"}, `there is "login" and "shop"`},
 		{map[string]any{"jwtIssuer": "https://login.example.com"}, "go with -c auth=jwt, not with -c auth=cognito"},
-		{map[string]any{"shipDelay": "16m"}, "-c shipDelay=16m is not a duration between 0s and 15m0s"},
-		{map[string]any{"shipDelay": "-1s"}, "-c shipDelay=-1s is not a duration"},
+		{map[string]any{"auth": "none", "loginDomain": "shop"}, "-c loginDomain goes with -c auth=cognito, not with -c auth=none"},
+		{map[string]any{"loginDomain": "Shop"}, "-c loginDomain=Shop is not what Cognito takes"},
+		{map[string]any{"loginDomain": "shop-"}, "-c loginDomain=shop- is not what Cognito takes"},
+		{map[string]any{"loginDomain": "my-aws-shop"}, "-c loginDomain=my-aws-shop is not what Cognito takes"},
+		{map[string]any{"shipDelay": "-1s"}, "-c shipDelay=-1s is not a duration of at least 0s"},
 		{map[string]any{"shipDelay": "soon"}, "-c shipDelay=soon is not a duration"},
 		{map[string]any{"importTimeout": "901"}, "-c importTimeout=901 is not a number of seconds between 1 and 900"},
 		{map[string]any{"importTimeout": "0"}, "-c importTimeout=0 is not a number"},
 		{map[string]any{"importTimeout": "1m"}, "-c importTimeout=1m is not a number"},
 		{map[string]any{"emailFrom": "shop"}, "-c emailFrom=shop is not an e-mail address"},
 		{map[string]any{"alarmEmail": "ops at home"}, "-c alarmEmail=ops at home is not an e-mail address"},
+		{map[string]any{"otlp": "collector"}, "-c otlp=collector is not an address"},
 		{map[string]any{"auth": "basic", "arch": "arm"}, "-c auth=basic is none of [cognito jwt none]\n-c arch=arm is none of"},
 	} {
 		if _, err := readSettings(context(c.context)); err == nil || !strings.Contains(err.Error(), c.want) {

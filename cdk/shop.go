@@ -17,8 +17,8 @@ func deployed(*settings) []es.Plugin { return plugins.All(plugins.NoDeps{}) }
 func environment(setting func(name, fallback string) string) (map[string]string, error) {
 	text := setting("shipDelay", "0s")
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > es.MaxDelay {
-		return nil, fmt.Errorf("-c shipDelay=%s is not a duration between 0s and %s, such as 10m", text, es.MaxDelay)
+	if err != nil || d < 0 {
+		return nil, fmt.Errorf("-c shipDelay=%s is not a duration of at least 0s, such as 240h", text)
 	}
 	return map[string]string{plugins.ShipDelayVariable: d.String()}, nil
 }

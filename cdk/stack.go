@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -20,9 +21,11 @@ import (
 type shop struct {
 	settings
 	stack   awscdk.Stack
+	api     awsapigateway.RestApi
 	plugins []*plugin
 	bus     awsevents.EventBus
 	reports awss3.Bucket
+	buckets map[string]awss3.Bucket // by task
 	query   *function
 	dead    []deadLetters // of everything
 	all     []*function
@@ -35,6 +38,7 @@ type plugin struct {
 
 	rows     []rows
 	inboxes  []*inbox // of the aggregates that followers send to, then of the side effects
+	boundary *inbox   // of what side effects hear of others; nil: nothing
 	commands []*command
 
 	projector, eventMapping *function
@@ -43,14 +47,15 @@ type plugin struct {
 
 // newShop adds the stack Shop, which runs the plugins, to the app.
 func newShop(app awscdk.App, c settings, all []es.Plugin) awscdk.Stack {
-	s := &shop{settings: c, stack: awscdk.NewStack(app, jsii.String("Shop"), &awscdk.StackProps{
+	s := &shop{settings: c, buckets: map[string]awss3.Bucket{}, stack: awscdk.NewStack(app, jsii.String("Shop"), &awscdk.StackProps{
 		Description:        jsii.String("An event-sourced online shop"),
 		AnalyticsReporting: jsii.Bool(false),
 	})}
+	s.api = s.restAPI()
 	s.bus = awsevents.NewEventBus(s.stack, jsii.String("Bus"), &awsevents.EventBusProps{
 		Description: jsii.String("What plugins tell each other: entries of their extension points, and heartbeats"),
 	})
-	s.reports = s.bucket("Reports")
+	s.reports = s.bucket("Reports", awss3.HttpMethods_GET)
 	s.reports.AddLifecycleRule(&awss3.LifecycleRule{ // addresses are in them
 		Prefix: jsii.String(wiring.EmailPrefix), Expiration: awscdk.Duration_Days(jsii.Number(30)),
 	})
@@ -60,18 +65,19 @@ func newShop(app awscdk.App, c settings, all []es.Plugin) awscdk.Stack {
 	for _, p := range s.plugins {
 		s.readers(p)
 	}
-	identity := s.identity()
+	identity, login := s.identity()
 	for _, p := range s.plugins {
 		s.deciders(p, identity)
 		s.effects(p)
 		s.tasks(p)
 		s.subscribe(p)
 	}
-	s.query = s.queryFunction(identity)
-	api := s.api()
-	s.alarms(api)
+	s.query = s.queryFunction(identity, login)
+	s.routes()
+	s.alarms(s.api)
 
-	s.output("ApiUrl", api.Url(), "The HTTP API's base URL")
+	s.output("ApiUrl", s.api.Url(), "The HTTP API's base URL")
+	s.output("ConsoleUrl", jsii.String(s.consoleURL()), "The page for people")
 	s.output("ReportBucket", s.reports.BucketName(), "Bucket of the tasks' reports, and of e-mails that were not sent")
 	s.output("BusName", s.bus.EventBusName(), "Bus of what the plugins publish")
 	for _, p := range s.plugins {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	stdcontext "context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
@@ -19,6 +22,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/es/naming"
+	"onlineshop/platform/aws/wiring"
 	"onlineshop/plugins"
 	"onlineshop/plugins/ordering/orders"
 )
@@ -39,12 +43,12 @@ func pluginNames(more ...string) (out []string) {
 	return append(out, more...)
 }
 
-// buckets are the tasks of the shop that have a bucket, by their function's name.
-func buckets() map[string]es.Task {
+// taskFunctions are the tasks of the shop that have a function, by its name.
+func taskFunctions() map[string]es.Task {
 	out := map[string]es.Task{}
 	for _, p := range deployedPlugins {
 		for _, t := range p.Tasks {
-			if t.Bucket != "" {
+			if t.Works() {
 				out[p.Name+t.Name] = t
 			}
 		}
@@ -63,8 +67,8 @@ var (
 	unusual = sync.OnceValue(func() *made {
 		return synthesized(map[string]string{
 			"auth": "jwt", "jwtIssuer": "https://login.example.com", "jwtAudience": "shop", "arch": "x86_64", "removal": "destroy",
-			"shipDelay": "10m", "emailFrom": "The Shop <shop@example.com>", "alarmEmail": "ops@example.com", "importTimeout": "20", "version": "v1.2",
-		}, slices.Concat(deployedPlugins, []es.Plugin{shipping(), {Name: "Quiet"}}))
+			"shipDelay": "10m", "emailFrom": "The Shop <shop@example.com>", "alarmEmail": "ops@example.com", "importTimeout": "20", "version": "v1.2", "laterIndexes": "Catalog.Products.sort_name",
+		}, slices.Concat(deployedPlugins, []es.Plugin{shipping(), quiet()}))
 	})
 	open = sync.OnceValue(func() *made { return synthesized(map[string]string{"auth": "none"}, deployedPlugins) })
 )
@@ -239,16 +243,51 @@ func shipping() es.Plugin {
 		})
 	}
 	parcel, address := aggregate("Shipping.Parcel", false), aggregate("Shipping.KnownAddress", true)
+	parcels := es.NewReadModel("Parcels", es.From(parcel, func(es.Recorded[event]) es.Change[row] { return nil })).
+		By("orderId").Allow(es.AllowOwner(es.Admin))
+	labels := es.NewReadModel("Labels", es.From(parcel, func(es.Recorded[event]) es.Change[row] { return nil }))
+	corrections := es.NewRequests(es.PointRules[command]{Name: "Shipping.Addresses"})
 	return es.Plugin{
 		Name: "Shipping", HeartbeatInterval: 90e9,
 		Aggregates: []es.AnyAggregate{parcel, address},
-		ReadModels: []es.AnyReadModel{
-			es.NewReadModel("Parcels", es.From(parcel, func(event) es.Change[row] { return nil })).
-				By("orderId").Allow(es.AllowOwner(es.Admin)),
-		},
+		ReadModels: []es.AnyReadModel{parcels, labels},
 		Extensions: []es.Extension{es.NewExtension("OrderedItems", orders.ExtensionPoint, address,
-			func(orders.Event) es.Commands[command] { return nil })},
-		Tasks: []es.Task{{Name: "ScanLabels", Bucket: "labels", Sends: []es.AnyAggregate{parcel}}},
+			func(es.Recorded[orders.Event]) es.Commands[command] { return nil }).
+			OnRejected(es.React(parcel, func(es.Rejected[orders.Event]) es.Commands[command] { return nil })),
+			es.Accept("Corrections", corrections, address, func(es.Recorded[command]) es.Commands[command] { return nil })},
+		Publications: []es.Publication{es.Ask(parcel, corrections, func(es.Recorded[event]) []command { return nil })},
+		Tasks: []es.Task{
+			{Name: "ScanLabels", Bucket: "labels", Sends: []es.AnyAggregate{parcel}},
+			{Name: "Track", Sends: []es.AnyAggregate{parcel}, Buckets: []es.Bucket{
+				watched(),
+				{Name: "lists", Write: true}, {Name: "tariffs", Read: true},
+			}},
+			{Name: "Collect", Mails: true, Sends: []es.AnyAggregate{parcel}, Reads: []es.Readable{parcels, address}, Schedules: []es.Schedule{{Name: "Daily", Cron: "0 17 * * *"}, {Name: "Hourly", Every: time.Hour}}},
+		},
+	}
+}
+
+// watched is a bucket of which a task hears all.
+func watched() es.Bucket {
+	return es.Bucket{
+		Name:      "customs-papers",
+		OnCreated: func(stdcontext.Context, es.Object, es.Shop) error { return nil },
+		OnRemoved: func(stdcontext.Context, es.Removed, es.Shop) error { return nil },
+	}
+}
+
+// quiet is a plugin without commands for anybody. Its side effect reads a view.
+func quiet() es.Plugin {
+	mouse := es.NewAggregate(es.AggregateRules[any, any, struct{}]{Name: "Quiet.Mouse", Internal: true})
+	noises := es.NewReadModel("Noises", es.From(mouse, func(es.Recorded[any]) es.Change[row] { return nil }))
+	changes := func(es.Recorded[any]) es.Changes[row] { return nil }
+	squeaks := es.NewReadModel("Squeaks", es.ItemsFrom(mouse, changes))
+	nights := es.NewReadModel("Nights", es.PartsFrom(mouse, changes)).Sum("mice")
+	hush := es.SideEffect{Name: "Hush", Source: mouse.Name()}
+	purr := es.SideEffect{Name: "Purr", Point: orders.ExtensionPoint.Definition()}
+	return es.Plugin{
+		Name: "Quiet", Aggregates: []es.AnyAggregate{mouse}, ReadModels: []es.AnyReadModel{noises, squeaks, nights},
+		Tasks: []es.Task{{Name: "Cat", SideEffects: []es.SideEffect{hush.Reads(noises, squeaks, nights), purr}}},
 	}
 }
 
@@ -263,7 +302,7 @@ func TestAPluginAppearsInTheStackByItself(t *testing.T) {
 		"AWS::Lambda::Function": {"ShippingParcelCommand", "ShippingKnownAddressCommand", "ShippingProjector", "ShippingEventMapping", "ShippingScanLabels"},
 		"AWS::S3::Bucket":       {"ShippingScanLabelsBucket"},
 		"AWS::SQS::Queue":       {"ShippingKnownAddressInbox", "ShippingKnownAddressDeadLetters"},
-		"AWS::Events::Rule":     {"ShippingOrderedItemsRule", "ShippingTick"},
+		"AWS::Events::Rule":     {"ShippingOrderedItemsRule", "ShippingTick", "ShippingCollectSchedules"},
 	} {
 		for _, name := range names {
 			m.get(t, typ, name)
@@ -275,9 +314,27 @@ func TestAPluginAppearsInTheStackByItself(t *testing.T) {
 			t.Errorf("index %d of the parcels is %q, want %q", i, got, want)
 		}
 	}
+	// An index that is left to the next update is not there, and the others are
+	products := func(m *made) string {
+		return m.get(t, "AWS::DynamoDB::Table", "CatalogProductsRows").at("GlobalSecondaryIndexes")
+	}
+	if all, some := products(usual()), products(m); !strings.Contains(all, "sort_name") || strings.Contains(some, "sort_name") || !strings.Contains(some, "sort_price") {
+		t.Errorf("indexes of the products are %s, and without one %s", all, some)
+	}
 	rule := m.get(t, "AWS::Events::Rule", "ShippingOrderedItemsRule")
 	if got := rule.at("EventPattern", "source") + "/" + rule.at("EventPattern", "detail-type") + " to " + rule.at("Targets", 0, "Arn"); got != "Ordering/Ordering.Orders to ShippingKnownAddressInbox" {
 		t.Errorf("the extension hears %s", got)
+	}
+	// What plugins ask of it, here it itself, comes in their own names
+	rule = m.get(t, "AWS::Events::Rule", "ShippingCorrectionsFromShippingRule")
+	if got := rule.at("EventPattern", "source") + "/" + rule.at("EventPattern", "detail-type") + " to " + rule.at("Targets", 0, "Arn"); got != "Shipping/Shipping.Shipping.Addresses to ShippingKnownAddressInbox" {
+		t.Errorf("requests come from %s", got)
+	}
+	asks := slices.ContainsFunc(m.permissions()["ShippingKnownAddressCommand"], func(p permission) bool {
+		return p.action == "lambda:InvokeFunction" && strings.Contains(p.resource, "Shipping")
+	})
+	if !asks {
+		t.Errorf("what decides on them can't ask for those that it missed: %v", m.permissions()["ShippingKnownAddressCommand"])
 	}
 	// Live and bulk events go to inboxes of their own
 	for name, want := range map[string]string{
@@ -360,6 +417,14 @@ func TestBucketsArePrivateAndEncrypted(t *testing.T) {
 		}
 		if b.at("BucketEncryption", "ServerSideEncryptionConfiguration", 0, "ServerSideEncryptionByDefault", "SSEAlgorithm") == "" {
 			t.Errorf("%s is not encrypted", name)
+		}
+		rules, _ := b.Properties["CorsConfiguration"].(map[string]any)["CorsRules"].([]any)
+		method := map[string]string{"Reports": "GET"}[name]
+		if got := b.at("CorsConfiguration", "CorsRules", 0, "AllowedMethods"); got != cmp.Or(method, "PUT") || len(rules) != 1 {
+			t.Errorf("pages may %s in %s, by %d rules", got, name, len(rules))
+		}
+		if got := b.at("CorsConfiguration", "CorsRules", 0, "AllowedOrigins"); got != "https://Api.execute-api.AWS::Region.AWS::URLSuffix" {
+			t.Errorf("the pages of %s may use %s", got, name)
 		}
 	}
 }
@@ -513,7 +578,7 @@ func (m *made) size(function string) (n int) {
 				return count(join[1])
 			}
 			n = len("Shop-123456789012") + len(text(v)) + len("A1B2C3D4-ABCDEFGHIJKLM")
-			if strings.HasSuffix(text(v), "Inbox") {
+			if _, url := v["Ref"]; url && strings.HasSuffix(text(v), "Inbox") {
 				n += len("https://sqs.ap-southeast-1.amazonaws.com/123456789012/")
 			}
 		}
@@ -541,6 +606,57 @@ func TestTheImportGoesOnByItselfAndLosesNoObject(t *testing.T) {
 	retries := m.get(t, "AWS::Lambda::EventInvokeConfig", "CatalogImportProductsRetries")
 	if got := retries.at("DestinationConfig", "OnFailure", "Destination"); got != "CatalogImportProductsDeadLetters" {
 		t.Errorf("what fails goes to %q", got)
+	}
+}
+
+func TestATaskWithSchedulesIsCalledEveryMinute(t *testing.T) {
+	m := unusual()
+	f := m.get(t, "AWS::Lambda::Function", "ShippingCollect")
+	if f.at("RecursiveLoop") != "" || f.variables()[wiring.Task] != "Shipping.Collect" {
+		t.Errorf("its function has RecursiveLoop %q and the variables %v", f.at("RecursiveLoop"), f.variables())
+	}
+	rule := m.get(t, "AWS::Events::Rule", "ShippingCollectSchedules")
+	if rule.at("ScheduleExpression") != "rate(1 minute)" || rule.at("Targets", 0, "Arn") != "ShippingCollect" || rule.at("Targets", 0, "Input") != `{"do":"tick"}` {
+		t.Errorf("the rule calls %s with %s at %s", rule.at("Targets", 0, "Arn"), rule.at("Targets", 0, "Input"), rule.at("ScheduleExpression"))
+	}
+	for resource, b := range m.of("AWS::S3::Bucket") {
+		if strings.Contains(resource, "Collect") {
+			t.Errorf("it has a bucket: %v", b)
+		}
+	}
+	got := fmt.Sprint(m.permissions()["ShippingCollect"])
+	if !strings.Contains(got, "schedule/*") {
+		t.Errorf("it may not keep what it did: %s", got)
+	}
+}
+
+// A task has the rights on its buckets that it declares, and hears of what it watches.
+func TestATaskHasItsBuckets(t *testing.T) {
+	m := unusual()
+	rule := m.get(t, "AWS::Events::Rule", "ShippingShelfCustomsPapersRule")
+	got := []string{
+		rule.at("EventPattern", "source"), rule.at("EventPattern", "detail-type", 0), rule.at("EventPattern", "detail-type", 1),
+		rule.at("EventPattern", "detail", "bucket", "name", 0), rule.at("Targets", 0, "Arn"),
+		m.get(t, "AWS::S3::Bucket", "ShippingShelfCustomsPapers").at("NotificationConfiguration", "EventBridgeConfiguration", "EventBridgeEnabled"),
+		m.get(t, "AWS::S3::Bucket", "ShippingShelfLists").at("NotificationConfiguration"),
+		m.get(t, "AWS::Lambda::Function", "ShippingTrack").at("RecursiveLoop"),
+	}
+	if want := []string{wiring.ObjectSource, wiring.ObjectCreated, wiring.ObjectDeleted, "ShippingShelfCustomsPapers", "ShippingTrack", "true", "", "Allow"}; !slices.Equal(got, want) {
+		t.Errorf("the buckets are\n%q, want\n%q", got, want)
+	}
+	var rights []string
+	for _, p := range m.permissions()["ShippingTrack"] {
+		if strings.HasPrefix(p.action, "s3:") && strings.Contains(p.resource, "Shelf") {
+			rights = append(rights, p.action+" "+p.resource)
+		}
+	}
+	slices.Sort(rights)
+	want := []string{
+		"s3:GetObject ShippingShelfCustomsPapers/*", "s3:GetObject ShippingShelfTariffs/*",
+		"s3:ListBucket ShippingShelfCustomsPapers", "s3:ListBucket ShippingShelfTariffs", "s3:PutObject ShippingShelfLists/*",
+	}
+	if !slices.Equal(rights, want) {
+		t.Errorf("its rights are\n%q, want\n%q", rights, want)
 	}
 }
 
@@ -703,6 +819,39 @@ func TestWhoIsCallingIsSettledByTheSettings(t *testing.T) {
 	}
 }
 
+// People sign in to the page with the pool's own, from the page's address and back to it.
+func TestPeopleSignInToThePage(t *testing.T) {
+	const page = "https://Api.execute-api.AWS::Region.AWS::URLSuffix/prod/console/"
+	m := usual()
+	client := m.get(t, "AWS::Cognito::UserPoolClient", "UsersClient")
+	for property, want := range map[string]string{
+		"AllowedOAuthFlows": "code", "AllowedOAuthScopes": "openid email profile", "CallbackURLs": page, "LogoutURLs": page,
+		"GenerateSecret": "false", "SupportedIdentityProviders": "COGNITO",
+	} {
+		if got := client.at(property); got != want {
+			t.Errorf("the client's %s is %s, want %s", property, got, want)
+		}
+	}
+	if got := text(m.Outputs["ConsoleUrl"].Value); got != page {
+		t.Errorf("the page is said to be at %s", got)
+	}
+	if got := m.get(t, "AWS::Cognito::UserPoolDomain", "UsersLogin").at("Domain"); got != "shop-AWS::AccountId" {
+		t.Errorf("the login domain is %s", got)
+	}
+	const login = "https://UsersLogin.auth.AWS::Region.amazoncognito.com"
+	if got := m.get(t, "AWS::Lambda::Function", "Query").at("Environment", "Variables", "SHOP_LOGIN_URL"); got != login {
+		t.Errorf("the page is told that people sign in at %s", got)
+	}
+	for _, m := range []*made{unusual(), open()} {
+		if all := m.of("AWS::Cognito::UserPoolDomain"); len(all) > 0 {
+			t.Errorf("there are login domains: %v", all)
+		}
+		if got := m.get(t, "AWS::Lambda::Function", "Query").at("Environment", "Variables", "SHOP_LOGIN_URL"); got != "" {
+			t.Errorf("the page is told that people sign in at %s", got)
+		}
+	}
+}
+
 func TestNothingElseIsWarnedOf(t *testing.T) {
 	for _, m := range []*made{usual(), unusual()} {
 		if len(m.warnings) > 0 {
@@ -722,7 +871,7 @@ func TestAlarmsTellOfWhateverNeedsAHand(t *testing.T) {
 		}
 	}
 	for _, plugin := range pluginNames("Shipping") {
-		want = append(want, plugin+"ParkedKeys", plugin+"Heartbeat", plugin+"ClockBehind")
+		want = append(want, plugin+"ParkedKeys", plugin+"Heartbeat", plugin+"ClockBehind", plugin+"StreamDamaged")
 	}
 	for _, name := range append(want, "ApiErrors") {
 		if alarms[name+"Alarm"] == nil {
@@ -750,16 +899,18 @@ func TestAlarmsTellOfWhateverNeedsAHand(t *testing.T) {
 }
 
 func TestTheStackTellsWhatPeopleAndToolsNeed(t *testing.T) {
-	want := []string{"AlarmTopic", "ApiUrl", "BusName", "ImportBucket", "ReportBucket"}
+	want := []string{"AlarmTopic", "ApiUrl", "BusName", "ConsoleUrl", "ImportBucket", "ReportBucket"}
 	for _, plugin := range pluginNames() {
 		want = append(want, "EventMapping"+plugin)
 	}
-	for function := range buckets() {
-		want = append(want, "Bucket"+function)
+	for function, task := range taskFunctions() {
+		if task.Bucket != "" {
+			want = append(want, "Bucket"+function)
+		}
 	}
 	for m, more := range map[*made][]string{
-		usual():   {"UserPoolClientId", "UserPoolId"},
-		unusual(): {"BucketShippingScanLabels", "EventMappingQuiet", "EventMappingShipping"},
+		usual():   {"LoginUrl", "UserPoolClientId", "UserPoolId"},
+		unusual(): {"BucketShippingScanLabels", "EventMappingQuiet", "EventMappingShipping", "ShelfShippingCustomsPapers", "ShelfShippingLists", "ShelfShippingTariffs"},
 	} {
 		want := append(slices.Clone(want), more...)
 		slices.Sort(want)

@@ -68,9 +68,10 @@ func (a Access) AdmitsOwner(c Caller, owner string) bool {
 	return a.Admits(c) || !a.Denied && a.Owner && owner != "" && owner == c.User
 }
 
-// Reader reads aggregates of the same plugin, strongly consistent. Checks, side effects
-// and tasks get one. A check's must not be used concurrently. Errors are those of the
-// store: return them.
+// Reader reads aggregates of the same plugin, strongly consistent, and its read models.
+// Checks, side effects and tasks get one. A check's must not be used concurrently, and
+// reads no read models and no ids: its rules are about what is certain. Errors are those
+// of the store: return them.
 type Reader interface {
 	// Caller returns the sender of the command.
 	Caller() Caller
@@ -79,6 +80,12 @@ type Reader interface {
 	Load(ctx context.Context, aggregate, id string) (Loaded, error)
 	// Events yields an aggregate's history, the first event first.
 	Events(ctx context.Context, aggregate, id string) iter.Seq2[Recorded[any], error]
+	// Row returns a read model's row; nil: there is none. See [ReadModel.Get].
+	Row(ctx context.Context, view AnyReadModel, id string) (row any, err error)
+	// List yields the rows that a query selects. See [ReadModel.List].
+	List(ctx context.Context, view AnyReadModel, q Query) iter.Seq2[Item[any], error]
+	// IDs yields the ids of an aggregate. See [Aggregate.IDs].
+	IDs(ctx context.Context, of AnyAggregate) iter.Seq2[string, error]
 }
 
 // Loaded is an aggregate's current state.
@@ -97,7 +104,8 @@ type Recorded[E any] struct {
 	Meta    Meta
 }
 
-// Meta is a commit's metadata.
+// Meta is a commit's metadata. A rule that takes a command's gets what its commit will
+// have.
 type Meta struct {
 	MessageID     string // the command's
 	CorrelationID string // shared by everything that one request set off
@@ -105,4 +113,5 @@ type Meta struct {
 	User          string // who sent the command
 	Owner         string // of the aggregate
 	Service       string // the plugin that decided
+	Time          time.Time
 }

@@ -21,15 +21,18 @@ type AggregateRules[C, E, S any] struct {
 	InPlace  bool   // Evolve may modify the state that it is given
 	Access   Access // of commands that don't declare their own
 	Decide   func(C, S) ([]E, error)
-	Evolve   func(E, S) S
-	Check    func(context.Context, Reader, C) error                    // nil: no command reads other aggregates
-	Owner    func(context.Context, Reader, C) (string, error)          // nil: the caller who creates the aggregate
-	Valid    func(C, *ValidationError) C                               // notes broken limits, and returns the normal form
-	Commands []CommandType[C]                                          // sorted by name
-	Events   []EventType[E]                                            // sorted by name
-	Encode   func(C) (typ string, data []byte, err error)              // commands
-	Wire     func(E) (typ string, version int, data []byte, err error) // events
-	Upcast   Upcasters[E]
+	// DecideMeta is Decide for rules that take the command's metadata; one of them is set.
+	DecideMeta func(C, S, Meta) ([]E, error)
+	CheckMeta  bool // some check takes the command's metadata
+	Evolve     func(E, S) S
+	Check      func(context.Context, Reader, C, Meta) error              // nil: no command reads other aggregates
+	Owner      func(context.Context, Reader, C) (string, error)          // nil: the caller who creates the aggregate
+	Valid      func(C, *ValidationError) C                               // notes broken limits, and returns the normal form
+	Commands   []CommandType[C]                                          // sorted by name
+	Events     []EventType[E]                                            // sorted by name
+	Encode     func(C) (typ string, data []byte, err error)              // commands
+	Wire       func(E) (typ string, version int, data []byte, err error) // events
+	Upcast     Upcasters[E]
 }
 
 // CommandType is one of an aggregate's commands.
@@ -40,6 +43,12 @@ type CommandType[C any] struct {
 	Schema   string  // JSON Schema 2020-12 of the payload
 	Empty    bool    // has no payload
 	Read     func(wire.Value) C
+
+	// What a page for people asks.
+	Help        string // one line
+	Zero        C      // without values, to ask its rule what it is for
+	Creates     bool   // makes the aggregate, although the rule rejects Zero
+	Destructive bool   // ends something for good
 }
 
 // EventType is one of the events of an aggregate or an extension point.
@@ -52,6 +61,9 @@ type EventType[E any] struct {
 
 // NewAggregate returns the aggregate with these rules. Generated code calls it.
 func NewAggregate[C, E, S any](r AggregateRules[C, E, S]) Aggregate[C, E, S] {
+	if r.DecideMeta == nil && r.Decide != nil {
+		r.DecideMeta = func(c C, s S, _ Meta) ([]E, error) { return r.Decide(c, s) }
+	}
 	return Aggregate[C, E, S]{&r}
 }
 
@@ -114,15 +126,15 @@ func (a Aggregate[C, E, S]) History(ctx context.Context, r Reader, id string) it
 	}
 }
 
-// Decide runs the command's rule.
-func (a Aggregate[C, E, S]) Decide(c C, s S) ([]E, error) { return a.rules.Decide(c, s) }
+// Decide runs the command's rule. m is what its commit would have.
+func (a Aggregate[C, E, S]) Decide(c C, s S, m Meta) ([]E, error) { return a.rules.DecideMeta(c, s, m) }
 
 // Check runs the command's rule that reads other aggregates, if it has one.
-func (a Aggregate[C, E, S]) Check(ctx context.Context, r Reader, c C) error {
+func (a Aggregate[C, E, S]) Check(ctx context.Context, r Reader, c C, m Meta) error {
 	if a.rules.Check == nil {
 		return nil
 	}
-	return a.rules.Check(ctx, r, c)
+	return a.rules.Check(ctx, r, c, m)
 }
 
 // Fold returns the state after the events.
@@ -172,16 +184,17 @@ type AggregateDefinition struct {
 	Commands          []CommandDefinition
 	Events            []EventDefinition
 	Initial           any
-	Decide            func(c, s any) ([]any, error)
+	Decide            func(c, s any, m Meta) ([]any, error)
+	ByMeta            bool // Decide or Check looks at the command's metadata
 	Evolve            func(e, s any) any
-	Check             func(context.Context, Reader, any) error
+	Check             func(context.Context, Reader, any, Meta) error
 	Owner             func(context.Context, Reader, any) (string, error)
 	// ReadCommand reads what a user sent. It returns a *SyntaxError if that is not JSON,
 	// and a *ValidationError if it is not such a command.
 	ReadCommand   func(name string, body []byte) (any, error)
 	EncodeCommand func(any) (typ string, data []byte, err error)
 	EncodeEvent   func(any) (typ string, version int, data []byte, err error)
-	DecodeEvent   func(typ string, version int, data []byte) (any, error) // ErrUnknownType
+	DecodeEvent   func(typ string, version int, data []byte) ([]any, error) // as today's events; ErrUnknownType
 	EncodeState   func(any) ([]byte, error)
 	DecodeState   func([]byte) (any, error)
 }
@@ -193,6 +206,10 @@ type CommandDefinition struct {
 	Access   Access
 	Schema   json.RawMessage
 	Empty    bool
+
+	Help             string // one line for people; may be empty
+	Creates, Changes bool   // may be sent where there is no aggregate yet; where there is one
+	Destructive      bool   // ends something for good
 }
 
 // EventDefinition describes an event.
@@ -212,8 +229,9 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 	d := AggregateDefinition{
 		Name: r.Name, Sources: r.Sources, Internal: r.Internal, InPlace: r.InPlace,
 		Initial: zero,
-		Decide: func(c, s any) ([]any, error) {
-			events, err := r.Decide(c.(C), s.(S))
+		ByMeta:  r.CheckMeta || r.Decide == nil,
+		Decide: func(c, s any, m Meta) ([]any, error) {
+			events, err := r.DecideMeta(c.(C), s.(S), m)
 			if err != nil || len(events) == 0 {
 				return nil, err
 			}
@@ -235,7 +253,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 			m, _ := e.(E) // nil where it is none, which Wire answers with an error
 			return r.Wire(m)
 		},
-		DecodeEvent: func(typ string, version int, data []byte) (any, error) {
+		DecodeEvent: func(typ string, version int, data []byte) ([]any, error) {
 			return decodeEvent(r.Name, r.Events, r.Upcast, typ, version, data)
 		},
 		ReadCommand: func(name string, body []byte) (any, error) {
@@ -258,7 +276,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 		},
 	}
 	if r.Check != nil {
-		d.Check = func(ctx context.Context, rd Reader, c any) error { return r.Check(ctx, rd, c.(C)) }
+		d.Check = func(ctx context.Context, rd Reader, c any, m Meta) error { return r.Check(ctx, rd, c.(C), m) }
 	}
 	if r.Owner != nil {
 		d.Owner = func(ctx context.Context, rd Reader, c any) (string, error) { return r.Owner(ctx, rd, c.(C)) }
@@ -268,10 +286,31 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 		if t.Access != nil {
 			access = *t.Access
 		}
-		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty})
+		creates, changes := r.reach(t)
+		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty, t.Help, creates, changes, t.Destructive})
 	}
 	d.Events = eventDefinitions(r.Events)
 	return d
+}
+
+// reach tells where a command may be sent. Its rule says so: a command that it accepts
+// before anything has happened creates, and changes only what it accepts afterwards, too.
+func (r *AggregateRules[C, E, S]) reach(t CommandType[C]) (creates, changes bool) {
+	defer func() {
+		if recover() != nil { // a rule that relies on values says nothing
+			creates, changes = t.Creates, !t.Creates
+		}
+	}()
+	var s S
+	events, err := r.DecideMeta(t.Zero, s, Meta{})
+	if err != nil || len(events) == 0 {
+		return t.Creates, !t.Creates
+	}
+	for _, e := range events {
+		s = r.Evolve(e, s)
+	}
+	_, err = r.DecideMeta(t.Zero, s, Meta{})
+	return true, err == nil
 }
 
 func eventDefinitions[E any](types []EventType[E]) (out []EventDefinition) {
@@ -281,7 +320,7 @@ func eventDefinitions[E any](types []EventType[E]) (out []EventDefinition) {
 	return out
 }
 
-func decodeEvent[E any](of string, types []EventType[E], up Upcasters[E], typ string, version int, data []byte) (any, error) {
+func decodeEvent[E any](of string, types []EventType[E], up Upcasters[E], typ string, version int, data []byte) ([]any, error) {
 	if version == 0 {
 		version = 1
 	}
@@ -291,39 +330,50 @@ func decodeEvent[E any](of string, types []EventType[E], up Upcasters[E], typ st
 			if err != nil {
 				return nil, fmt.Errorf("event %s of %s: %w", typ, of, err)
 			}
-			return e, nil
+			return []any{e}, nil
 		}
 	}
 	for _, u := range up {
 		if u.typ == typ && u.version == version {
-			e, err := u.read(data)
+			events, err := u.read(data)
 			if err != nil {
 				return nil, fmt.Errorf("event %s (version %d) of %s: %w", typ, version, of, err)
 			}
-			return e, nil
+			out := make([]any, len(events))
+			for i, e := range events {
+				out[i] = e
+			}
+			return out, nil
 		}
 	}
 	return nil, unknownType(of, typ, version)
 }
 
 // Upcasters read events that were stored under earlier shapes and names. The generator
-// uses the package's variable called upcasters.
+// uses the package's variable called upcasters; for requests of an extension point, the one
+// called requestUpcasters.
 type Upcasters[E any] []Upcaster[E]
 
 // Upcaster reads an earlier shape of an event.
 type Upcaster[E any] struct {
 	typ     string
 	version int
-	read    func([]byte) (E, error)
+	read    func([]byte) ([]E, error)
 }
 
 // Upcast declares how an event that was stored as typ in that version is read today. old
 // is its shape at the time, with JSON names by field name or tag.
 func Upcast[Old, E any](typ string, version int, today func(old Old) E) Upcaster[E] {
-	return Upcaster[E]{typ, version, func(data []byte) (e E, err error) {
+	return UpcastMany(typ, version, func(old Old) []E { return []E{today(old)} })
+}
+
+// UpcastMany is [Upcast] for what is several events today, or none. They share the stored
+// event's version, since versions count what is stored.
+func UpcastMany[Old, E any](typ string, version int, today func(old Old) []E) Upcaster[E] {
+	return Upcaster[E]{typ, version, func(data []byte) ([]E, error) {
 		var old Old
 		if err := json.Unmarshal(data, &old); err != nil {
-			return e, err
+			return nil, err
 		}
 		return today(old), nil
 	}}

@@ -2,11 +2,13 @@ package es
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
 // Mapping is an event mapping: it turns one aggregate's events into commands for another
-// aggregate, or the same one. It is stateless. If its command is rejected, that is final.
+// aggregate, or the same one. It is stateless. If its command is rejected, that is final:
+// OnRejected says what follows from that.
 //
 // A mapping that is new in a shop with history acts on what is committed from then on,
 // unless FromBeginning or Since says otherwise.
@@ -14,8 +16,10 @@ type Mapping struct {
 	Name           string // within the plugin, e.g. "AutoShip"
 	Source, Target string // full names of aggregates
 	Delay          time.Duration
+	DueAt          DueTime // nil: after Delay
 	Start          Start
-	Apply          func(id string, e any) []Command
+	Apply          func(Recorded[any]) []Command
+	Rejected       *Reaction // nil: nothing follows
 }
 
 // Start says which commits a follower starts with.
@@ -24,26 +28,65 @@ type Start struct {
 	Since time.Time // those from this time on; zero: the first
 }
 
-// NewMapping declares an event mapping from source's events to target's commands. f must
-// be pure: it may be called again for the same event.
-func NewMapping[C, E, S, C2, E2, S2 any](name string, source Aggregate[C, E, S], target Aggregate[C2, E2, S2], f func(id string, e E) Commands[C2]) Mapping {
-	return Mapping{Name: name, Source: source.rules.Name, Target: target.rules.Name, Start: Start{New: true}, Apply: func(id string, e any) []Command {
-		return erase(target.rules.Name, f(id, e.(E)))
+// NewMapping declares an event mapping from source's events of type T, which is one event
+// or the whole union, to target's commands. f must be pure: it may be called again for the
+// same event.
+func NewMapping[C, E, S, C2, E2, S2, T any](name string, source Aggregate[C, E, S], target Aggregate[C2, E2, S2], f func(Recorded[T]) Commands[C2]) Mapping {
+	apply := only[E](source.rules.Name, f)
+	return Mapping{Name: name, Source: source.rules.Name, Target: target.rules.Name, Start: Start{New: true}, Apply: func(e Recorded[any]) []Command {
+		return erase(target.rules.Name, apply(e))
 	}}
 }
 
-// MaxDelay is the longest delay of a mapping: the longest that SQS offers.
-const MaxDelay = 15 * time.Minute
-
 // After delays the commands: the mapping acts on a commit no earlier than d after it was
-// made. d is at most [MaxDelay].
+// made, be that seconds or years.
 func (m Mapping) After(d time.Duration) Mapping { m.Delay = d; return m }
+
+// Due delays the commands until the time that their event says: see [At]. There is
+// nothing to cancel: where things have changed by then, the target's rule says so. Commands
+// are sent in the order of their stream, so what is due later holds back what comes after
+// it in the same stream.
+func (m Mapping) Due(at DueTime) Mapping { m.DueAt = at; return m }
+
+// DueTime returns when a mapping is to act on an event; a zero time is at once.
+type DueTime func(Recorded[any]) time.Time
+
+// At is the due time of events of type T, which is one event or the whole union. Others
+// are due at once. f must be pure.
+func At[T any](f func(e Recorded[T]) time.Time) DueTime {
+	return func(e Recorded[any]) time.Time {
+		if event, ok := e.Event.(T); ok {
+			return f(Recorded[T]{e.ID, event, e.Version, e.Time, e.Meta})
+		}
+		return time.Time{}
+	}
+}
 
 // FromBeginning makes a new mapping act on a shop's whole history.
 func (m Mapping) FromBeginning() Mapping { m.Start = Start{}; return m }
 
 // Since makes a new mapping act on what was committed from that time on.
 func (m Mapping) Since(t time.Time) Mapping { m.Start = Start{Since: t}; return m }
+
+// mustBe panics where T is none of the union E: what waits for one would wait for ever.
+func mustBe[E, T any](of string) {
+	var event T
+	if _, ok := any(event).(E); !ok && any(event) != nil {
+		panic(fmt.Sprintf("%T is not an event of %s", event, of))
+	}
+}
+
+// only returns f for events of any type: all others give nothing.
+func only[E, T, R any](of string, f func(Recorded[T]) R) func(Recorded[any]) R {
+	mustBe[E, T](of)
+	return func(e Recorded[any]) (none R) {
+		t, ok := e.Event.(T)
+		if !ok {
+			return none
+		}
+		return f(Recorded[T]{e.ID, t, e.Version, e.Time, e.Meta})
+	}
+}
 
 func erase[C any](aggregate string, cs Commands[C]) (out []Command) {
 	for _, c := range cs {
@@ -76,7 +119,7 @@ type PointDefinition struct {
 	Events []EventDefinition
 	Key    func(any) string
 	Encode func(any) (typ string, version int, data []byte, err error)
-	Decode func(typ string, version int, data []byte) (any, error) // ErrUnknownType
+	Decode func(typ string, version int, data []byte) ([]any, error) // as today's events; ErrUnknownType
 }
 
 // Definition returns the form that the engine runs.
@@ -89,7 +132,7 @@ func (p Point[E]) Definition() PointDefinition {
 			m, _ := e.(E) // nil where it is none, which Wire answers with an error
 			return r.Wire(m)
 		},
-		Decode: func(typ string, version int, data []byte) (any, error) {
+		Decode: func(typ string, version int, data []byte) ([]any, error) {
 			return decodeEvent(r.Name, r.Events, r.Upcast, typ, version, data)
 		},
 	}
@@ -99,14 +142,16 @@ func (p Point[E]) Definition() PointDefinition {
 type Publication struct {
 	Point  PointDefinition
 	Source string // full name of the aggregate
-	Apply  func(id string, e any) []any
+	Apply  func(Recorded[any]) []any
+	Asks   bool // it sends requests: see [Ask]
 }
 
-// Publish declares which of source's events are published at the extension point, and as
-// what. f must be pure.
-func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id string, e E) []P) Publication {
-	return Publication{p.Definition(), source.rules.Name, func(id string, e any) (out []any) {
-		for _, x := range f(id, e.(E)) {
+// Publish declares which of source's events of type T, which is one event or the whole
+// union, are published at the extension point, and as what. f must be pure.
+func Publish[C, E, S, P, T any](source Aggregate[C, E, S], p Point[P], f func(Recorded[T]) []P) Publication {
+	apply := only[E](source.rules.Name, f)
+	return Publication{Point: p.Definition(), Source: source.rules.Name, Apply: func(e Recorded[any]) (out []any) {
+		for _, x := range apply(e) {
 			out = append(out, x)
 		}
 		return out
@@ -117,18 +162,23 @@ func Publish[C, E, S, P any](source Aggregate[C, E, S], p Point[P], f func(id st
 // with the first event, unless Since says otherwise: that is how a plugin that is deployed
 // later catches up.
 type Extension struct {
-	Name   string // within the plugin, e.g. "Orders_Extension"
-	Target string // full name of the aggregate
-	Point  PointDefinition
-	Start  Start
-	Apply  func(e any) []Command
+	Name     string // within the plugin, e.g. "Orders_Extension"
+	Target   string // full name of the aggregate
+	Point    PointDefinition
+	Start    Start
+	Apply    func(Recorded[any]) []Command
+	Rejected *Reaction // nil: nothing follows
+	Accepts  bool      // it takes requests of whichever plugin: see [Accept]
 }
 
-// NewExtension declares an extension of an extension point that sends commands to target.
-// f must be pure.
-func NewExtension[P, C, E, S any](name string, p Point[P], target Aggregate[C, E, S], f func(e P) Commands[C]) Extension {
-	return Extension{Name: name, Target: target.rules.Name, Point: p.Definition(), Apply: func(e any) []Command {
-		return erase(target.rules.Name, f(e.(P)))
+// NewExtension declares an extension that turns an extension point's events of type T,
+// which is one event or the whole union, into target's commands. An event's ID is its key;
+// it has no Version, and its Meta no user, owner or cause: those are the publisher's own. f
+// must be pure.
+func NewExtension[P, C, E, S, T any](name string, p Point[P], target Aggregate[C, E, S], f func(Recorded[T]) Commands[C]) Extension {
+	apply := only[P](p.rules.Name, f)
+	return Extension{Name: name, Target: target.rules.Name, Point: p.Definition(), Apply: func(e Recorded[any]) []Command {
+		return erase(target.rules.Name, apply(e))
 	}}
 }
 

@@ -43,8 +43,8 @@ func (c Take) decide(s State) ([]Event, error) {
 // A read model: one row per aggregate.
 type Level struct{ Quantity int }
 
-var Levels = es.NewReadModel[Level]("Levels", es.From(Aggregate, func(e Event) es.Change[Level] {
-	switch e := e.(type) {
+var Levels = es.NewReadModel[Level]("Levels", es.From(Aggregate, func(e es.Recorded[Event]) es.Change[Level] {
+	switch e := e.Event.(type) {
 	case Received:
 		return func(l *Level) *Level { // the first delivery makes the row
 			if l == nil {
@@ -59,11 +59,8 @@ var Levels = es.NewReadModel[Level]("Levels", es.From(Aggregate, func(e Event) e
 }))
 
 // An event mapping: what is taken is ordered again.
-var Reorder = es.NewMapping("Reorder", Aggregate, Aggregate, func(id string, e Event) es.Commands[Command] {
-	if taken, ok := e.(Taken); ok {
-		return Aggregate.Send(id, Receive(taken))
-	}
-	return nil
+var Reorder = es.NewMapping("Reorder", Aggregate, Aggregate, func(e es.Recorded[Taken]) es.Commands[Command] {
+	return Aggregate.Send(e.ID, Receive(e.Event))
 })
 
 // What `go generate` writes: the aggregate with its wire form, and the row's.
@@ -122,9 +119,9 @@ func Example() {
 	stock := Aggregate.Fold(State{}, Received{10}, Taken{3})
 	fmt.Println("in stock:", stock.Quantity)
 
-	events, err := Aggregate.Decide(Take{5}, stock)
+	events, err := Aggregate.Decide(Take{5}, stock, es.Meta{})
 	fmt.Printf("take 5: %T%v, %v\n", events[0], events[0], err)
-	_, err = Aggregate.Decide(Take{8}, stock)
+	_, err = Aggregate.Decide(Take{8}, stock, es.Meta{})
 	fmt.Println("take 8:", err)
 
 	var row *Level
@@ -133,7 +130,7 @@ func Example() {
 	}
 	fmt.Println("the row:", *row)
 
-	for _, c := range Reorder.Apply("pens", Taken{3}) {
+	for _, c := range Reorder.Apply(es.Recorded[any]{ID: "pens", Event: Taken{3}}) {
 		fmt.Printf("the mapping sends: %s %s %T%v\n", c.Aggregate, c.ID, c.Payload, c.Payload)
 	}
 	// Output:

@@ -49,6 +49,28 @@ func (p Price) String() string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
+// maxPrice is the greatest price, in ten-thousandths.
+const maxPrice = 9_999_999_999_999_999
+
+// ErrPriceRange says that a sum or a product is not within what a price may be.
+var ErrPriceRange = errors.New("a price is between 0 and 999999999999.9999")
+
+// Plus returns the exact sum, or [ErrPriceRange].
+func (p Price) Plus(q Price) (Price, error) {
+	if p.e4 > maxPrice-q.e4 {
+		return Price{}, ErrPriceRange
+	}
+	return Price{p.e4 + q.e4}, nil
+}
+
+// Times returns the price of n pieces, exactly, or [ErrPriceRange].
+func (p Price) Times(n int) (Price, error) {
+	if n < 0 || p.e4 > 0 && int64(n) > maxPrice/p.e4 {
+		return Price{}, ErrPriceRange
+	}
+	return Price{p.e4 * int64(n)}, nil
+}
+
 // Compare is negative if p is less than q, zero if they are equal, and positive if p is
 // greater.
 func (p Price) Compare(q Price) int { return cmp.Compare(p.e4, q.e4) }

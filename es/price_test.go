@@ -3,6 +3,7 @@ package es_test
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -54,6 +55,37 @@ func TestPricesAreJSONNumbers(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`"9.9"`), &p); err == nil {
 		t.Error("a string was read as a price")
+	}
+}
+
+func TestPricesAddAndMultiplyExactly(t *testing.T) {
+	most := es.MustPrice("999999999999.9999")
+	for _, x := range []struct{ price, plus, sum string }{
+		{"0.1", "0.2", "0.3"}, {"9.99", "0.01", "10"}, {"0", "0", "0"}, {"999999999999.9998", "0.0001", "999999999999.9999"},
+	} {
+		if got, err := es.MustPrice(x.price).Plus(es.MustPrice(x.plus)); err != nil || got.String() != x.sum {
+			t.Errorf("%s + %s = %v (error: %v), want %s", x.price, x.plus, got, err, x.sum)
+		}
+	}
+	for _, x := range []struct {
+		price   string
+		n       int
+		product string
+	}{{"0.1", 3, "0.3"}, {"19.99", 100, "1999"}, {"5", 0, "0"}, {"0", math.MaxInt, "0"}, {"999999999999.9999", 1, "999999999999.9999"}, {"0.0001", 9_999_999_999_999_999, "999999999999.9999"}} {
+		if got, err := es.MustPrice(x.price).Times(x.n); err != nil || got.String() != x.product {
+			t.Errorf("%d × %s = %v (error: %v), want %s", x.n, x.price, got, err, x.product)
+		}
+	}
+	if got, err := most.Plus(es.MustPrice("0.0001")); !errors.Is(err, es.ErrPriceRange) {
+		t.Errorf("more than the most is %v (error: %v)", got, err)
+	}
+	for _, n := range []int{2, -1, math.MaxInt} {
+		if got, err := most.Times(n); !errors.Is(err, es.ErrPriceRange) {
+			t.Errorf("%d times the most is %v (error: %v)", n, got, err)
+		}
+	}
+	if got, err := es.MustPrice("0.0001").Times(10_000_000_000_000_000); !errors.Is(err, es.ErrPriceRange) {
+		t.Errorf("it is %v (error: %v)", got, err)
 	}
 }
 

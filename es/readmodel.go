@@ -25,7 +25,8 @@ func Update[V any](f func(V) V) Change[V] {
 // Delete removes the row.
 func Delete[V any]() Change[V] { return func(*V) *V { return nil } }
 
-// View is the type of a row. The generator writes its JSON form and schema as methods.
+// View is the type of a row. The generator writes its JSON form and schema as methods,
+// and JSONLabel() string where a field names the row for people.
 type View interface{ JSONSchema() string }
 
 // ReadModel is a view: one row per aggregate id, folded from the events of one or more
@@ -34,13 +35,18 @@ type ReadModel[V View] struct {
 	name    string
 	sources []Source[V]
 	indexes []string
+	sorts   []string
+	search  []string
+	merges  []Merge
 	access  Access
 }
 
 // Source is an aggregate that a read model folds, with its projection.
 type Source[V any] struct {
 	aggregate string
+	kind      ViewKind
 	project   func(Recorded[any]) Change[V]
+	items     func(Recorded[any]) Changes[V]
 }
 
 // NewReadModel declares a read model. The name is unique within the plugin, e.g.
@@ -56,19 +62,27 @@ func (r ReadModel[V]) By(field string) ReadModel[V] {
 	return r
 }
 
+// Sort makes rows listable in the order of each of the fields, given by their JSON names,
+// and by ranges of them: texts, numbers, prices, times and booleans.
+func (r ReadModel[V]) Sort(fields ...string) ReadModel[V] {
+	r.sorts = append(r.sorts[:len(r.sorts):len(r.sorts)], fields...)
+	return r
+}
+
+// Search makes rows findable by the beginnings of words in the fields of type string,
+// given by their JSON names. Case and accents don't matter.
+func (r ReadModel[V]) Search(fields ...string) ReadModel[V] {
+	r.search = append(r.search[:len(r.search):len(r.search)], fields...)
+	return r
+}
+
 // Allow sets who may read the rows. Default: any signed-in user.
 func (r ReadModel[V]) Allow(a Access) ReadModel[V] { r.access = a; return r }
 
-// From returns a source that folds an aggregate's events into rows. project must be pure.
-func From[C, E, S, V any](a Aggregate[C, E, S], project func(E) Change[V]) Source[V] {
-	return Source[V]{a.rules.Name, func(r Recorded[any]) Change[V] { return project(r.Event.(E)) }}
-}
-
-// FromRecorded is [From] for projections that need the event's envelope.
-func FromRecorded[C, E, S, V any](a Aggregate[C, E, S], project func(Recorded[E]) Change[V]) Source[V] {
-	return Source[V]{a.rules.Name, func(r Recorded[any]) Change[V] {
-		return project(Recorded[E]{r.ID, r.Event.(E), r.Version, r.Time, r.Meta})
-	}}
+// From returns a source that folds an aggregate's events of type T, which is one event or
+// the whole union, into rows. project must be pure.
+func From[C, E, S, T, V any](a Aggregate[C, E, S], project func(Recorded[T]) Change[V]) Source[V] {
+	return Source[V]{aggregate: a.rules.Name, kind: ViewRows, project: only[E](a.rules.Name, project)}
 }
 
 // Name returns the name within the plugin, e.g. "Products".
@@ -77,7 +91,7 @@ func (r ReadModel[V]) Name() string { return r.name }
 // Project applies an event of one of the sources to a row, for tests.
 func (r ReadModel[V]) Project(aggregate string, e Recorded[any], row *V) *V {
 	for _, s := range r.sources {
-		if s.aggregate == aggregate {
+		if s.aggregate == aggregate && s.project != nil {
 			if change := s.project(e); change != nil {
 				row = change(row)
 			}
@@ -88,14 +102,22 @@ func (r ReadModel[V]) Project(aggregate string, e Recorded[any], row *V) *V {
 
 // ReadModelDefinition is the type-erased form that the engine runs. An absent row is nil.
 type ReadModelDefinition struct {
-	Name    string   // "Catalog.Products" once it is in a plugin
-	Sources []string // aggregates, in declared order, each once
-	Indexes []string // fields by their JSON names
-	Access  Access
-	Schema  json.RawMessage
-	Project func(aggregate string, e Recorded[any], row any) any
-	Encode  func(row any) ([]byte, error)
-	Decode  func([]byte) (any, error)
+	Name     string   // "Catalog.Products" once it is in a plugin
+	Kind     ViewKind // "": its sources are of several kinds, which does not work
+	Sources  []string // aggregates, in declared order, each once
+	Indexes  []string // fields by their JSON names
+	Sorts    []string // likewise
+	Searches []string // likewise
+	Merges   []Merge  // of a keyed view, one of each field
+	Label    string   // the field that names a row for people, by its JSON name; "": its id does
+	Access   Access
+	Schema   json.RawMessage
+	Code     string // a hash of what its rows are made by; "": not known
+	Project  func(aggregate string, e Recorded[any], row any) any
+	// ProjectItems is in Project's place where the rows are below aggregates' ids.
+	ProjectItems func(aggregate string, e Recorded[any]) []ItemChange
+	Encode       func(row any) ([]byte, error)
+	Decode       func([]byte) (any, error)
 }
 
 // AnyReadModel is a read model with rows of any type.
@@ -108,19 +130,12 @@ type AnyReadModel interface {
 func (r ReadModel[V]) Definition() ReadModelDefinition {
 	var zero V
 	d := ReadModelDefinition{
-		Name: r.name, Indexes: r.indexes, Access: r.access, Schema: json.RawMessage(zero.JSONSchema()),
+		Name: r.name, Indexes: r.indexes, Sorts: r.sorts, Searches: r.search, Merges: r.merges, Access: r.access, Schema: json.RawMessage(zero.JSONSchema()),
 		Project: func(aggregate string, e Recorded[any], row any) any {
-			var v *V
-			if row != nil {
-				c := row.(V)
-				v = &c
-			}
-			if v = r.Project(aggregate, e, v); v == nil {
-				return nil
-			}
-			return *v
+			return erased(func(v *V) *V { return r.Project(aggregate, e, v) }, row)
 		},
-		Encode: json.Marshal,
+		ProjectItems: r.ProjectItems,
+		Encode:       json.Marshal,
 		Decode: func(b []byte) (any, error) {
 			var v V
 			if err := json.Unmarshal(b, &v); err != nil {
@@ -130,7 +145,15 @@ func (r ReadModel[V]) Definition() ReadModelDefinition {
 		},
 	}
 	seen := map[string]bool{}
-	for _, s := range r.sources {
+	if v, ok := any(zero).(interface{ JSONLabel() string }); ok {
+		d.Label = v.JSONLabel()
+	}
+	for i, s := range r.sources {
+		if i == 0 {
+			d.Kind = s.kind
+		} else if s.kind != d.Kind {
+			d.Kind = ""
+		}
 		if !seen[s.aggregate] {
 			seen[s.aggregate] = true
 			d.Sources = append(d.Sources, s.aggregate)

@@ -4,32 +4,57 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 )
 
-// SideEffect is imperative work that an aggregate's events set off, such as an e-mail. It
-// is fire-and-forget: an error is logged and counted, never retried. It skips commits that
+// SideEffect is imperative work that events of an aggregate, or of another plugin's
+// extension point, set off, such as an e-mail. It is fire-and-forget: an error is logged and counted, never retried. It skips commits that
 // are older than 24 hours. A new one in a shop with history also skips those before it,
 // unless FromBeginning or Since says otherwise.
 type SideEffect struct {
-	Name     string // within the plugin, e.g. "SendOrderConfirmation"
-	Source   string // full name of the aggregate
+	Name     string          // within the plugin, e.g. "SendOrderConfirmation"
+	Source   string          // full name of the aggregate; empty: see Point
+	Point    PointDefinition // whose events set it off, where it has a name: see [NewBoundarySideEffect]
 	Start    Start
 	Concerns func(e any) bool
 	Run      func(context.Context, Reader, Recorded[any]) error
+	Readable []Readable // see Reads
 }
 
 // NewSideEffect declares a side effect of source's events of type T, which is one event or
 // the whole union. run may be called concurrently for different aggregates.
 func NewSideEffect[C, E, S, T any](name string, source Aggregate[C, E, S], run func(ctx context.Context, r Reader, e Recorded[T]) error) SideEffect {
+	mustBe[E, T](source.rules.Name)
+	s := newSideEffect(name, run)
+	s.Source = source.rules.Name
+	return s
+}
+
+// NewBoundarySideEffect declares a side effect of what another plugin publishes: of an
+// extension point's events of type T, which is one event or the whole union. They are
+// enveloped as an extension's are, and come in the order of the publisher's streams. run may
+// be called concurrently for different streams.
+func NewBoundarySideEffect[P, T any](name string, p Point[P], run func(ctx context.Context, r Reader, e Recorded[T]) error) SideEffect {
+	mustBe[P, T](p.rules.Name)
+	s := newSideEffect(name, run)
+	s.Point = p.Definition()
+	return s
+}
+
+func newSideEffect[T any](name string, run func(ctx context.Context, r Reader, e Recorded[T]) error) SideEffect {
 	return SideEffect{
-		Name: name, Source: source.rules.Name, Start: Start{New: true},
+		Name: name, Start: Start{New: true},
 		Concerns: func(e any) bool { _, ok := e.(T); return ok },
 		Run: func(ctx context.Context, r Reader, e Recorded[any]) error {
 			return run(ctx, r, Recorded[T]{e.ID, e.Event.(T), e.Version, e.Time, e.Meta})
 		},
 	}
 }
+
+// Reads says which read models of the plugin the side effect reads, and of which aggregates
+// it lists the ids. The engine refuses others.
+func (s SideEffect) Reads(reads ...Readable) SideEffect { s.Readable = reads; return s }
 
 // FromBeginning makes a new side effect act on the last 24 hours of a shop's history.
 func (s SideEffect) FromBeginning() SideEffect { s.Start = Start{}; return s }
@@ -38,10 +63,11 @@ func (s SideEffect) FromBeginning() SideEffect { s.Start = Start{}; return s }
 // last 24 hours.
 func (s SideEffect) Since(t time.Time) SideEffect { s.Start = Start{Since: t}; return s }
 
-// Task is work that objects in a bucket set off. It also hosts side effects.
+// Task is work that objects in a bucket, or time, set off. It also hosts side effects.
 type Task struct {
 	Name string
-	// Bucket is the bucket whose new objects set off OnObject; empty: none.
+	// Bucket is where people hand in objects, of which each sets off OnObject, once; empty:
+	// none.
 	Bucket string
 	// OnObject handles one object. It may be called again for the same object at any
 	// time, even while an earlier call still runs elsewhere, and must continue from
@@ -49,18 +75,36 @@ type Task struct {
 	// to be called again at once. After any other error the platform calls it again
 	// later.
 	OnObject func(ctx context.Context, o Object, s Shop) error
+	// Buckets are those whose objects stay.
+	Buckets []Bucket
 	// Check returns what OnObject would make of an object. Commands that it executes
-	// are decided, each on top of those before it, but nothing is appended. nil: the
-	// task can't tell.
+	// are decided, each on top of those before it, but nothing is appended, so that read
+	// models don't show them. nil: the task can't tell.
 	Check func(ctx context.Context, o Object, s Shop) (Check, error)
 	// Reports is the read model whose rows have the reports; nil if the task writes
 	// none. A report's id is the object's key. It exists while its row has a field
-	// "report".
-	Reports     AnyReadModel
+	// "report". A page shows how far an object is by the fields "status", which is
+	// "running" until the task is done with it, "offset" and "size".
+	Reports AnyReadModel
+	// Mails says that objects or schedules of the task have e-mails sent. On AWS its
+	// function may do so then; side effects always may.
+	Mails bool
+	// Example is the text of an object to start from, for people; optional.
+	Example     string
 	SideEffects []SideEffect
-	// Sends lists the aggregates of the plugin that OnObject sends commands to. The
+	Schedules   []Schedule
+	// Sends lists the aggregates of the plugin that OnObject and Schedules send commands to. The
 	// engine refuses commands for others. nil: any.
 	Sends []AnyAggregate
+	// Reads lists the read models of the plugin that OnObject, Check and Schedules read, and
+	// the aggregates of which they list the ids. The engine refuses others. Side effects say
+	// so themselves.
+	Reads []Readable
+}
+
+// Works reports whether something sets the task off, beside its side effects.
+func (t Task) Works() bool {
+	return t.Bucket != "" || len(t.Schedules) > 0 || slices.ContainsFunc(t.Buckets, Bucket.Watched)
 }
 
 // Check is what a task would make of an object.
@@ -118,6 +162,12 @@ type Shop interface {
 	// concurrently. A command takes effect once per message id, so use the same id
 	// when the work is repeated. The outcome of commands[i] is outcomes[i].
 	Execute(ctx context.Context, commands ...TaskCommand) []Outcome
+	// Write puts an object into a bucket that the task declares to write to, or into that of
+	// [Reports]. Who reads it meanwhile sees the earlier object or the new one, whole.
+	Write(ctx context.Context, bucket, key string, write func(io.Writer) error) error
+	// Read opens an object of a bucket that the task declares to read. It returns
+	// [ErrObjectGone] if there is none. The caller closes the reader.
+	Read(ctx context.Context, bucket, key string) (io.ReadCloser, error)
 	// Stopping reports whether the task should return [ErrUnfinished] at its next
 	// checkpoint.
 	Stopping() bool

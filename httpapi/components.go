@@ -21,7 +21,7 @@ import (
 
 // addPlugins adds what the plugins' definitions declare.
 func (a *api) addPlugins() error {
-	seen := map[string]string{"operations": "the operations"}
+	seen := map[string]string{"operations": "the operations", "console": "the console"}
 	for _, p := range a.Plugins {
 		base := "/" + naming.PathSegment(p.Name)
 		// An aggregate and a read model share no path even where their methods differ:
@@ -51,7 +51,18 @@ func (a *api) addPlugins() error {
 		}
 		for _, t := range p.Tasks {
 			if t.Reports == nil {
+				if len(t.Schedules) > 0 && a.Reports != nil {
+					task := naming.Full(p.Name, t.Name)
+					if err := errors.Join(claim(base[1:]+"/"+naming.PathSegment(t.Name), task), a.addFiles(base, p, t)); err != nil {
+						return err
+					}
+				}
 				continue
+			}
+			if a.Uploads != nil {
+				if err := a.addUploads(base, p, t); err != nil {
+					return err
+				}
 			}
 			if t.Check != nil {
 				if err := a.addCheck(base, p, t); err != nil {
@@ -70,8 +81,9 @@ func (a *api) addPlugins() error {
 }
 
 func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) error {
-	at := base + "/" + naming.PathSegment(naming.Short(d.Name)) + "/" + idSegment + "/"
-	var errs []error
+	list := base + "/" + naming.PathSegment(naming.Short(d.Name))
+	at := list + "/" + idSegment + "/"
+	errs := []error{a.addInspection(list, p, d)}
 	if !d.Internal {
 		for _, cmd := range d.Commands {
 			if cmd.Internal {
@@ -82,7 +94,7 @@ func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) e
 				summary: cmd.Name + " of the aggregate " + d.Name,
 				allow:   func(c es.Caller) error { return a.Engine.Authorize(c, d.Name, cmd.Name) },
 				id:      commandID, command: true, body: true, payload: commandSchema(d.Name, cmd), bodyOptional: cmd.Empty,
-				answers: outcomeSchema, etag: true,
+				answers: commandAnswer, etag: true,
 				refuses: []int{404, 409, 412, 413, 415, 422},
 				serve:   func(c *call) (*answer, error) { return a.execute(c, d, cmd.Name) },
 			}))
@@ -91,7 +103,7 @@ func (a *api) addAggregate(base string, p es.Plugin, d es.AggregateDefinition) e
 	errs = append(errs, a.add(&endpoint{
 		method: http.MethodGet, path: at + "events", tag: p.Name, name: d.Name + "-events",
 		summary: "The history of one " + d.Name, allow: admin, id: anyID,
-		query: []parameter{limitParameter, cursorParameter}, answers: historySchema(d), refuses: []int{422},
+		query: []parameter{limitParameter, cursorParameter, fromParameter}, answers: historySchema(d), refuses: []int{422},
 		serve: func(c *call) (*answer, error) { return a.history(c, d.Name) },
 	}))
 	return errors.Join(errs...)
@@ -117,14 +129,24 @@ func (a *api) execute(c *call, d es.AggregateDefinition, command string) (*answe
 	if err != nil {
 		return nil, err
 	}
-	o, err := a.Engine.Execute(c.Context(), engine.Request{
+	r := engine.Request{
 		Command: es.Command{Aggregate: d.Name, ID: c.id, Payload: payload}, Caller: c.caller,
 		IdempotencyKey: c.key, IfVersion: c.ifVersion, CorrelationID: c.correlation, Traceparent: c.traceparent,
-	})
+	}
+	send := a.send
+	if c.prefersDryRun() {
+		send = a.preview
+	}
+	out, err := send(c, d, r)
 	var no *es.Rejection
 	if errors.As(err, &no) && no.Detail == "" { // the domain's code says why, not of what
 		err = no.Because("%s of %s %q: %s", command, d.Name, c.id, strings.ToLower(title(no.Code)))
 	}
+	return out, err
+}
+
+func (a *api) send(c *call, d es.AggregateDefinition, r engine.Request) (*answer, error) {
+	o, err := a.Engine.Execute(c.Context(), r)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +163,12 @@ type page struct {
 }
 
 func (a *api) history(c *call, aggregate string) (*answer, error) {
+	var err error
+	if c.version != nil && c.cursor == "" {
+		if c.cursor, err = a.Engine.HistoryCursor(c.Context(), aggregate, c.id, *c.version); err != nil {
+			return nil, err
+		}
+	}
 	events, next, err := a.Engine.History(c.Context(), aggregate, c.id, c.cursor, c.limit)
 	if err != nil {
 		return nil, err
@@ -177,25 +205,42 @@ func (a *api) addReadModel(base string, p es.Plugin, d es.ReadModelDefinition) e
 	list := &endpoint{
 		method: http.MethodGet, path: base + "/" + naming.PathSegment(naming.Short(d.Name)), tag: p.Name, name: d.Name + "-list",
 		summary: "The rows of " + d.Name, allow: allow,
-		query: []parameter{limitParameter, cursorParameter}, answers: pageSchema(row),
+		query: []parameter{limitParameter, cursorParameter}, answers: pageSchema(row), rows: true,
 		owner: func(c es.Caller) string {
 			if d.Access.Admits(c) {
 				return ""
 			}
 			return c.User
 		},
-		serve: func(c *call) (*answer, error) { return a.list(c, d.Name) },
+		serve: func(c *call) (*answer, error) { return a.list(c, d) },
 	}
 	for _, field := range d.Indexes {
 		list.query = append(list.query, filter(field))
 	}
-	single := len(d.Sources) == 1
+	selects, err := selection(d)
+	if err != nil {
+		return err
+	}
+	list.query = append(list.query, selects...)
+	if d.Kind == es.ViewItems {
+		return errors.Join(a.add(list), a.add(a.itemsOf(list, d, row)))
+	}
+	single := len(d.Sources) == 1 && d.Kind == es.ViewRows
+	query, without := []parameter{minVersionParameter, versionParameter}, map[string]string(nil)
+	switch {
+	case d.Kind == es.ViewKeyed:
+		const why = "a row of %s is of many aggregates, each with a version of its own"
+		query, without = nil, map[string]string{"version": fmt.Sprintf(why, d.Name), "minVersion": fmt.Sprintf(why, d.Name)}
+	case !single:
+		query = query[:1]
+		without = map[string]string{"version": fmt.Sprintf("a row of %s is of several aggregates, %s, so it has no one version", d.Name, strings.Join(d.Sources, " and "))}
+	}
 	return errors.Join(a.add(list), a.add(&endpoint{
 		method: http.MethodGet, path: list.path + "/" + idSegment, tag: p.Name, name: d.Name,
 		summary: "One row of " + d.Name, allow: allow, id: anyID,
-		query: []parameter{minVersionParameter}, answers: row, etag: single, refuses: []int{404, 409, 422},
+		query: query, without: without, answers: row, etag: single, untagged: !single, rows: d.Kind == es.ViewKeyed, refuses: []int{404, 409, 422},
 		serve: func(c *call) (*answer, error) {
-			row, err := a.Engine.Row(c.Context(), c.caller, d.Name, c.id, c.minVersion)
+			row, err := a.row(c, d)
 			if err != nil {
 				return nil, err
 			}
@@ -211,19 +256,43 @@ func (a *api) addReadModel(base string, p es.Plugin, d es.ReadModelDefinition) e
 	}))
 }
 
-// has says whether the caller holds the row with that tag already.
-func (c *call) has(tag string) bool {
-	for _, t := range strings.Split(strings.Join(c.Header.Values("If-None-Match"), ","), ",") {
-		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
-			return true
-		}
+// row is a row of the model as it is, or as it was at a version.
+func (a *api) row(c *call, d es.ReadModelDefinition) (row engine.Row, err error) {
+	switch {
+	case d.Kind == es.ViewKeyed: // it can't be folded alone
+		err = a.tellingStale(c, d.Name, func() (err error) {
+			row, err = a.Engine.Row(c.Context(), c.caller, d.Name, c.id, nil)
+			return err
+		})
+		return row, err
+	case c.version == nil:
+		return a.Engine.Row(c.Context(), c.caller, d.Name, c.id, c.minVersion)
+	case c.minVersion != nil:
+		return engine.Row{}, errMalformed.Because("ask for a version or a minVersion, not for both")
 	}
-	return false
+	return a.Engine.RowAt(c.Context(), c.caller, d.Name, c.id, *c.version)
 }
 
-func (a *api) list(c *call, model string) (*answer, error) {
-	rows, next, err := a.Engine.List(c.Context(), c.caller, engine.Query{
-		Model: model, Field: c.field, Value: c.value, Limit: c.limit, Cursor: c.cursor,
+// tellingStale reads rows, and says with the answer if other code may have made them.
+func (a *api) tellingStale(c *call, model string, read func() error) error {
+	stale, err := a.Engine.Stale(c.Context(), model) // before the rows are read
+	if err == nil {
+		err = read()
+	}
+	if err == nil && stale {
+		c.header.Set("Stale", "true")
+	}
+	return err
+}
+
+func (a *api) list(c *call, d es.ReadModelDefinition) (*answer, error) {
+	q := c.selection
+	q.Model, q.Field, q.Value, q.Limit, q.Cursor = d.Name, c.field, c.value, c.limit, c.cursor
+	var rows []engine.Row
+	var next string
+	err := a.tellingStale(c, d.Name, func() (err error) {
+		rows, next, err = a.Engine.List(c.Context(), c.caller, q)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -232,15 +301,23 @@ func (a *api) list(c *call, model string) (*answer, error) {
 	if p.Next, err = c.encodeCursor(next); err != nil {
 		return nil, err
 	}
+	show := item
+	if d.Kind == es.ViewItems {
+		show = itemBelow
+	}
 	for _, row := range rows {
-		p.Items = append(p.Items, item(row))
+		p.Items = append(p.Items, show(row))
 	}
 	return &answer{body: marshal(p)}, nil
 }
 
 // item is a row as callers see it: its id, then the view's fields.
 func item(row engine.Row) []byte {
-	b := wire.AppendString([]byte(`{"id":`), row.ID)
+	return view(wire.AppendString([]byte(`{"id":`), row.ID), row)
+}
+
+// view adds the view's fields to an object that has begun.
+func view(b []byte, row engine.Row) []byte {
 	fields := row.View[1:] // without the brace
 	if string(fields) != "}" {
 		b = append(b, ',')
@@ -312,34 +389,52 @@ func (a *api) addCheck(base string, p es.Plugin, t es.Task) error {
 	})
 }
 
+// filesPath is where the reports are that a task's schedules write.
+func filesPath(base string, t es.Task) string {
+	return base + "/" + naming.PathSegment(t.Name) + "/" + idSegment + "/report"
+}
+
+func (a *api) addFiles(base string, p es.Plugin, t es.Task) error {
+	task := naming.Full(p.Name, t.Name)
+	return a.add(&endpoint{
+		method: http.MethodGet, path: filesPath(base, t), tag: p.Name, name: task + "-report",
+		summary: "A report of the task " + task + ", by the key that its schedule gives it", allow: admin, id: anyID, refuses: []int{404, 422},
+		serve: func(c *call) (*answer, error) { return a.report(c, task, path.Base(c.id)) },
+	})
+}
+
+// report answers a report of a task, to be kept under that name.
+func (a *api) report(c *call, task, name string) (*answer, error) {
+	r, err := a.Reports.Report(c.Context(), task, c.id)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return nil, engine.ErrNotFound.Because("there is no report for %q", c.id)
+	case err != nil:
+		return nil, fmt.Errorf("report of %s for %q: %w", task, c.id, err)
+	case r.Body == nil:
+		c.header.Set("Location", r.URL)
+		return &answer{status: http.StatusFound}, nil
+	}
+	c.header.Set("Content-Type", "text/csv; charset=utf-8")
+	c.header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	return &answer{stream: r.Body}, nil
+}
+
 func (a *api) addReports(base string, p es.Plugin, t es.Task) error {
 	task := naming.Full(p.Name, t.Name)
 	return a.add(&endpoint{
 		method: http.MethodGet, path: base + "/" + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report", tag: p.Name, name: task + "-report",
 		summary: "What the task " + task + " reports about one object", allow: admin, id: anyID, refuses: []int{404, 422},
 		serve: func(c *call) (*answer, error) {
-			none := engine.ErrNotFound.Because("there is no report for %q", c.id)
 			// What is stored may be of an object that was replaced since.
 			has, err := a.reported(c, naming.Full(p.Name, t.Reports.Name()))
 			if err != nil {
 				return nil, err
 			}
 			if !has {
-				return nil, none
+				return nil, engine.ErrNotFound.Because("there is no report for %q", c.id)
 			}
-			r, err := a.Reports.Report(c.Context(), task, c.id)
-			switch {
-			case errors.Is(err, engine.ErrNotFound):
-				return nil, none
-			case err != nil:
-				return nil, fmt.Errorf("report of %s for %q: %w", task, c.id, err)
-			case r.Body == nil:
-				c.header.Set("Location", r.URL)
-				return &answer{status: http.StatusFound}, nil
-			}
-			c.header.Set("Content-Type", "text/csv; charset=utf-8")
-			c.header.Set("Content-Disposition", attachment(c.id))
-			return &answer{stream: r.Body}, nil
+			return a.report(c, task, reportName(c.id))
 		},
 	})
 }
@@ -364,8 +459,8 @@ func (a *api) reported(c *call, model string) (bool, error) {
 
 // attachment names the file that a report of the object is saved as:
 // "june-report.csv" for "2026/june.csv".
-func attachment(key string) string {
+func reportName(key string) string {
 	name := path.Base(key)
 	name = strings.TrimSuffix(name, path.Ext(name))
-	return mime.FormatMediaType("attachment", map[string]string{"filename": name + "-report.csv"})
+	return name + "-report.csv"
 }

@@ -88,7 +88,7 @@ func serveLocal(t *testing.T, identity httpapi.Identity) (url, dir string) {
 		}
 	})
 	h, err := httpapi.New(httpapi.Config{
-		Engine: shop.Engine(), Plugins: all, Version: "test", Identity: identity, Health: shop.Health, Reports: shop, Logger: quiet,
+		Engine: shop.Engine(), Plugins: all, Version: "test", Identity: identity, Health: shop.Health, Reports: shop, Uploads: shop, Logger: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -197,8 +197,8 @@ func (d *documented) complete() {
 			if d.later[plugin] {
 				continue
 			}
-			// Orders ship at once here: there is nothing to cancel.
-			if !d.seen[method+" "+path] && path != "/ordering/order/{id}/cancel" {
+			// Orders ship at once here: there is nothing to cancel. And nothing fails.
+			if !d.seen[method+" "+path] && path != "/ordering/order/{id}/cancel" && path != "/operations/skip" {
 				d.t.Errorf("no scenario has a 200 of %s %s", method, path)
 			}
 		}

@@ -44,14 +44,14 @@ func (s *sealer) cipher(ctx context.Context) (cipher.AEAD, error) {
 	return s.aead, err
 }
 
-// belongs is what a cursor is valid for: one endpoint, id, filter and, where a page
+// belongs is what a cursor is valid for: one endpoint, id, filter, sort, range and search and, where a page
 // shows the caller's own rows only, caller.
 func (c *call) belongs() []byte {
 	owner := ""
 	if c.endpoint.owner != nil {
 		owner = c.endpoint.owner(c.caller)
 	}
-	return fmt.Appendf(nil, "%q", []string{c.endpoint.path, c.id, c.field, c.value, owner})
+	return fmt.Appendf(nil, "%q%s", []string{c.endpoint.path, c.id, c.field, c.value, owner}, c.selection.Identity())
 }
 
 // encodeCursor makes a cursor for the caller of what the engine or the store made; ""
@@ -64,7 +64,8 @@ func (c *call) encodeCursor(inner string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, []byte(inner), c.belongs())), nil
+	c.sealed, c.unsealed = base64.RawURLEncoding.EncodeToString(aead.Seal(nil, nil, []byte(inner), c.belongs())), inner
+	return c.sealed, nil
 }
 
 // decodeCursor reads what encodeCursor made.

@@ -38,19 +38,37 @@ type Config struct {
 	Operations Operations                                   // nil: the engine's
 	Health     func(context.Context) (engine.Health, error) // nil: /health is not served
 	Reports    engine.Reports                               // nil: tasks' reports are not served
+	Uploads    engine.Uploads                               // nil: tasks' objects are not taken in
+	Emails     engine.Emails                                // nil: the platform keeps none
 	Logger     *slog.Logger                                 // nil: slog.Default
 	LogSuccess bool                                         // requests that are answered well, too
 	// CursorKey is what cursors are encrypted with: 32 bytes, the same in every
 	// process. It is asked for with the first cursor. nil: each process has its own.
 	CursorKey func(context.Context) ([]byte, error)
+	Console   *Console // nil: none
+	Metrics   Metrics  // nil: /metrics is not served
+}
+
+// Metrics counts requests, and tells what is counted. Safe for concurrent use.
+type Metrics interface {
+	// Observe notes a request: by the operationId of OpenAPI, "" if it is none of them.
+	Observe(operation string, status int, took time.Duration)
+	// Write writes all that is counted, and returns its Content-Type.
+	Write(w io.Writer) (contentType string, err error)
 }
 
 // Operations are what operators do, step by step; an [engine.Engine] is one.
 type Operations interface {
 	ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error)
 	Redrive(ctx context.Context, cursor string) (engine.Progress, error)
+	RedriveKey(ctx context.Context, consumer string, s engine.Stream) error
+	Skip(ctx context.Context, consumer string, s engine.Stream, who, reason string) error
 	Sweep(ctx context.Context, cursor string) (engine.Progress, error)
 	Rebuild(ctx context.Context, readModel, cursor string) (engine.Progress, error)
+	CheckRows(ctx context.Context, readModel, cursor string) (engine.Progress, error)
+	Verify(ctx context.Context, cursor string, settled time.Time) (engine.Verified, error)
+	ListSchedules(ctx context.Context) ([]engine.ScheduleInfo, error)
+	AskSchedule(ctx context.Context, name string) error
 }
 
 // MaxBodyBytes is how many bytes a request's body may have.
@@ -63,6 +81,7 @@ type api struct {
 	endpoints []*endpoint                    // in the order of the plugins' definitions
 	origins   *http.CrossOriginProtection
 	cursors   *sealer
+	pages     *pages
 	bodies    *semaphore.Weighted // bytes of large bodies in hand
 }
 
@@ -82,11 +101,12 @@ func New(c Config) (http.Handler, error) {
 		c.CursorKey = newKey()
 	}
 	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection(), cursors: &sealer{key: c.CursorKey}, bodies: semaphore.NewWeighted(allBodies)}
-	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addDescriptions} {
+	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addEmails, a.addMetrics, a.addTrace, a.addConsole, a.addDescriptions} {
 		if err := add(); err != nil {
 			return nil, fmt.Errorf("http api: %w", err)
 		}
 	}
+	a.pages = a.newPages()
 	return a, nil
 }
 
@@ -106,9 +126,15 @@ type call struct {
 	traceparent string
 	limit       int
 	cursor      string // as the engine or the store made it
+	sealed      string // the answer's cursor, of which unsealed is what it says
+	unsealed    string
 	minVersion  *int64
+	version     *int64
+	stream      engine.Stream
 	field       string // filter
 	value       string
+	selection   engine.Query // sort, range and search of a list
+	ranged      string       // the field of its range
 }
 
 // answer is what a request gets when nothing is wrong with it.
@@ -137,6 +163,13 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status := a.write(r.Context(), w, c, out)
 
+	if a.Metrics != nil {
+		operation := ""
+		if c.endpoint != nil {
+			operation = c.endpoint.name
+		}
+		a.Metrics.Observe(operation, status, a.Engine.Clock.Now().Sub(start))
+	}
 	level := slog.LevelDebug
 	switch {
 	case status >= 500:
@@ -177,6 +210,9 @@ func (a *api) handle(w http.ResponseWriter, c *call, correlationErr error) (out 
 	if a.Hosts != nil && !slices.ContainsFunc(a.Hosts, func(h string) bool { return strings.EqualFold(h, c.Host) }) {
 		return nil, errMisdirected.Because("this shop does not answer for the host %q", c.Host)
 	}
+	if page, err := a.pages.page(c); page != nil || err != nil {
+		return page, err
+	}
 	if err := a.find(c); err != nil {
 		return nil, err
 	}
@@ -185,6 +221,11 @@ func (a *api) handle(w http.ResponseWriter, c *call, correlationErr error) (out 
 	}
 	if c.endpoint.body {
 		if err := c.readBody(w, a.bodies); err != nil {
+			return nil, err
+		}
+	}
+	if c.endpoint.large {
+		if err := c.expectLarge(w); err != nil {
 			return nil, err
 		}
 	}
@@ -200,7 +241,10 @@ func (a *api) handle(w http.ResponseWriter, c *call, correlationErr error) (out 
 	if valid := c.endpoint.id; valid != nil && !valid.valid(c.id) {
 		return nil, engine.ErrInvalidID.Because("%s, not %q", valid.rule, c.id)
 	}
-	return c.endpoint.serve(c)
+	if out, err = c.endpoint.serve(c); err != nil {
+		return nil, err
+	}
+	return c.revalidate(out), nil
 }
 
 // admit lets in those whom the endpoint is for.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,7 @@ func TestStoreFails(t *testing.T) {
 	}{
 		"throttled":                {fmt.Errorf("table Catalog-7F2: %w", engine.ErrUnavailable), 503, "Unavailable"},
 		"out of time":              {context.DeadlineExceeded, 503, "Unavailable"},
+		"a damaged stream":         {fmt.Errorf("stream: %w", engine.ErrBroken), 503, "Unavailable"},
 		"a newer version's event":  {fmt.Errorf("stream: %w", es.ErrUnknownType), 503, "Unavailable"},
 		"something else":           {errors.New("table Catalog-7F2 is gone"), 500, "InternalError"},
 		"something else, in depth": {errors.Join(errors.New("table Catalog-7F2"), errors.New("table Catalog-7F3")), 500, "InternalError"},
@@ -42,7 +44,7 @@ func TestStoreFails(t *testing.T) {
 			a.Before = func(string) error { return x.err }
 			for _, request := range []string{
 				"POST /catalog/product/p/update-name", "GET /catalog/products", "GET /catalog/products/p", "GET /catalog/products/p?minVersion=1",
-				"GET /catalog/product/p/events", "GET /operations/parked", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild",
+				"GET /catalog/product/p/events", "GET /operations/parked", "GET /operations/rejections", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild",
 			} {
 				method, path, _ := strings.Cut(request, " ")
 				body := ""
@@ -151,7 +153,11 @@ func TestReports(t *testing.T) {
 	a := newAPI(t, nil)
 	given := func(key, view string) {
 		t.Helper()
-		if lost, err := a.Put(t.Context(), engine.Row{Model: "Catalog.ProductImports", ID: key, View: []byte(view), Rev: 1}); err != nil || lost {
+		row, err := a.Engine().Index(engine.Row{Model: "Catalog.ProductImports", ID: key, View: []byte(view), Rev: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lost, err := a.Put(t.Context(), row); err != nil || lost {
 			t.Fatal(err)
 		}
 	}
@@ -254,7 +260,7 @@ func TestParked(t *testing.T) {
 		return p
 	}
 	first := read("/operations/parked")
-	want := `{"consumer":"mapping:Ordering.AutoShip","stream":"Ordering.Order#o1","error":"panic: no ship","since":"2026-01-02T03:04:05.678Z","last":"2026-01-02T04:04:05.678Z","attempts":3}`
+	want := `{"consumer":"mapping:Ordering.AutoShip","stream":"Ordering.Order#o1","error":"panic: no ship","since":"2026-01-02T03:04:05.678Z","last":"2026-01-02T04:04:05.678Z","attempts":3,"next":"2026-01-02T04:04:45.678Z"}`
 	if len(first.Items) != 1 || string(first.Items[0]) != want || first.Next == "" {
 		t.Errorf("the first page is %s, next %q, want %s", first.Items, first.Next, want)
 	}
@@ -368,12 +374,82 @@ func TestHistoryOfEarlierShapes(t *testing.T) {
 	}
 }
 
+func TestWhatIsPolledIsSentWhereItChanged(t *testing.T) {
+	// Given a list whose first page has a cursor, which is encrypted anew each time
+	a := newAPI(t, nil)
+	for _, id := range []string{"a", "b", "c"} {
+		a.is(a.send("POST", "/catalog/category/"+id+"/add", `{"name":"A"}`), 200, "")
+		a.is(a.send("GET", "/catalog/categories/"+id+"?minVersion=1", ""), 200, "") // which brings the view up to date
+	}
+	tags := map[string]string{}
+	for _, path := range []string{
+		"/catalog/categories?limit=2", "/catalog/category", "/catalog/category/a", "/catalog/category/a/events?limit=1",
+		"/operations/parked", "/whoami", "/health", "/manifest.json", "/openapi.json",
+	} {
+		w := a.send("GET", path, "")
+		a.is(w, 200, "")
+		tag := w.Header().Get("ETag")
+		if !regexp.MustCompile(`^W/"h[0-9a-f]{24}"$`).MatchString(tag) {
+			t.Fatalf("%s has the ETag %s, want one that is no version", path, tag)
+		}
+		// Then who has it gets nothing, and who has another one gets it
+		w = a.send("GET", path, "", "If-None-Match", `"old", `+tag)
+		a.is(w, 304, "")
+		if w.Body.Len() > 0 || w.Header().Get("ETag") != tag {
+			t.Errorf("%s: a 304 with %q and the ETag %s", path, w.Body, w.Header().Get("ETag"))
+		}
+		a.is(a.send("GET", path, "", "If-None-Match", `"old"`), 200, "")
+		expectHeader(t, a.send("HEAD", path, "").Header().Get("ETag"), tag)
+		tags[path] = tag
+	}
+	// When something changes, what says so is sent again
+	a.is(a.send("POST", "/catalog/category/a/rename", `{"name":"B"}`), 200, "")
+	a.is(a.send("GET", "/catalog/categories/a?minVersion=2", ""), 200, "")
+	for path, status := range map[string]int{
+		"/catalog/categories?limit=2": 200, "/catalog/category/a": 200, "/catalog/category": 304, "/catalog/category/a/events?limit=1": 200, // which there is more of
+	} {
+		a.is(a.send("GET", path, "", "If-None-Match", tags[path]), status, "")
+	}
+	// What is refused has no tag, and neither has what a command answers but its version
+	expectHeader(t, a.send("GET", "/catalog/category/nobody", "").Header().Get("ETag"), "")
+	expectHeader(t, a.send("POST", "/operations/redrive", "").Header().Get("ETag"), "")
+}
+
+func TestAHistoryStartsAtAnyVersion(t *testing.T) {
+	// Given commits of one, three, one and two events
+	a := newAPI(t, nil)
+	version := 0
+	for seq, n := range []int{1, 3, 1, 2} {
+		version += n
+		c := engine.Commit{Stream: engine.Stream{Aggregate: "Catalog.Product", ID: "p"}, Seq: int64(seq), Version: int64(version)}
+		for range n {
+			c.Events = append(c.Events, es.StoredEvent{Type: "Told", Data: json.RawMessage(`{}`)})
+		}
+		a.given(c)
+	}
+	// Then each version starts a page, and none is after the last
+	for from := 1; from <= version+1; from++ {
+		w := a.send("GET", fmt.Sprintf("/catalog/product/p/events?from=%d", from), "")
+		a.is(w, 200, "")
+		var got struct{ Items []struct{ Version int } }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Items) != version+1-from || len(got.Items) > 0 && got.Items[0].Version != from {
+			t.Errorf("from version %d on there are %+v", from, got.Items)
+		}
+	}
+	// And a log that can't be read is no empty history
+	a.Before = func(string) error { return engine.ErrUnavailable }
+	a.is(a.send("GET", "/catalog/product/p/events?from=3", ""), 503, "Unavailable")
+}
+
 func TestCollidingNames(t *testing.T) {
 	aggregate := func(name string) es.AnyAggregate {
 		return es.NewAggregate(es.AggregateRules[any, any, int]{Name: name, Commands: []es.CommandType[any]{{Name: "Do", Schema: `{}`}}})
 	}
 	model := func(name string) es.AnyReadModel {
-		return es.NewReadModel[view](name, es.From(es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"}), func(any) es.Change[view] { return nil }))
+		return es.NewReadModel[view](name, es.From(es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"}), func(es.Recorded[any]) es.Change[view] { return nil }))
 	}
 	for name, x := range map[string]struct {
 		plugins []es.Plugin
@@ -384,7 +460,7 @@ func TestCollidingNames(t *testing.T) {
 		"a plugin called Operations":    {[]es.Plugin{{Name: "Operations"}}, "/operations"},
 		"an aggregate and a read model": {[]es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{aggregate("A.Order")}, ReadModels: []es.AnyReadModel{model("Order")}}}, "/a/order"},
 		"two aggregates once in a path": {[]es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{aggregate("A.BigOrder"), aggregate("A.Big_Order")}}}, "/a/big-order"},
-		"a row with an id of its own":   {[]es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{aggregate("A.Order")}, ReadModels: []es.AnyReadModel{es.NewReadModel[viewWithID]("Orders", es.From(es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"}), func(any) es.Change[viewWithID] { return nil }))}}}, "property id"},
+		"a row with an id of its own":   {[]es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{aggregate("A.Order")}, ReadModels: []es.AnyReadModel{es.NewReadModel[viewWithID]("Orders", es.From(es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"}), func(es.Recorded[any]) es.Change[viewWithID] { return nil }))}}}, "property id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, err := engine.New(engine.Config{Clock: memory.NewClock()})
@@ -435,7 +511,7 @@ func TestAnInternalCommandIsNotThere(t *testing.T) {
 func TestTwoFilters(t *testing.T) {
 	a := newAPI(t, func(c *httpapi.Config) {
 		orders := es.NewAggregate(es.AggregateRules[any, any, int]{Name: "A.Order"})
-		rows := es.NewReadModel[view]("Orders", es.From(orders, func(any) es.Change[view] { return nil })).By("x").By("y")
+		rows := es.NewReadModel[view]("Orders", es.From(orders, func(es.Recorded[any]) es.Change[view] { return nil })).By("x").By("y")
 		c.Plugins = []es.Plugin{{Name: "A", Aggregates: []es.AnyAggregate{orders}, ReadModels: []es.AnyReadModel{rows}}}
 		e, err := engine.New(engine.Config{Plugins: c.Plugins, Rows: c.Engine.Rows, Clock: c.Engine.Clock})
 		if err != nil {
@@ -520,9 +596,25 @@ func TestManifest(t *testing.T) {
 		{[]string{"plugins", "Catalog", "readModels", "Catalog.ProductDemands", "sources"}, `["Catalog.Product","Catalog.ProductDemand"]`},
 		{[]string{"plugins", "Catalog", "readModels", "Catalog.Products", "indexes"}, `["categoryId"]`},
 		{[]string{"plugins", "Catalog", "extensionPoints", "Catalog.Products", "source"}, `"Catalog.Product"`},
+		{[]string{"plugins", "Catalog", "extensionPoints", "Catalog.Products", "sources"}, `["Catalog.Product"]`},
 		{[]string{"plugins", "Catalog", "extensionPoints", "Catalog.Products", "events", "ProductPriceChanged", "version"}, `1`},
 		{[]string{"plugins", "Catalog", "extensions", "Catalog.Orders_Extension"}, `{"name":"Catalog.Orders_Extension","point":"Ordering.Orders","target":"Catalog.ProductDemand"}`},
-		{[]string{"plugins", "Catalog", "tasks", "Catalog.ImportProducts"}, `{"bucket":"product-imports","name":"Catalog.ImportProducts","report":"/catalog/product-imports/{id}/report"}`},
+		{[]string{"plugins", "Catalog", "tasks", "Catalog.ImportProducts"}, `{"bucket":"product-imports","example":"id,name,description,price\nteapot,Teapot,\"Holds 1.2 l, keeps warm\",24.90\n","name":"Catalog.ImportProducts","report":"/catalog/product-imports/{id}/report","view":"Catalog.ProductImports"}`},
+		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "Add", "creates"}, `true`},
+		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "Add", "changes"}, `false`},
+		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "UpdatePrice", "creates"}, `false`},
+		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "UpdatePrice", "changes"}, `true`},
+		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "UpdatePrice", "schema", "properties", "price", "format"}, `"price"`},
+		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "UpdatePrice", "destructive"}, `false`},
+		{[]string{"plugins", "Ordering", "aggregates", "Ordering.Order", "commands", "Cancel", "destructive"}, `true`},
+		{[]string{"plugins", "Ordering", "aggregates", "Ordering.Order", "commands", "Cancel", "help"}, `"Only before it is shipped."`},
+		{[]string{"plugins", "Ordering", "aggregates", "Ordering.Order", "commands", "Place", "help"}, `null`},
+		{[]string{"plugins", "Ordering", "aggregates", "Ordering.Order", "commands", "Place", "schema", "properties", "productIds", "x-ref"}, `"Catalog.Products"`},
+		{[]string{"plugins", "Ordering", "readModels", "Ordering.Orders", "schema", "properties", "customerId", "x-ref"}, `"Ordering.Customers"`},
+		{[]string{"plugins", "Ordering", "readModels", "Ordering.Orders", "label"}, `null`},
+		{[]string{"plugins", "Ordering", "readModels", "Ordering.Customers", "label"}, `"email"`},
+		{[]string{"plugins", "Catalog", "readModels", "Catalog.ProductDemands", "aggregate"}, `"Catalog.Product"`},
+		{[]string{"plugins", "Catalog", "readModels", "Catalog.ProductImports", "schema", "properties", "offset", "title"}, `"Bytes read"`},
 		{[]string{"plugins", "Ordering", "mappings", "Ordering.AutoShip"}, `{"delaySeconds":0,"name":"Ordering.AutoShip","source":"Ordering.Order","target":"Ordering.Order"}`},
 		{[]string{"plugins", "Ordering", "sideEffects", "Ordering.SendOrderConfirmation"}, `{"name":"Ordering.SendOrderConfirmation","source":"Ordering.Order","task":"Ordering.OrderNotifications"}`},
 		{[]string{"plugins", "Ordering", "readModels", "Ordering.Orders", "access"}, `{"groups":["Admin"],"owner":true}`},

@@ -33,6 +33,10 @@ type Identity interface {
 	// schemes are OpenAPI's security schemes, by name; required says that a request
 	// without any of them is refused.
 	schemes() (schemes map[string]any, required bool)
+	// signIn is how people sign in.
+	signIn() signIn
+	// origins are those that a page sends requests to while people sign in.
+	origins(ctx context.Context) []string
 	// problem is what keeps it from finding out who calls; nil: nothing.
 	problem() *engine.Problem
 }
@@ -93,9 +97,13 @@ func (local) Caller(r *http.Request) (es.Caller, error) {
 	return c, nil
 }
 
-func (insecureAdmin) schemes() (map[string]any, bool) { return nil, false }
-func (insecureAdmin) problem() *engine.Problem        { return nil }
-func (local) problem() *engine.Problem                { return nil }
+func (insecureAdmin) schemes() (map[string]any, bool)  { return nil, false }
+func (insecureAdmin) problem() *engine.Problem         { return nil }
+func (local) problem() *engine.Problem                 { return nil }
+func (insecureAdmin) signIn() signIn                   { return signIn{Auth: "none"} }
+func (local) signIn() signIn                           { return signIn{Auth: "none"} }
+func (insecureAdmin) origins(context.Context) []string { return nil }
+func (local) origins(context.Context) []string         { return nil }
 
 func (local) schemes() (map[string]any, bool) {
 	header := func(name, about string) map[string]any {
@@ -134,6 +142,7 @@ type OpenID struct {
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier // nil: not discovered yet
+	tokens   string                // URL of the provider's token endpoint, once it is discovered
 	failure  error                 // of the latest try to
 	failed   time.Time             // when that was
 	since    time.Time             // when the first of them was
@@ -159,7 +168,7 @@ func (o *OpenID) discovered(ctx context.Context, pause time.Duration) (*oidc.IDT
 	if o.failure != nil && time.Since(o.failed) < pause {
 		return nil, o.failure
 	}
-	verifier, err := o.discover(ctx)
+	verifier, tokens, err := o.discover(ctx)
 	if err != nil {
 		o.failure, o.failed = fmt.Errorf("identity provider %s: %w", o.issuer, err), time.Now()
 		if o.since.IsZero() {
@@ -167,22 +176,22 @@ func (o *OpenID) discovered(ctx context.Context, pause time.Duration) (*oidc.IDT
 		}
 		return nil, o.failure
 	}
-	o.verifier, o.failure = verifier, nil
+	o.verifier, o.tokens, o.failure = verifier, tokens, nil
 	return verifier, nil
 }
 
-func (o *OpenID) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
+func (o *OpenID) discover(ctx context.Context) (verifier *oidc.IDTokenVerifier, tokens string, err error) {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: bounded{http.DefaultTransport}}
 	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), o.issuer)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var metadata struct {
 		Keys       string   `json:"jwks_uri"`
 		Algorithms []string `json:"id_token_signing_alg_values_supported"`
 	}
 	if err := provider.Claims(&metadata); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	client = &http.Client{Timeout: 5 * time.Second, Transport: newSeldom(bounded{http.DefaultTransport})}
 	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.WithoutCancel(ctx), client), metadata.Keys)
@@ -192,7 +201,7 @@ func (o *OpenID) discover(ctx context.Context) (*oidc.IDTokenVerifier, error) {
 	return oidc.NewVerifier(o.issuer, keySet{keys}, &oidc.Config{
 		SkipClientIDCheck:    true, // the audience is checked here
 		SupportedSigningAlgs: algorithms,
-	}), nil
+	}), provider.Endpoint().TokenURL, nil
 }
 
 func (o *OpenID) problem() *engine.Problem {
@@ -303,6 +312,23 @@ func (c claims) time(name string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(int64(min(max(seconds, 0), 1<<40)), 0), true
+}
+
+func (o *OpenID) signIn() signIn {
+	return signIn{Auth: "oidc", Issuer: o.issuer, ClientID: o.audience, Scope: "openid email profile"}
+}
+
+// origins implements [Identity]. A provider may answer for its tokens elsewhere than it
+// is described, as Cognito does.
+func (o *OpenID) origins(ctx context.Context) []string {
+	all := []string{originOf(o.issuer)}
+	if _, err := o.discovered(ctx, again); err != nil {
+		return all // the page says that nobody can sign in
+	}
+	if at := originOf(o.tokens); at != all[0] {
+		all = append(all, at)
+	}
+	return all
 }
 
 func (*OpenID) schemes() (map[string]any, bool) {

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -26,11 +27,12 @@ import (
 // provider is an OpenID Connect provider on this machine.
 type provider struct {
 	*httptest.Server
-	key   *rsa.PrivateKey
-	mu    sync.Mutex
-	down  bool // its keys can't be fetched
-	huge  bool // they have no end
-	asked int  // how often they were fetched
+	key    *rsa.PrivateKey
+	tokens string // its token endpoint; "": its own URL
+	mu     sync.Mutex
+	down   bool // its keys can't be fetched
+	huge   bool // they have no end
+	asked  int  // how often they were fetched
 }
 
 type claims map[string]any
@@ -53,7 +55,7 @@ func newProvider(t *testing.T) *provider {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{
-			"issuer": p.URL, "jwks_uri": p.URL + "/keys", "authorization_endpoint": p.URL, "token_endpoint": p.URL,
+			"issuer": p.URL, "jwks_uri": p.URL + "/keys", "authorization_endpoint": p.URL, "token_endpoint": cmp.Or(p.tokens, p.URL),
 			"id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"},
 		})
 	})

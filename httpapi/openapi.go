@@ -46,7 +46,9 @@ func (s *schema) collect(into object) {
 
 // record is an object that has all of the fields but the optional ones.
 func record(fields object, optional ...string) object {
-	required := slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(name string) bool { return slices.Contains(optional, name) })
+	required := slices.AppendSeq([]string{}, maps.Keys(fields)) // not nil: null is no list
+	slices.Sort(required)
+	required = slices.DeleteFunc(required, func(name string) bool { return slices.Contains(optional, name) })
 	return object{"type": "object", "properties": fields, "required": required, "additionalProperties": false}
 }
 
@@ -80,10 +82,21 @@ var (
 		"version": object{"type": "integer", "minimum": 0, "description": "events in the aggregate's stream after the command"},
 		"events":  object{"type": "array", "items": text, "description": "what was decided; empty: there was nothing to change"},
 	}), nil}
+	commandAnswer  = inline(object{"oneOf": []any{outcomeSchema.ref(), previewSchema.ref()}}, outcomeSchema, previewSchema)
 	progressSchema = &schema{"Progress", record(object{
 		"done": count,
 		"next": object{"type": "string", "description": "where the next step goes on; absent at the end"},
-	}, "next"), nil}
+		"differences": object{
+			"type": "array", "description": "of a check: where stored rows are not what their logs say; absent: nowhere",
+			"items": record(object{
+				"id":     text,
+				"field":  object{"type": "string", "description": "owner() is whose the row is; absent: the row as a whole"},
+				"stored": object{"description": "absent: there is none"}, "folded": object{"description": "absent: there is none"},
+				"reason": object{"type": "string", "description": "why the row can't be folded"},
+			}, "field", "stored", "folded", "reason"),
+		},
+		"more": object{"type": "integer", "minimum": 1, "description": "how many are not in differences, which is cut at 1 MiB"},
+	}, "next", "differences", "more"), nil}
 	checkedSchema = &schema{"Check", record(object{
 		"id": text, "status": object{"type": "string", "enum": []string{"finished", "rejected"}, "description": "rejected: the file as a whole would be"},
 		"reason": text, "note": object{"type": "string", "description": "how the file was read, where that is worth knowing"},
@@ -95,7 +108,14 @@ var (
 	}, "reason", "note", "more"), nil}
 	parkedSchema = pageSchema(&schema{"Parked", record(object{
 		"consumer": text, "stream": text, "error": text, "since": instant, "last": instant, "attempts": count,
+		"next": object{"type": "string", "format": "date-time", "description": "when the shop tries it again by itself, or soon after"},
 	}), nil})
+	rejectionsSchema = pageSchema(&schema{"Rejection", record(object{
+		"follower": text, "stream": text, "seq": count,
+		"target": object{"type": "string", "description": "the stream whose rule refused the command; absent if an operator skipped the commit"},
+		"code":   text, "detail": text, "time": instant, "correlationId": text,
+		"user": object{"type": "string", "description": "who skipped it"},
+	}, "target", "correlationId", "user"), nil})
 	healthSchema = &schema{"Health", record(object{
 		"status": object{"type": "string", "enum": []string{"ok", "degraded"}}, "version": text,
 		"problems": object{
@@ -106,28 +126,62 @@ var (
 			"name": text, "connected": boolean, "lastHeartbeat": instant,
 			"consumers": listOf(record(object{
 				"name": text, "lagSeconds": number, "parked": count,
-				"failed": object{"type": "integer", "minimum": 0, "description": "runs of a side effect or task that failed in the latest 24 hours; absent: none"},
-			}, "failed")),
+				"failed":   object{"type": "integer", "minimum": 0, "description": "runs of a side effect or task that failed in the latest 24 hours; absent: none"},
+				"rejected": object{"type": "integer", "minimum": 0, "description": "a follower's commands that were refused, or skipped, in the latest 24 hours, at most 1,000; absent: none"},
+				"stale":    object{"type": "boolean", "description": "the rows of a view are being folded by new code: lists have what was there before; absent: they are up to date"},
+				"refolded": record(object{"done": count, "of": object{"type": "integer", "minimum": 0, "description": "absent: not counted"}}, "of"),
+			}, "failed", "rejected", "stale", "refolded")),
 		}, "lastHeartbeat")),
 	}, "problems"), nil}
 	manifestSchema = &schema{"Manifest", record(object{"version": text, "plugins": listOf(record(object{
 		"name": text, "heartbeatIntervalSeconds": number, "uiBundleUrl": text,
 		"aggregates": listOf(record(object{
 			"name": text, "path": text, "internal": boolean,
-			"commands": listOf(record(object{"name": text, "path": text, "access": accessSchema, "schema": anyJSON})),
-			"events":   eventsSchema,
+			"commands": listOf(record(object{
+				"name": text, "path": text, "access": accessSchema, "schema": anyJSON,
+				"help":    object{"type": "string", "description": "one line for people"},
+				"creates": object{"type": "boolean", "description": "may be sent to an id that is not there yet"},
+				"changes": object{"type": "boolean", "description": "may be sent to one that is"}, "destructive": object{"type": "boolean", "description": "ends something for good"},
+			}, "help")),
+			"events": eventsSchema,
 		})),
 		"readModels": listOf(record(object{
-			"name": text, "path": text, "sources": texts, "indexes": texts, "access": accessSchema, "schema": anyJSON,
-		})),
-		"mappings":        listOf(record(object{"name": text, "source": text, "target": text, "delaySeconds": number})),
-		"extensionPoints": listOf(record(object{"name": text, "source": text, "events": eventsSchema})),
-		"extensions":      listOf(record(object{"name": text, "point": text, "target": text})),
-		"sideEffects":     listOf(record(object{"name": text, "source": text, "task": text})),
-		"tasks":           listOf(record(object{"name": text, "bucket": text, "report": text}, "bucket", "report")),
+			"name": text, "kind": kindSchema, "path": text, "sources": texts, "indexes": texts, "sorts": texts, "searches": texts, "access": accessSchema, "schema": anyJSON,
+			"aggregate": object{"type": "string", "description": "what a row's id names: its commands act on the row; absent: a row's id is a key"},
+			"label":     object{"type": "string", "description": "the field that names a row for people; absent: its id does"},
+			"items":     object{"type": "string", "description": "path of the rows below one id, with {id}; absent: a row is an id's own"},
+		}, "aggregate", "label", "items")),
+		"mappings": listOf(record(object{
+			"name": text, "source": text, "target": text, "delaySeconds": number,
+			"due":        object{"type": "boolean", "description": "it acts when its event says, not after a delay"},
+			"onRejected": hearsOfRejections,
+		}, "due", "onRejected")),
+		"extensionPoints": listOf(record(object{"name": text, "source": text, "sources": texts, "events": eventsSchema})),
+		"asks":            listOf(record(object{"name": text, "source": text, "sources": texts, "events": eventsSchema})),
+		"extensions": listOf(record(object{
+			"name": text, "point": text, "target": text,
+			"accepts":    object{"type": "boolean", "description": "it takes what other plugins ask of the point, which is its own plugin's"},
+			"onRejected": hearsOfRejections,
+		}, "accepts", "onRejected")),
+		"sideEffects": listOf(record(object{
+			"name": text, "task": text,
+			"source": object{"type": "string", "description": "the aggregate that it hears of; absent: it hears of point"},
+			"point":  object{"type": "string", "description": "the extension point that it hears of"},
+		}, "source", "point")),
+		"tasks": listOf(record(object{
+			"name": text, "bucket": text, "report": text, "upload": text,
+			"files":   object{"type": "string", "description": "path of a report that a schedule has written, with {id}, its key"},
+			"view":    object{"type": "string", "description": "the read model that says what became of each object"},
+			"example": object{"type": "string", "description": "the text of an object to start from"},
+			"schedules": listOf(record(object{
+				"name": text, "cron": cronSchema, "everySeconds": everySchema, "timeZone": text,
+			}, "cron", "everySeconds", "timeZone")),
+		}, "bucket", "view", "report", "upload", "files", "example", "schedules")),
 	}, "uiBundleUrl"))}), nil}
-	accessSchema = record(object{"groups": texts, "owner": boolean})
-	eventsSchema = listOf(record(object{"name": text, "version": count, "schema": anyJSON}))
+	kindSchema        = object{"type": "string", "enum": []es.ViewKind{es.ViewRows, es.ViewItems, es.ViewKeyed}, "description": "rows: one for each id of an aggregate; items: any number below each, by sub-ids; keyed: one for each key, merged of parts of many aggregates"}
+	hearsOfRejections = object{"type": "string", "description": "the aggregate that is sent a command where this one's is refused; absent: none"}
+	accessSchema      = record(object{"groups": texts, "owner": boolean})
+	eventsSchema      = listOf(record(object{"name": text, "version": count, "schema": anyJSON}))
 )
 
 func pageSchema(item *schema) *schema {
@@ -137,31 +191,49 @@ func pageSchema(item *schema) *schema {
 	}, "next"), item)
 }
 
-func stepSchema(model bool) *schema {
-	fields := object{"cursor": object{"type": "string", "minLength": 1, "description": "the previous step's next"}}
-	if model {
-		fields["readModel"] = object{"type": "string", "description": "full name, e.g. Catalog.Products"}
-	}
-	return inline(record(fields, "cursor"))
-}
+// The bodies of operations' steps.
+var (
+	stepCursor    = object{"type": "string", "minLength": 1, "description": "the previous step's next"}
+	stepSchema    = inline(record(object{"cursor": stepCursor}, "cursor"))
+	rebuildSchema = inline(record(object{"cursor": stepCursor, "readModel": object{"type": "string", "description": "full name, e.g. Catalog.Products"},
+		"check": object{"type": "boolean", "description": "compare the rows with what their logs say, and change nothing"},
+	}, "cursor", "check"))
+	redriveSchema = inline(record(object{
+		"cursor":   stepCursor,
+		"consumer": object{"type": "string", "description": "with stream: of one key, as it is listed"},
+		"stream":   text,
+	}, "cursor", "consumer", "stream"))
+	runSchema = inline(record(object{
+		"schedule": object{"type": "string", "description": "full name, e.g. Inventory.CountStock.Nightly"},
+	}))
+	skipSchema = inline(record(object{
+		"consumer": text, "stream": text, "reason": object{"type": "string", "minLength": 1, "description": "is kept in the shop's log, with who skips"},
+	}))
+)
 
 func commandSchema(aggregate string, c es.CommandDefinition) *schema {
 	return &schema{"command." + aggregate + "." + c.Name, c.Schema, nil}
 }
 
-// rowSchema is the view's schema with the row's id.
+// rowSchema is the view's schema with the row's id, and where it is below that, its sub-id.
 func rowSchema(d es.ReadModelDefinition) (*schema, error) {
 	var doc, properties map[string]any
 	err := json.Unmarshal(d.Schema, &doc)
 	if err == nil {
 		properties, _ = doc["properties"].(map[string]any)
 	}
-	if _, taken := properties["id"]; err != nil || properties == nil || taken {
-		return nil, fmt.Errorf("read model %s: its schema must be an object's, without a property id: %s", d.Name, d.Schema)
+	ids := []any{"id"}
+	if d.Kind == es.ViewItems {
+		ids = append(ids, "subId")
 	}
 	required, _ := doc["required"].([]any)
-	properties["id"] = text
-	doc["required"] = append([]any{"id"}, required...)
+	for _, id := range ids {
+		if _, taken := properties[id.(string)]; err != nil || properties == nil || taken {
+			return nil, fmt.Errorf("read model %s: its schema must be an object's, without a property %s: %s", d.Name, id, d.Schema)
+		}
+		properties[id.(string)] = text
+	}
+	doc["required"] = append(ids, required...)
 	return &schema{"row." + d.Name, doc, nil}, nil
 }
 
@@ -207,6 +279,9 @@ func (a *api) openAPI() ([]byte, error) {
 		if e.payload != nil {
 			op["requestBody"] = object{"required": !e.bodyOptional, "content": object{"application/json": object{"schema": e.payload.ref()}}}
 		}
+		if e.large {
+			op["requestBody"] = object{"required": true, "content": object{"application/octet-stream": object{}}}
+		}
 		if e.file {
 			op["requestBody"] = object{"required": true, "content": object{"text/csv": object{"schema": object{"type": "string"}}}}
 		}
@@ -234,7 +309,8 @@ var headerParameters = object{
 	"correlationId":  headerParameter("X-Correlation-Id", "joins all that the request sets off; made where it is absent", object{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}),
 	"idempotencyKey": headerParameter("Idempotency-Key", "the command's id, per user and aggregate: sent again, it takes effect once. A command that changed nothing, accepted or refused, is not remembered, and judged again: send If-Match, too, where that matters", object{"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}),
 	"ifMatch":        headerParameter("If-Match", "refuses the command unless the aggregate has this version", object{"type": "string", "pattern": `^"(0|[1-9][0-9]{0,17})"$`}),
-	"ifNoneMatch":    headerParameter("If-None-Match", "the ETag of the row that the caller has", text),
+	"prefer":         headerParameter("Prefer", "dry-run: the same checks and rejections, and the answer is what would be appended; nothing is, and no key is remembered (RFC 7240)", text),
+	"ifNoneMatch":    headerParameter("If-None-Match", "the ETag of the answer that the caller has: where nothing changed since, there is a 304 and no body", text),
 	"traceparent":    headerParameter("traceparent", "W3C Trace Context", text),
 }
 
@@ -245,7 +321,9 @@ func headerParameter(name, about string, schema object) object {
 var answerHeaders = object{
 	"correlationId": object{"description": "the request's, or the one that was made", "schema": text},
 	"etag":          object{"description": "the aggregate's version in quotes", "schema": text},
+	"bodyTag":       object{"description": "changes with what the answer says; weak", "schema": text},
 	"retryAfter":    object{"description": "seconds to wait", "schema": count},
+	"stale":         object{"description": "rows are being folded by new code, and some may be as they were before; absent: none", "schema": object{"const": "true"}},
 	"location":      object{"description": "where the report can be fetched", "schema": text},
 }
 
@@ -264,8 +342,8 @@ func (e *endpoint) parameters() []any {
 	}
 	switch {
 	case e.command:
-		refer("idempotencyKey", "ifMatch", "traceparent")
-	case e.etag:
+		refer("idempotencyKey", "ifMatch", "prefer", "traceparent")
+	case e.tagged():
 		refer("ifNoneMatch")
 	}
 	return out
@@ -282,15 +360,25 @@ func (a *api) responses(e *endpoint, shared object) object {
 	}
 	ok := object{"description": "the answer", "headers": headers()}
 	out := object{"200": ok}
+	tag := "bodyTag"
 	if e.etag {
-		ok["headers"] = headers("ETag", "etag")
-		if e.method == http.MethodGet {
-			out["304"] = object{"description": "the caller has this version", "headers": headers("ETag", "etag")}
-		}
+		tag = "etag"
+		ok["headers"] = headers("ETag", tag)
 	}
-	if e.answers != nil {
+	if e.tagged() {
+		ok["headers"] = headers("ETag", tag)
+		out["304"] = object{"description": "the caller has this answer", "headers": headers("ETag", tag)}
+	}
+	if e.rows {
+		h, _ := ok["headers"].(object)
+		h["Stale"] = object{"$ref": "#/components/headers/stale"}
+	}
+	switch {
+	case e.answers != nil:
 		ok["content"] = object{"application/json": object{"schema": e.answers.ref()}}
-	} else {
+	case e.text != "":
+		ok["content"] = object{e.text: object{"schema": text}}
+	default:
 		ok["content"] = object{"text/csv": object{"schema": text}}
 		out["302"] = object{"description": "the report is elsewhere", "headers": headers("Location", "location")}
 	}

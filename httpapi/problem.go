@@ -48,6 +48,8 @@ func refusal(err error) *es.Rejection {
 		return errInvalidPayload.Because("the payload is not valid: %s", problems).With("errors", problems.List)
 	case errors.Is(err, engine.ErrDamaged):
 		return errUnavailable.Because("the shop's store is damaged, and it takes nothing until its operators have mended that")
+	case errors.Is(err, engine.ErrBroken):
+		return errUnavailable.Because("the log of this aggregate is damaged, and nothing is decided on it or read from it until the shop's operators have mended that")
 	case errors.Is(err, engine.ErrUnavailable), errors.Is(err, es.ErrUnknownType),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable

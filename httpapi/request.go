@@ -235,7 +235,20 @@ func (c *call) readQuery() error {
 		paged = paged || p.name == cursorParameter.name
 	}
 	for name := range given {
-		return errMalformed.Because("there is no query parameter %q here", name)
+		if why := c.endpoint.without[name]; why != "" {
+			return errMalformed.Because("there is no query parameter %s here: %s", name, why)
+		}
+		var names []string
+		for _, p := range c.endpoint.query {
+			names = append(names, p.name)
+		}
+		if names == nil {
+			return errMalformed.Because("there is no query parameter %q here", name)
+		}
+		return errMalformed.Because("there is no query parameter %q here, but %s", name, strings.Join(names, ", "))
+	}
+	if err := c.checkSelection(); err != nil {
+		return err
 	}
 	if paged {
 		c.cursor, err = c.decodeCursor(c.cursor)

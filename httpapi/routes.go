@@ -22,14 +22,19 @@ type endpoint struct {
 	allow        func(es.Caller) error // nil: public
 	id           *idRule               // of {id}; nil: the path has none
 	query        []parameter
+	without      map[string]string      // query parameters that others like it have, and why it has none
+	rows         bool                   // the answer is a list of rows, of which some may be stale
 	owner        func(es.Caller) string // whose rows a page shows; nil or "": everybody's
 	command      bool                   // takes Idempotency-Key, If-Match and traceparent
 	body         bool                   // takes one
+	large        bool                   // takes one of any size, and reads it itself
 	payload      *schema                // of the body
 	file         bool                   // the body is a file, of text
 	bodyOptional bool                   // the body may be missing
-	answers      *schema                // of the 200; nil: text/csv
-	etag         bool                   // the answer has one
+	answers      *schema                // of the 200; nil: text
+	text         string                 // its media type; empty: text/csv
+	etag         bool                   // the answer's is an aggregate's version
+	untagged     bool                   // the answer has none: it is of several versions
 	refuses      []int                  // statuses beyond those that every endpoint has
 
 	serve func(*call) (*answer, error)
@@ -91,14 +96,17 @@ func (a *api) find(c *call) error {
 		}
 		to[i] = s
 	}
-	if len(segments) > 2 {
-		c.id, to[2] = to[2], idSegment
-	}
-	methods := a.routes[to]
 	method := c.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
+	if c.endpoint = a.routes[to][method]; c.endpoint != nil {
+		return nil
+	}
+	if len(segments) > 2 {
+		c.id, to[2] = to[2], idSegment
+	}
+	methods := a.routes[to]
 	if c.endpoint = methods[method]; c.endpoint != nil {
 		return nil
 	}

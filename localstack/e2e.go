@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"onlineshop/docs/tutorial"
 	"onlineshop/platform/platformtest"
 )
 
@@ -40,6 +41,7 @@ func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 		{"platform/aws", e.onDynamoDB},
 		{"localstack/conformance", e.onTheLibrary},
 		{"localstack/e2e", e.onTheShop},
+		{"docs/tutorial", e.onTheTutorial},
 	} {
 		has, err := hasTest(filepath.Join(e.root, suite.folder), run)
 		if err != nil {
@@ -127,6 +129,23 @@ func (e emulator) onTheShop(ctx context.Context, test func(env ...string) error)
 		// An order can be cancelled for a while, and an import must go on several times.
 		return test(e.environment("SHOP_E2E_API="+out["ApiUrl"], "SHOP_E2E_OUTPUTS="+e.path("outputs.json"), "SHOP_E2E_ISSUER="+provider.url)...)
 	}, "auth=jwt", "jwtIssuer="+provider.url, "jwtAudience="+audience, "shipDelay=20s", "importTimeout=20")
+}
+
+// onTheTutorial tests the shop with the plugin that the tutorial writes.
+func (e emulator) onTheTutorial(ctx context.Context, test func(env ...string) error) error {
+	made := app{root: e.path("tutorial"), plugins: shop.plugins, bundles: shop.bundles}
+	say("following %s", tutorial.Document)
+	if err := tutorial.Make(ctx, e.root, made.root); err != nil {
+		return err
+	}
+	return e.deployed(ctx, made, func() error {
+		out, err := e.outputs()
+		if err != nil {
+			return err
+		}
+		say("testing the tutorial's shop at %s", out["ApiUrl"])
+		return test(e.environment("SHOP_TUTORIAL_API=" + out["ApiUrl"])...)
+	}, "auth=none", "shipDelay=1h")
 }
 
 // deployed does something with the app while it is deployed.

@@ -241,7 +241,7 @@ func (e emulator) stop() error {
 		}
 		say("the emulator is stopped")
 	}
-	return errors.Join(remove(e.path("pid")), os.RemoveAll(e.path("tmp")), os.RemoveAll(e.path("cdk")), os.RemoveAll(e.path("cdk.out")), os.RemoveAll(e.path("library")), remove(e.path("outputs.json")))
+	return errors.Join(remove(e.path("pid")), os.RemoveAll(e.path("tmp")), os.RemoveAll(e.path("cdk")), os.RemoveAll(e.path("cdk.out")), os.RemoveAll(e.path("library")), os.RemoveAll(e.path("tutorial")), remove(e.path("outputs.json")))
 }
 
 func remove(file string) error {

@@ -5,25 +5,33 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"onlineshop/es"
 )
 
 // audience is who the issuer's tokens are for.
 const audience = "shop"
 
 // issuer is an OpenID Connect provider on loopback with a key of its own, that
-// signs whatever it is asked for: GET /token?sub=ann&group=Admin.
+// signs whatever it is asked for: GET /token?sub=ann&group=Admin. Whoever signs in to a
+// page, by authorization code with PKCE, is the user admin in group Admin.
 type issuer struct {
 	url    string
 	signer jose.Signer
 	keys   jose.JSONWebKeySet
+	codes  sync.Map // code → url.Values of the request that it answered
 }
 
 func newIssuer(ctx context.Context) (*issuer, error) {
@@ -40,10 +48,13 @@ func newIssuer(ctx context.Context) (*issuer, error) {
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
 			"issuer": i.url, "jwks_uri": i.url + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"},
+			"authorization_endpoint": i.url + "/authorize", "token_endpoint": i.url + "/token",
 		})
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { answer(w, i.keys) })
 	mux.HandleFunc("GET /token", i.token)
+	mux.HandleFunc("GET /authorize", i.authorize)
+	mux.HandleFunc("POST /token", i.exchange)
 	i.url, err = serve(ctx, mux)
 	return i, err
 }
@@ -62,11 +73,8 @@ func serve(ctx context.Context, h http.Handler) (url string, err error) {
 }
 
 func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
-	q, now := r.URL.Query(), time.Now()
-	token, err := jwt.Signed(i.signer).Claims(map[string]any{
-		"iss": i.url, "aud": audience, "sub": q.Get("sub"), "groups": q["group"],
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
-	}).Serialize()
+	q := r.URL.Query()
+	token, err := i.sign(q.Get("sub"), q["group"], "")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -74,8 +82,47 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, token)
 }
 
+func (i *issuer) sign(user string, groups []string, nonce string) (string, error) {
+	now := time.Now()
+	return jwt.Signed(i.signer).Claims(map[string]any{
+		"iss": i.url, "aud": audience, "sub": user, "groups": groups, "nonce": nonce,
+		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+	}).Serialize()
+}
+
+// authorize sends the browser back to the page with a code.
+func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	page, err := url.Parse(q.Get("redirect_uri"))
+	if err != nil || q.Get("response_type") != "code" || q.Get("client_id") != audience || q.Get("code_challenge_method") != "S256" {
+		http.Error(w, "this is for the shop's page, which wants a code and proves by PKCE that it does", http.StatusBadRequest)
+		return
+	}
+	code := rand.Text()
+	i.codes.Store(code, q)
+	page.RawQuery = url.Values{"code": {code}, "state": {q.Get("state")}}.Encode()
+	http.Redirect(w, r, page.String(), http.StatusFound)
+}
+
+// exchange gives tokens for a code, once, to whoever asked for the code.
+func (i *issuer) exchange(w http.ResponseWriter, r *http.Request) {
+	asked, there := i.codes.LoadAndDelete(r.PostFormValue("code"))
+	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
+	if q, _ := asked.(url.Values); !there || q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(sum[:]) || q.Get("redirect_uri") != r.PostFormValue("redirect_uri") {
+		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
+		return
+	}
+	token, err := i.sign("admin", []string{es.Admin}, asked.(url.Values).Get("nonce"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	answer(w, map[string]any{"access_token": token, "id_token": token, "token_type": "Bearer", "expires_in": 3600})
+}
+
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Access-Control-Allow-Origin", "*") // the page asks from an origin of its own
 	if err := json.NewEncoder(w).Encode(v); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}

@@ -18,6 +18,7 @@ localstack deploy  build the Lambdas and deploy the shop to it, without an ident
 localstack env     print what a shell needs to reach it: eval "$(bin/localstack env)"
 localstack down    stop it; what was deployed is gone
 localstack e2e     all of it from nothing, with the end-to-end suite; leaves nothing behind
+localstack roles   its suite of the functions' roles alone, with every permission taken away in turn
 localstack e2e REGEXP   the same with those tests of the suite alone
 `
 
@@ -58,6 +59,8 @@ func run(ctx context.Context, command string, tests ...string) error {
 		return e.printEnvironment()
 	case "down":
 		return e.stop()
+	case "roles":
+		return e.everyRole(ctx)
 	case "e2e":
 		return e.endToEnd(ctx, tests...)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +28,7 @@ var skippedLine = regexp.MustCompile(`No resource provider found for "([^"]+)"`)
 
 // app is what can be deployed as the stack Shop.
 type app struct {
+	root    string   // of its module; empty: this one
 	plugins string   // as make lambdas calls them
 	bundles string   // folder of its functions
 	command []string // the CDK's option, where cdk.json does not say it
@@ -50,12 +52,24 @@ func (e emulator) deploy(ctx context.Context, a app, values ...string) error {
 	if err := e.answers(ctx); err != nil {
 		return err
 	}
+	if err := e.put(ctx, a, values...); err != nil {
+		return err
+	}
+	return e.checkSkipped()
+}
+
+// put is deploy, on whichever emulator it is.
+func (e emulator) put(ctx context.Context, a app, values ...string) error {
 	arch := "arm64"
 	if runtime.GOARCH == "amd64" {
 		arch = "x86_64"
 	}
+	root := cmp.Or(a.root, e.root)
 	say("building the Lambdas of the %s for %s", a.plugins, arch)
-	if err := e.do(ctx, e.root, e.environment(), "make", "-s", "lambdas", "node_modules", "ARCH="+arch, "PLUGINS="+a.plugins, "BUNDLES="+a.bundles); err != nil {
+	if err := e.do(ctx, root, e.environment(), "make", "-s", "lambdas", "ARCH="+arch, "PLUGINS="+a.plugins, "BUNDLES="+a.bundles); err != nil {
+		return err
+	}
+	if err := e.do(ctx, e.root, e.environment(), "make", "-s", "node_modules"); err != nil {
 		return err
 	}
 	say("bootstrapping the account")
@@ -64,10 +78,10 @@ func (e emulator) deploy(ctx context.Context, a app, values ...string) error {
 	}
 	say("deploying the %s with %s", a.plugins, strings.Join(values, " "))
 	args := []string{"deploy", "Shop", "--require-approval", "never", "--output", e.path("cdk.out"), "--outputs-file", e.path("outputs.json")}
-	if err := e.cdk(ctx, e.root, a.env, slices.Concat(args, a.command, contexts(arch, values))...); err != nil {
+	if err := e.cdk(ctx, root, a.env, slices.Concat(args, a.command, contexts(arch, values))...); err != nil {
 		return fmt.Errorf("%w\nthe end of %s:\n%s", err, e.path("log"), tail(e.path("log"), 40))
 	}
-	return e.checkSkipped()
+	return nil
 }
 
 var undeletedLine = regexp.MustCompile(`Failed to delete resource with id (\S+ of type [A-Za-z0-9:]+)`)

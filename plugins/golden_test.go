@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -25,13 +26,14 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestNamesAndShapesAreAStorageContract(t *testing.T) {
 	const file = "testdata/contract.golden"
 	got := contract()
-	if *update && missing(read(t, file), got, "") == "" {
-		write(t, file, got) // which adds lines
+	if *update && missing(committed(t, file), got, "") == "" {
+		write(t, file, got) // which adds lines, and drops those that were never committed
 	}
 	was := read(t, file)
 	if gone, added := missing(was, got, "-"), missing(got, was, "+"); gone != "" || added != "" {
 		t.Errorf("names or shapes have changed (- in %s, + now):\n%s%s%s", file, gone, added,
 			"They are a storage contract. Lines that are new are added by: go test ./plugins -update\n"+
+				"(Lines that are not committed yet are no contract: that replaces them.)\n"+
 				"To read what is stored under an event's earlier name or shape, give the event an //es:version and the package an\n"+
 				"es.Upcasters. If another change is meant, delete the old lines from the file, and run that.")
 	}
@@ -71,23 +73,26 @@ func TestStoredEventsAreReadForEver(t *testing.T) {
 			samples = append(samples, codecs[name].sample(t, e))
 		}
 	}
-	if *update { // which adds samples, and never drops or changes one
-		kept := append(lines(t, file), samples...)
+	if *update { // which adds samples, and drops or changes none that was committed
+		kept := append(strings.Split(strings.TrimSpace(committed(t, file)), "\n"), samples...)
 		slices.Sort(kept)
 		write(t, file, strings.Join(slices.Compact(kept), "\n")+"\n")
 	}
 	golden := lines(t, file)
 	for _, line := range golden {
 		c, stored := parse(t, codecs, line)
-		event, err := c.decode(stored.Type, stored.Version, stored.Data)
+		events, err := c.decode(stored.Type, stored.Version, stored.Data)
 		if err != nil {
 			t.Errorf("a stored event can't be read any more: %v\n\t%s\nEvents are for ever: add an es.Upcast for it.", err, line)
 			continue
 		}
-		if now := c.line(t, event); c.current(stored) && now != line {
+		if !c.current(stored) {
+			continue
+		}
+		if now := c.line(t, events[0]); now != line {
 			t.Errorf("%s of %s is stored in another form, and what is stored already is not read as it was:\n%s\n%s", stored.Type, c.name, fields(line, now),
 				"Its form is a storage contract: keep it, or give the event a new //es:version and an es.Upcast for the earlier one.\n"+
-					"(A line of a form that was never stored may be deleted from "+file+" by hand.)")
+					"(A line that is not committed yet is no contract: go test ./plugins -update replaces it.)")
 		}
 	}
 	for _, s := range samples {
@@ -122,12 +127,23 @@ func fields(was, is string) string {
 	return b.String()
 }
 
+// committed returns the file as git has it, since nobody relies on a line before that;
+// where there is no git, as it is.
+func committed(t *testing.T, file string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "show", "HEAD:./"+file).Output()
+	if err != nil {
+		return read(t, file)
+	}
+	return string(out)
+}
+
 // codec is how one aggregate's or extension point's events are stored.
 type codec struct {
 	name   string
 	events []es.EventDefinition
 	encode func(any) (string, int, []byte, error)
-	decode func(string, int, []byte) (any, error)
+	decode func(string, int, []byte) ([]any, error)
 }
 
 func codecs() map[string]codec {
@@ -159,11 +175,11 @@ func (c codec) sample(t *testing.T, e es.EventDefinition) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event, err := c.decode(e.Name, e.Version, data)
+	events, err := c.decode(e.Name, e.Version, data)
 	if err != nil {
 		t.Fatalf("read a sample of %s of %s: %v", e.Name, c.name, err)
 	}
-	return c.line(t, event)
+	return c.line(t, events[0])
 }
 
 func (c codec) line(t *testing.T, event any) string {
@@ -235,7 +251,7 @@ func short(s *plugintest.Schema) string {
 		return "[" + short(s.Items) + "]"
 	case len(s.Enum) > 0:
 		return strings.Join(s.Enum, "|")
-	case s.Format != "":
+	case s.Type == "string" && s.Format != "":
 		return s.Format
 	}
 	return s.Type
@@ -266,6 +282,9 @@ func contract() string {
 		}
 		for _, m := range p.ReadModels {
 			d := m.Definition()
+			if d.Kind != es.ViewRows {
+				d.Name += " (" + string(d.Kind) + ")"
+			}
 			say("  read model %s of %s, by %v, %v", d.Name, strings.Join(d.Sources, " and "), d.Indexes, access(d.Access))
 			say("    row %v", short(plugintest.ParseSchema(d.Schema)))
 		}
@@ -282,7 +301,7 @@ func contract() string {
 		for _, x := range p.Tasks {
 			say("  task %s on bucket %q", x.Name, x.Bucket)
 			for _, s := range x.SideEffects {
-				say("    side effect %s of %s", s.Name, s.Source)
+				say("    side effect %s of %s", s.Name, s.Source+s.Point.Name)
 			}
 		}
 	}

@@ -9,6 +9,9 @@ package plugins
 // Title is what the plugins are together.
 const Title = "Online shop"
 
+// Currency is that of prices, by its ISO 4217 code, where nobody says another.
+const Currency = "EUR"
+
 // EmailFrom is the sender of e-mails where no other is set.
 const EmailFrom = "shop@example.com"
 

@@ -2,23 +2,19 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/httpapi"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/deployed"
@@ -29,11 +25,9 @@ import (
 // and writes the stack's tables with the credentials of whoever runs it, so that
 // no token is needed, and has the plugins' functions do operations.
 type cloud struct {
-	base    *url.URL // of the API that everybody else uses
-	api     http.Handler
-	user    string // who the credentials are of
-	objects *s3.Client
-	bucket  string // that is imported from
+	base *url.URL // of the API that everybody else uses
+	api  http.Handler
+	user string // who the credentials are of
 }
 
 // openCloud finds a stack by its name, or by the file of its outputs.
@@ -47,6 +41,12 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 		return nil, err
 	}
 	all := plugins.All(plugins.NoDeps{})
+	found.Wiring.Buckets = map[string]string{}
+	for _, p := range all {
+		for _, t := range p.Tasks {
+			found.Wiring.Buckets[naming.Full(p.Name, t.Name)] = found.Outputs[deployed.Bucket(p.Name, t.Name)]
+		}
+	}
 	platform, err := aws.New(aws.Options{
 		Config: config, Wiring: found.Wiring, Plugins: all, Version: programVersion(), ReadOnly: true, Logger: logger,
 	})
@@ -56,7 +56,7 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 	api, err := httpapi.New(httpapi.Config{
 		Title:  plugins.Title,
 		Engine: platform.Engine(), Plugins: all, Version: programVersion(), Identity: httpapi.Local(),
-		Operations: platform.Operations(), Health: platform.Health, Reports: platform, Logger: logger,
+		Operations: operations{platform.Operations(), platform.Engine()}, Health: platform.Health, Reports: platform, Uploads: platform, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
@@ -69,10 +69,17 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("the stack's output %s is %q, no address", deployed.APIURL, found.Outputs[deployed.APIURL])
 	}
-	return &cloud{
-		base: base, api: api, user: *who.Arn, bucket: cmp.Or(found.Outputs[deployed.Bucket("Catalog", "ImportProducts")], found.Outputs[deployed.ImportBucket]),
-		objects: s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = config.BaseEndpoint != nil }),
-	}, nil
+	return &cloud{base: base, api: api, user: *who.Arn}, nil
+}
+
+// operations are the functions', but for what only reads: that is done here.
+type operations struct {
+	httpapi.Operations
+	engine *engine.Engine
+}
+
+func (o operations) Verify(ctx context.Context, cursor string, settled time.Time) (engine.Verified, error) {
+	return o.engine.Verify(ctx, cursor, settled)
 }
 
 // client is one that stays in this process.
@@ -82,6 +89,9 @@ func (c *cloud) client() *client {
 
 // RoundTrip implements [http.RoundTripper].
 func (c *cloud) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != c.base.Host { // a bucket's, to which an answer leads
+		return http.DefaultTransport.RoundTrip(r)
+	}
 	in := r.Clone(r.Context())
 	in.URL.Path = strings.TrimPrefix(in.URL.Path, c.base.Path)
 	in.URL.RawPath = strings.TrimPrefix(in.URL.RawPath, c.base.EscapedPath())
@@ -110,45 +120,3 @@ type answerWriter struct {
 func (w *answerWriter) Header() http.Header         { return w.header }
 func (w *answerWriter) WriteHeader(status int)      { w.status = status }
 func (w *answerWriter) Write(b []byte) (int, error) { return w.body.Write(b) }
-
-// beginTime is how long the import of an uploaded object may take to begin.
-const beginTime = 2 * time.Minute
-
-// handOver puts a file into the bucket that is imported from.
-func (c *cloud) handOver(ctx context.Context, shop *client, file, encoding string) (u *upload, err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("import: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("import: %w", err)
-	}
-	u = &upload{key: filepath.Base(file), size: info.Size()}
-	run, err := u.run(ctx, shop)
-	if err != nil {
-		return nil, err
-	}
-	u.before = run.StartedAt
-	in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &u.key, Body: f, ContentType: awssdk.String("text/csv")}
-	if encoding != "" {
-		in.ContentType = awssdk.String("text/csv; charset=" + encoding)
-	}
-	if _, err := c.objects.PutObject(ctx, in); err != nil {
-		return nil, fmt.Errorf("import %s: %w", file, err)
-	}
-	u.claimed = func(ctx context.Context) error {
-		late := fmt.Errorf("the import of %s has not begun within %s of its upload: the log and the dead letters of the stack's import function tell why", u.key, beginTime)
-		ctx, cancel := context.WithTimeoutCause(ctx, beginTime, late)
-		defer cancel()
-		return await(ctx, func() (bool, error) {
-			run, err := u.run(ctx, shop)
-			if errors.Is(err, context.DeadlineExceeded) {
-				err = late
-			}
-			return run.StartedAt.After(u.before), err
-		})
-	}
-	return u, nil
-}

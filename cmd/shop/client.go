@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -112,29 +113,95 @@ func (c *client) post(ctx context.Context, path, key string, in, out any) error 
 	return c.do(ctx, http.MethodPost, path, key, in, out)
 }
 
-// upload sends a file.
-func (c *client) upload(ctx context.Context, path string, file []byte, out any) error {
-	return c.send(ctx, http.MethodPost, path, "", "text/csv", bytes.NewReader(file), out)
+// content is a body: of as many bytes as it says.
+type content struct {
+	mediaType string
+	from      io.Reader
+	size      int64
+	headers   map[string]string // more of them
+}
+
+// target is where the API says that a file is to be sent.
+type target struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"` // or a path below the API's root
+	Headers map[string]string `json:"headers"`
+}
+
+// elsewhere says whether that is none of the API's own paths.
+func (t target) elsewhere() bool { return strings.Contains(t.URL, "://") }
+
+// deliver sends a file, which may take as long as it takes. An address elsewhere says by
+// its signature who gave it: no token goes there.
+func (c *client) deliver(ctx context.Context, to target, file *content) error {
+	patient := &http.Client{Transport: c.http.Transport}
+	file.headers = to.Headers
+	if !to.elsewhere() {
+		return (&client{c.base, c.token, patient}).send(ctx, to.Method, "/"+to.URL, "", file, nil)
+	}
+	r, err := newRequest(ctx, to.Method, to.URL, file)
+	if err != nil {
+		return errors.New("the shop says that the file is to be sent to an address that is none")
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("send it to %s: %w", r.URL.Host, cause(err))
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode < http.StatusMultipleChoices {
+		return nil
+	}
+	var refusal struct{ Code, Message string } // of S3, in XML
+	_ = xml.NewDecoder(io.LimitReader(answer.Body, 64<<10)).Decode(&refusal)
+	return fmt.Errorf("%s refuses it: %s", r.URL.Host, strings.Join(strings.Fields(answer.Status+" "+refusal.Code+" "+refusal.Message), " "))
 }
 
 func (c *client) do(ctx context.Context, method, path, key string, in, out any) error {
 	if in == nil {
-		return c.send(ctx, method, path, key, "", nil, out)
+		return c.send(ctx, method, path, key, nil, out)
 	}
 	b, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	return c.send(ctx, method, path, key, "application/json", bytes.NewReader(b), out)
+	return c.send(ctx, method, path, key, &content{"application/json", bytes.NewReader(b), int64(len(b)), nil}, out)
 }
 
-func (c *client) send(ctx context.Context, method, path, key, mediaType string, body io.Reader, out any) error {
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+// newRequest makes one with a body of known length.
+func newRequest(ctx context.Context, method, address string, body *content) (*http.Request, error) {
+	if body == nil {
+		return http.NewRequestWithContext(ctx, method, address, http.NoBody)
+	}
+	from := body.from
+	if body.size == 0 {
+		from = http.NoBody // as a length, 0 stands for one that is not known
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, from)
+	if err != nil {
+		return nil, err
+	}
+	r.ContentLength = body.size
+	r.Header.Set("Content-Type", body.mediaType)
+	for name, value := range body.headers {
+		r.Header.Set(name, value)
+	}
+	return r, nil
+}
+
+// cause is an error without method and address, which its text repeats. The address of
+// an upload is nobody else's business.
+func cause(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+func (c *client) send(ctx context.Context, method, path, key string, body *content, out any) error {
+	r, err := newRequest(ctx, method, c.base+path, body)
 	if err != nil {
 		return usagef("the address %s is none that a shop can be reached at: %v", c.base, err)
-	}
-	if mediaType != "" {
-		r.Header.Set("Content-Type", mediaType)
 	}
 	if key != "" {
 		r.Header.Set("Idempotency-Key", key)
@@ -144,13 +211,15 @@ func (c *client) send(ctx context.Context, method, path, key, mediaType string, 
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // its text repeats method and address
-		}
-		return &unreachable{c.base, err}
+		return &unreachable{c.base, cause(err)}
 	}
 	defer answer.Body.Close()
+	if to, ok := out.(io.Writer); ok && answer.StatusCode == http.StatusOK {
+		if _, err := io.Copy(to, answer.Body); err != nil {
+			return fmt.Errorf("%s %s: the answer broke off, or can't be written: %w", method, path, err)
+		}
+		return nil
+	}
 	b, err := io.ReadAll(answer.Body)
 	switch {
 	case err != nil:

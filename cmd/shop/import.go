@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -22,9 +22,11 @@ import (
 // bucket is the folder below the data folder whose files are imported.
 const bucket = "product-imports"
 
-// claimTime is how long a shop may take to claim a file, which it does once the
-// file has been still for a second.
-const claimTime = 20 * time.Second
+// imports is where the API has what concerns imports.
+const imports = "/catalog/product-imports/"
+
+// beginTime is how long the import of a file that was sent to a bucket may take to begin.
+const beginTime = 2 * time.Minute
 
 type importCommand struct {
 	Files    []string `arg:"" name:"file" type:"existingfile" help:"CSV files with the columns name, description, price and, where wanted, id and categoryId."`
@@ -34,8 +36,9 @@ type importCommand struct {
 
 // Help is shown by --help.
 func (importCommand) Help() string {
-	return examples("Hands the files over to the shop that is being served from the data folder, or to the bucket of the one on AWS, and waits until they are in. A file whose rows are all there already changes nothing.\n\nCommas, semicolons, tabs and bars are told by the header row, and so are the columns of exports of Shopify and WooCommerce; the answer says how a file was read.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
-		"shop import june.csv", "shop import --check june.csv", "shop import --encoding=windows-1252 old.csv", "shop import --json spring/*.csv")
+	return examples("Sends the files to the shop, wherever it is, and waits until they are in. A file whose rows are all there already changes nothing.\n\nCommas, semicolons, tabs and bars are told by the header row, and so are the columns of exports of Shopify and WooCommerce; the answer says how a file was read.\n\nThe exit code is 1 where a file was refused as a whole; rejected rows are told, and listed in the file's report.",
+		"shop import june.csv", "shop import --check june.csv", "shop import --encoding=windows-1252 old.csv", "shop import --json spring/*.csv",
+		"shop import --addr https://shop.example.com --token $TOKEN june.csv")
 }
 
 // Run hands all files over, then waits for one after the other.
@@ -59,17 +62,11 @@ func (c importCommand) Run(ctx context.Context, s *session) error {
 		return c.check(ctx, s)
 	}
 	shop := s.client()
-	handOver := func(file string) (*upload, error) { return handOver(ctx, shop, s.Data, file, text) }
-	if s.cloud != nil {
-		handOver = func(file string) (*upload, error) { return s.cloud.handOver(ctx, shop, file, c.Encoding) }
-	} else if err := served(ctx, shop, s.Data); err != nil {
-		return err
-	}
 	uploads := make([]*upload, len(c.Files))
 	for i, f := range c.Files {
-		u, err := handOver(f)
+		u, err := s.handOver(ctx, shop, f, text)
 		if err != nil {
-			return err
+			return fmt.Errorf("import %s: %w", f, err)
 		}
 		uploads[i] = u
 	}
@@ -124,16 +121,16 @@ type checkedFile struct {
 func (c importCommand) check(ctx context.Context, s *session) error {
 	refused := 0
 	for _, file := range c.Files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("check: %w", err)
-		}
 		var answer json.RawMessage
-		path := "/catalog/product-imports/" + url.PathEscape(filepath.Base(file)) + "/check"
+		path := imports + url.PathEscape(filepath.Base(file)) + "/check"
 		if c.Encoding != "" {
 			path += "?encoding=" + url.QueryEscape(c.Encoding)
 		}
-		if err := s.client().upload(ctx, path, text, &answer); err != nil {
+		text, err := openText(file, nil)
+		if err == nil {
+			err = errors.Join(s.client().send(ctx, http.MethodPost, path, "", text.content(), &answer), text.Close())
+		}
+		if err != nil {
 			return fmt.Errorf("check %s: %w", file, err)
 		}
 		var told checkedFile
@@ -202,13 +199,15 @@ func (s *session) summarize(r importRun) {
 	}
 }
 
+// bar draws how far something is with so many bytes, where somebody looks on.
+func (s *session) bar(about string, size int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(about),
+		progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetVisibility(s.watched()))
+}
+
 // progress draws how far the shop has read an upload.
 func (s *session) progress(u *upload) func(importRun) {
-	if !s.watched() {
-		return func(importRun) {}
-	}
-	bar := progressbar.NewOptions64(u.size, progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(u.key),
-		progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+	bar := s.bar(u.key, u.size)
 	return func(r importRun) {
 		_ = bar.Set64(min(r.Offset, u.size)) // it is only drawn
 		if r.ended() {
@@ -217,147 +216,112 @@ func (s *session) progress(u *upload) func(importRun) {
 	}
 }
 
+// textFile is an open file as it is sent.
+type textFile struct {
+	*os.File
+	text io.Reader
+	size int64 // of text
+}
+
+// openText opens a file. Where its encoding is given, what is sent is in UTF-8: a folder
+// can't say what a file's is. It is decoded twice, since who takes it in wants to know
+// beforehand how long it is.
+func openText(name string, encoding encoding.Encoding) (_ *textFile, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close() // the file was only read
+		}
+	}()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no file of a known length, which is to be told before it is sent: save it as one")
+	case encoding == nil:
+		return &textFile{f, io.LimitReader(f, info.Size()), info.Size()}, nil // what comes later is not meant
+	}
+	size, err := io.Copy(io.Discard, encoding.NewDecoder().Reader(f))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return &textFile{f, io.LimitReader(encoding.NewDecoder().Reader(f), size), size}, nil
+}
+
+func (f *textFile) content() *content { return &content{"text/csv", f.text, f.size, nil} }
+
 // upload is a file handed over to a shop.
 type upload struct {
 	key    string
-	path   string    // where it waits to be claimed; not on AWS
 	size   int64     // bytes
 	before time.Time // when the latest run of the key started that is none of ours; zero: none
-	// claimed waits until the shop has begun.
-	claimed func(context.Context) error
+	bucket bool      // the shop has to hear from a bucket that the file is there
 }
 
-// handOver copies a file into the bucket, whole or not at all.
-func handOver(ctx context.Context, shop *client, data, file string, text encoding.Encoding) (*upload, error) {
-	key := filepath.Base(file)
-	dir := filepath.Join(data, bucket)
-	u := &upload{key: key, path: filepath.Join(dir, key)}
-	u.claimed = u.taken
-	if _, err := os.Lstat(u.path); err == nil {
-		return nil, fmt.Errorf("import %s: a file of this name waits in %s already; try again when the shop has taken it", file, dir)
+// handOver sends a file to where the API says, whole or not at all.
+func (s *session) handOver(ctx context.Context, shop *client, file string, encoding encoding.Encoding) (*upload, error) {
+	text, err := openText(file, encoding)
+	if err != nil {
+		return nil, err
 	}
+	defer text.Close()
+	u := &upload{key: filepath.Base(file), size: text.size}
 	run, err := u.run(ctx, shop)
 	if err != nil {
 		return nil, err
 	}
 	u.before = run.StartedAt
-	if u.size, err = copyInto(u.path, file, text); err != nil {
-		return nil, fmt.Errorf("import %s: %w", file, err)
+	var to target
+	if err := shop.post(ctx, imports+"uploads", "", map[string]any{"key": u.key, "size": u.size}, &to); err != nil {
+		return nil, err
 	}
+	u.bucket = to.elsewhere()
+	bar, body := s.bar("sending "+u.key, u.size), text.content()
+	seen := progressbar.NewReader(body.from, bar)
+	body.from = &seen
+	if err := shop.deliver(ctx, to, body); err != nil {
+		return nil, err
+	}
+	_ = bar.Finish() // it is only drawn
 	return u, nil
-}
-
-// copyInto copies under a name that the shop passes over, and renames. The copy is in
-// UTF-8, whatever the encoding of the file: a folder can't say what a file's is.
-func copyInto(target, file string, text encoding.Encoding) (size int64, err error) {
-	source, err := os.Open(file)
-	if err != nil {
-		return 0, err
-	}
-	defer source.Close()
-	from := io.Reader(source)
-	if text != nil {
-		from = text.NewDecoder().Reader(source)
-	}
-	to, err := os.CreateTemp(filepath.Dir(target), ".import-*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(to.Name()) // gone where the rename went well
-	size, err = io.Copy(to, from)
-	if err = errors.Join(err, to.Sync(), to.Close()); err != nil {
-		return 0, err
-	}
-	return size, os.Rename(to.Name(), target)
 }
 
 // run is the key's latest one, read from the log; the zero value where there is none.
 func (u *upload) run(ctx context.Context, shop *client) (importRun, error) {
 	var r importRun
-	err := shop.get(ctx, "/catalog/product-imports/"+url.PathEscape(u.key)+"?minVersion=0", &r)
+	err := shop.get(ctx, imports+url.PathEscape(u.key)+"?minVersion=0", &r)
 	if isProblem(err, "ProductImportNotFound") {
 		err = nil
 	}
 	return r, err
 }
 
-// wait returns the upload's run once it has ended.
+// wait returns the upload's run once it has ended. A shop begins by itself with what it
+// has taken in, when it is its turn.
 func (u *upload) wait(ctx context.Context, shop *client, progress func(importRun)) (run importRun, err error) {
-	if err := u.claimed(ctx); err != nil {
-		return run, err
-	}
+	asked := time.Now()
 	err = await(ctx, func() (bool, error) {
-		if run, err = u.run(ctx, shop); err != nil || !run.StartedAt.After(u.before) {
+		if run, err = u.run(ctx, shop); err != nil {
 			return false, err
 		}
-		progress(run)
-		return run.ended(), nil
+		if run.StartedAt.After(u.before) {
+			progress(run)
+			return run.ended(), nil
+		}
+		if u.bucket && time.Since(asked) > beginTime {
+			return false, fmt.Errorf("the import of %s has not begun within %s of its upload: the log and the dead letters of the stack's import function tell why", u.key, beginTime)
+		}
+		return false, nil
 	})
 	if ctx.Err() != nil {
 		err = fmt.Errorf("the shop goes on importing %s by itself (%w)", u.key, err)
 	}
 	return run, err
-}
-
-// taken waits until a shop has taken the file.
-func (u *upload) taken(ctx context.Context) error {
-	late := fmt.Errorf("no shop has taken %s within %s, so it was removed again: is --data (SHOP_DATA) the folder of the shop at --addr?", u.path, claimTime)
-	ctx, cancel := context.WithTimeoutCause(ctx, claimTime, late)
-	defer cancel()
-	err := await(ctx, func() (bool, error) {
-		_, err := os.Lstat(u.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return true, nil
-		}
-		return false, err
-	})
-	if errors.Is(err, late) {
-		_ = os.Remove(u.path) // the text of late says why we look no further
-	}
-	return err
-}
-
-// servingFile tells in a data folder where the shop that uses it listens.
-const servingFile = "serving.json"
-
-// serving is the content of servingFile.
-type serving struct {
-	URL string `json:"url"`
-	PID int    `json:"pid"`
-}
-
-// announce writes servingFile; forget removes it.
-func announce(data, url string) (forget func(), err error) {
-	file := filepath.Join(data, servingFile)
-	b, err := json.Marshal(serving{url, os.Getpid()})
-	if err == nil {
-		err = os.WriteFile(file, append(b, '\n'), 0o600)
-	}
-	return func() { _ = os.Remove(file) }, err
-}
-
-// served is an error unless the shop answers and the folder is its.
-func served(ctx context.Context, shop *client, data string) error {
-	if err := shop.get(ctx, "/health", nil); err != nil {
-		return err
-	}
-	b, err := os.ReadFile(filepath.Join(data, servingFile))
-	if err != nil {
-		return fmt.Errorf("no shop is being served from the folder %s (%w): say with --data or SHOP_DATA which one the shop at %s uses", data, err, shop.base)
-	}
-	var at serving
-	if err := json.Unmarshal(b, &at); err != nil {
-		return fmt.Errorf("read %s: %w", filepath.Join(data, servingFile), err)
-	}
-	if !sameAddress(at.URL, shop.base) {
-		return fmt.Errorf("the folder %s belongs to the shop at %s, not to the one at %s: say with --addr or --data which one you mean", data, at.URL, shop.base)
-	}
-	return nil
-}
-
-// sameAddress compares the ports alone: a shop goes by several names of one machine.
-func sameAddress(a, b string) bool {
-	x, err := url.Parse(a)
-	y, err2 := url.Parse(b)
-	return err == nil && err2 == nil && x.Port() == y.Port()
 }

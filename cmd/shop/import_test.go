@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -243,7 +244,7 @@ func TestLargeImportKilledOnTheWay(t *testing.T) {
 			r, _ := row[importRun](p, "/catalog/product-imports/large.csv")
 			return r.Rows >= int64(rows*(kill+1)/5), r
 		})
-		peak = max(peak, p.peakMemory())
+		peak = max(peak, peakMemory(t, p.cmd))
 		p.kill()
 		p = start(t, plainBinary, p.data)
 	}
@@ -279,7 +280,7 @@ func TestLargeImportKilledOnTheWay(t *testing.T) {
 			break
 		}
 	}
-	if peak = max(peak, p.peakMemory()); peak > memoryLimit {
+	if peak = max(peak, peakMemory(t, p.cmd)); peak > memoryLimit {
 		t.Errorf("peak memory: %d MiB, more than %d", peak>>20, int64(memoryLimit)>>20)
 	}
 	t.Logf("peak memory: %d MiB", peak>>20)
@@ -303,25 +304,25 @@ func largeFile(rows int) (content string, good map[string]bool) {
 }
 
 // peakMemory is the process's in bytes; 0 where the system does not tell.
-func (p *process) peakMemory() int64 {
-	p.t.Helper()
+func peakMemory(t testing.TB, cmd *exec.Cmd) int64 {
+	t.Helper()
 	if runtime.GOOS != "linux" {
 		return 0
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
 		if kb, ok := strings.CutPrefix(line, "VmHWM:"); ok {
 			n, err := strconv.ParseInt(strings.Fields(kb)[0], 10, 64)
 			if err != nil {
-				p.t.Fatal(err)
+				t.Fatal(err)
 			}
 			return n << 10
 		}
 	}
-	p.t.Fatal("no VmHWM among what the system tells of the process")
+	t.Fatal("no VmHWM among what the system tells of the process")
 	return 0
 }
 

@@ -33,7 +33,7 @@ func (p program) Run(ctx context.Context, args ...string) int {
 	parser, err := kong.New(&c,
 		kong.Name("shop"),
 		kong.Description(description),
-		kong.Vars{"emailFrom": plugins.EmailFrom},
+		kong.Vars{"emailFrom": plugins.EmailFrom, "title": title, "currency": plugins.Currency},
 		kong.Writers(p.out, p.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -88,15 +88,20 @@ type settings struct {
 type cli struct {
 	settings
 
-	Serve   serveCommand   `cmd:"" help:"Serve the shop from this machine."`
-	Import  importCommand  `cmd:"" help:"Import products from CSV files."`
-	Seed    seedCommand    `cmd:"" help:"Fill the shop with a demo catalogue, customers and orders."`
-	Events  eventsCommand  `cmd:"" help:"Print an aggregate's events."`
-	Parked  parkedCommand  `cmd:"" help:"List what failed and waits to be tried again."`
-	Redrive redriveCommand `cmd:"" help:"Try again what is parked."`
-	Sweep   sweepCommand   `cmd:"" help:"Bring every follower and view up to date from the log."`
-	Rebuild rebuildCommand `cmd:"" help:"Fold a read model again from the log."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" help:"Serve the shop from this machine."`
+	Import     importCommand     `cmd:"" help:"Import products from CSV files."`
+	Export     exportCommand     `cmd:"" help:"Export the catalogue to a CSV file."`
+	Seed       seedCommand       `cmd:"" help:"Fill the shop with a demo catalogue, customers and orders."`
+	Events     eventsCommand     `cmd:"" help:"Print an aggregate's events."`
+	Parked     parkedCommand     `cmd:"" help:"List what failed and waits to be tried again."`
+	Rejections rejectionsCommand `cmd:"" help:"List what commands of mappings and extensions were refused."`
+	Schedules  schedulesCommand  `cmd:"" help:"List what tasks do by schedule."`
+	Run        runCommand        `cmd:"" help:"Run a schedule now."`
+	Redrive    redriveCommand    `cmd:"" help:"Try again what is parked."`
+	Sweep      sweepCommand      `cmd:"" help:"Bring every follower and view up to date from the log."`
+	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model again from the log."`
+	Verify     verifyCommand     `cmd:"" help:"See whether the log, and what follows from it, is what it was."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // session is what a command runs with.

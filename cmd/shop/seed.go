@@ -32,20 +32,9 @@ const replicated = time.Minute
 // Run fills the shop; again is harmless, since ids and idempotency keys are fixed.
 func (seedCommand) Run(ctx context.Context, s *session) error {
 	shop := s.client()
-	counts := map[string]int{}
-	for _, d := range []demo{demoCategories(), demoProducts(), demoPrices(), demoCustomers(), demoOrders()} {
-		if d.plural == "orders" {
-			if err := available(ctx, shop); err != nil {
-				return err
-			}
-		}
-		for _, r := range d.rows {
-			err := shop.post(ctx, d.path+"/"+r.id+"/"+d.command, "seed-"+d.command+"-"+r.id, r.body, nil)
-			if err != nil && !isProblem(err, d.there...) {
-				return fmt.Errorf("seed %s: %w", d.plural, err)
-			}
-		}
-		counts[d.plural] = len(d.rows)
+	counts, err := seed(ctx, shop)
+	if err != nil {
+		return err
 	}
 	if s.JSON {
 		return s.printJSON(counts)
@@ -63,6 +52,26 @@ Try next:
   %[6]s events Catalog.Product desk-lamp
 `, counts["categories"], counts["products"], counts["customers"], counts["orders"], shop.base, program)
 	return nil
+}
+
+// seed fills the shop, and says how much of each kind there is in the demo.
+func seed(ctx context.Context, shop *client) (counts map[string]int, err error) {
+	counts = map[string]int{}
+	for _, d := range []demo{demoCategories(), demoProducts(), demoPrices(), demoCustomers(), demoOrders()} {
+		if d.plural == "orders" {
+			if err := available(ctx, shop); err != nil {
+				return nil, err
+			}
+		}
+		for _, r := range d.rows {
+			err := shop.post(ctx, d.path+"/"+r.id+"/"+d.command, "seed-"+d.command+"-"+r.id, r.body, nil)
+			if err != nil && !isProblem(err, d.there...) {
+				return nil, fmt.Errorf("seed %s: %w", d.plural, err)
+			}
+		}
+		counts[d.plural] = len(d.rows)
+	}
+	return counts, nil
 }
 
 // available waits until Ordering knows every product of the demo.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,23 +15,27 @@ import (
 	"strings"
 	"time"
 
-	"onlineshop/es"
-	"onlineshop/es/naming"
+	"golang.org/x/text/currency"
+
+	"onlineshop/console"
 	"onlineshop/httpapi"
 	"onlineshop/platform/local"
+	"onlineshop/platform/telemetry"
 	"onlineshop/plugins"
-	ordermail "onlineshop/plugins/ordering/mail"
 )
 
 // drainTime is how long requests and work in hand may take after SIGTERM.
 const drainTime = 20 * time.Second
 
 type serveCommand struct {
-	ShipDelay   time.Duration `help:"How long an order waits before it is shipped, and can be cancelled: up to 15m." env:"SHOP_SHIP_DELAY" default:"0s"`
+	ShipDelay   time.Duration `help:"How long an order waits before it is shipped, and can be cancelled, e.g. 240h." env:"SHOP_SHIP_DELAY" default:"0s"`
 	Auth        string        `help:"Who callers are: \"none\" makes everybody on this machine the user local in group Admin, \"jwt\" takes bearer tokens." env:"SHOP_AUTH" enum:"none,jwt" default:"none"`
 	JWTIssuer   string        `help:"Issuer of the tokens: an OpenID Connect provider's URL." env:"SHOP_JWT_ISSUER" name:"jwt-issuer" placeholder:"URL"`
 	JWTAudience string        `help:"Audience that the tokens must be meant for." env:"SHOP_JWT_AUDIENCE" name:"jwt-audience" placeholder:"NAME"`
 	EmailFrom   string        `help:"Sender of the e-mails." env:"SHOP_EMAIL_FROM" default:"${emailFrom}"`
+	Name        string        `help:"The shop's name, as its pages show it." env:"SHOP_NAME" default:"${title}"`
+	Currency    string        `help:"The currency of prices, by its ISO 4217 code." env:"SHOP_CURRENCY" default:"${currency}"`
+	AcceptLoss  bool          `help:"Go on although the end of the log is lost, which the shop says by itself." name:"accept-loss"`
 	Verbose     bool          `help:"Log requests too." short:"v"`
 }
 
@@ -48,16 +53,23 @@ func (c serveCommand) check(addr string) error {
 	switch {
 	case err != nil:
 		return usagef("serve on %q: an address is host:port, e.g. 127.0.0.1:8080", addr)
-	case c.ShipDelay < 0 || c.ShipDelay > es.MaxDelay:
-		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is between 0s and %s", c.ShipDelay, es.MaxDelay)
+	case c.ShipDelay < 0:
+		return usagef("a ship delay (SHOP_SHIP_DELAY) of %s is not possible: it is at least 0s", c.ShipDelay)
 	case sender != nil:
 		return usagef("the sender %q (SHOP_EMAIL_FROM) is not an e-mail address", c.EmailFrom)
+	case !isCurrency(c.Currency):
+		return usagef("the currency %q (SHOP_CURRENCY) is not an ISO 4217 code, such as %s", c.Currency, plugins.Currency)
 	case c.Auth == "jwt" && (c.JWTIssuer == "" || c.JWTAudience == ""):
 		return usagef("--auth jwt needs --jwt-issuer (SHOP_JWT_ISSUER) and --jwt-audience (SHOP_JWT_AUDIENCE)")
 	case c.Auth == "none" && !loopback(host):
 		return usagef("%s can be reached from other machines, and without an identity provider anybody could do anything: listen on 127.0.0.1, or set --auth jwt with --jwt-issuer and --jwt-audience", addr)
 	}
 	return nil
+}
+
+func isCurrency(code string) bool {
+	_, err := currency.ParseISO(code)
+	return err == nil
 }
 
 func loopback(host string) bool {
@@ -86,11 +98,18 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	all := plugins.All(deps{shipDelay: c.ShipDelay, outbox: outbox{local.NewOutbox(filepath.Join(s.Data, "emails"), c.EmailFrom)}})
-	for i, p := range all {
-		all[i].UIBundleURL = os.Getenv(naming.UIBundleVariable(p.Name))
+	sent := local.NewOutbox(filepath.Join(s.Data, "emails"), c.EmailFrom)
+	all := c.plugins(sent)
+	spans, err := telemetry.New(ctx, cmp.Or(c.Name, title), programVersion())
+	if err != nil {
+		return err
 	}
-	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger})
+	defer func() {
+		if err := drain(ctx, spans.Close); err != nil {
+			logger.WarnContext(ctx, "spans are not exported", "error", err)
+		}
+	}()
+	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger, Tracer: spans.Tracer(), AcceptLoss: c.AcceptLoss})
 	if err != nil {
 		return err
 	}
@@ -98,9 +117,9 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 
 	url := baseURL(listener.Addr().String())
 	handler, err := httpapi.New(httpapi.Config{
-		Engine: platform.Engine(), Plugins: all, Title: plugins.Title, Version: programVersion(), Identity: identity,
-		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Logger: logger,
-		CursorKey: platform.CursorKey,
+		Engine: platform.Engine(), Plugins: all, Title: title, Version: programVersion(), Identity: identity,
+		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Uploads: platform, Emails: sent, Logger: logger,
+		CursorKey: platform.CursorKey, Console: c.console(url), Metrics: newMetrics(platform),
 	})
 	if err != nil {
 		return err
@@ -115,12 +134,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 		MaxHeaderBytes:               64 << 10,
 		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
-	forget, err := announce(s.Data, url)
-	if err != nil {
-		return fmt.Errorf("tell in %s where the shop listens: %w", s.Data, err)
-	}
-	defer forget()
-	if err := c.welcome(s, url); err != nil {
+	if err := c.welcome(s, url, platform.Lost()); err != nil {
 		return err
 	}
 	if host, _, _ := net.SplitHostPort(s.Addr); c.Auth == "jwt" && !loopback(host) {
@@ -137,6 +151,18 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 		}
 		return shut(ctx, server, logger)
 	}
+}
+
+// console is the page for people. Without an identity provider it offers the demo.
+func (c serveCommand) console(url string) *httpapi.Console {
+	page := &httpapi.Console{Files: console.Files(), Name: c.Name, Currency: c.Currency}
+	if c.Auth == "none" && hasDemo {
+		page.Demo = func(ctx context.Context) error {
+			_, err := seed(ctx, newClient(url, ""))
+			return err
+		}
+	}
+	return page
 }
 
 // requestTime is how long requests in hand may take after SIGTERM.
@@ -163,7 +189,7 @@ func tuneMemory() {
 		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(150 << 20)
+		debug.SetMemoryLimit(120 << 20)
 	}
 }
 
@@ -222,42 +248,29 @@ func hosts(addr net.Addr) []string {
 }
 
 // welcome says where everything is.
-func (c serveCommand) welcome(s *session, url string) error {
+func (c serveCommand) welcome(s *session, url string, lost error) error {
 	data, err := filepath.Abs(s.Data)
 	if err != nil {
 		return err
 	}
 	if s.JSON {
-		return s.printJSON(map[string]string{"url": url, "data": data, "version": programVersion()})
+		said := map[string]string{"url": url, "data": data, "version": programVersion()}
+		if lost != nil {
+			said["problem"] = lost.Error()
+		}
+		return s.printJSON(said)
 	}
 	rows := []string{
-		"The shop is open at " + url + " (version " + programVersion() + ").",
+		"The shop is open at " + url + " (version " + programVersion() + "): open it in a browser.",
 		"  CSV files   drop them into " + filepath.Join(s.Data, bucket),
 		"  e-mails     are written to " + filepath.Join(s.Data, "emails"),
 		"  API         " + url + "/openapi.json, /manifest.json, /health",
 		"  demo        fill it with \"" + os.Args[0] + " seed\"",
 		"  close       Ctrl-C",
 	}
+	if lost != nil {
+		rows = append([]string{"Commands are refused: " + lost.Error() + "."}, rows...)
+	}
 	s.printf("%s\n", strings.Join(rows, "\n"))
 	return nil
 }
-
-// deps implements [plugins.Deps] on this machine.
-type deps struct {
-	outbox    outbox
-	shipDelay time.Duration
-}
-
-func (d deps) EmailService() ordermail.EmailService { return d.outbox }
-func (d deps) ShipDelay() time.Duration             { return d.shipDelay }
-
-// outbox is Ordering's e-mail service on this machine: a folder of messages.
-type outbox struct{ *local.Outbox }
-
-// SendOrderConfirmation implements [ordermail.EmailService].
-func (o outbox) SendOrderConfirmation(_ context.Context, c ordermail.OrderConfirmation) error {
-	subject, body := c.Text()
-	return o.Send(c.MessageID, c.To, subject, body)
-}
-
-var _ ordermail.EmailService = outbox{}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,17 +32,16 @@ func TestServeRefusesSettingsThatMakeNoSense(t *testing.T) {
 		args []string
 		says string
 	}{
-		"a delay beyond what a message can have": {[]string{"--ship-delay=15m1s"}, "between 0s and 15m0s"},
-		"a negative delay":                       {[]string{"--ship-delay=-1s"}, "between 0s and 15m0s"},
-		"everybody from everywhere":              {[]string{"--addr=0.0.0.0:0"}, "set --auth jwt"},
-		"everybody from every interface":         {[]string{"--addr=:0"}, "set --auth jwt"},
-		"a host that may be anywhere":            {[]string{"--addr=example.com:0"}, "set --auth jwt"},
-		"tokens of nobody":                       {[]string{"--auth=jwt"}, "SHOP_JWT_ISSUER"},
-		"tokens for nobody":                      {[]string{"--auth=jwt", "--jwt-issuer=http://127.0.0.1:1"}, "SHOP_JWT_AUDIENCE"},
-		"an unknown way to sign in":              {[]string{"--auth=basic"}, "none"},
-		"a sender that is none":                  {[]string{"--email-from=the shop"}, "SHOP_EMAIL_FROM"},
-		"an address without a port":              {[]string{"--addr=127.0.0.1"}, "host:port"},
-		"a flag that is none":                    {[]string{"--ship-dealy=1m"}, "unknown flag"},
+		"a negative delay":               {[]string{"--ship-delay=-1s"}, "at least 0s"},
+		"everybody from everywhere":      {[]string{"--addr=0.0.0.0:0"}, "set --auth jwt"},
+		"everybody from every interface": {[]string{"--addr=:0"}, "set --auth jwt"},
+		"a host that may be anywhere":    {[]string{"--addr=example.com:0"}, "set --auth jwt"},
+		"tokens of nobody":               {[]string{"--auth=jwt"}, "SHOP_JWT_ISSUER"},
+		"tokens for nobody":              {[]string{"--auth=jwt", "--jwt-issuer=http://127.0.0.1:1"}, "SHOP_JWT_AUDIENCE"},
+		"an unknown way to sign in":      {[]string{"--auth=basic"}, "none"},
+		"a sender that is none":          {[]string{"--email-from=the shop"}, "SHOP_EMAIL_FROM"},
+		"an address without a port":      {[]string{"--addr=127.0.0.1"}, "host:port"},
+		"a flag that is none":            {[]string{"--ship-dealy=1m"}, "unknown flag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, said := refused(t, append([]string{"--data=" + data}, c.args...)...)
@@ -189,7 +189,7 @@ func TestServeAnswersItsOwnHostAlone(t *testing.T) {
 
 func TestShipDelayLeavesTimeToCancel(t *testing.T) {
 	// Given a shop that ships late, a product that Ordering knows, and a customer
-	p := start(t, binary, t.TempDir(), "SHOP_SHIP_DELAY=15m")
+	p := start(t, binary, t.TempDir(), "SHOP_SHIP_DELAY=240h")
 	p.must("/catalog/product/lamp/add", map[string]any{"name": "Lamp", "description": "", "price": 5})
 	p.must("/ordering/customer/ann/register", map[string]any{"email": "ann@example.com", "address": "1 Lane"})
 	p.settled()
@@ -203,6 +203,50 @@ func TestShipDelayLeavesTimeToCancel(t *testing.T) {
 	if o.Status != "cancelled" || d.OrderCount != 0 {
 		t.Errorf("order %+v, demand %+v", o, d)
 	}
+}
+
+func TestWhatARuleRefusedAFollowerIsTold(t *testing.T) {
+	// Given an order that is cancelled before it would ship
+	p := start(t, binary, t.TempDir(), "SHOP_SHIP_DELAY=1s")
+	p.must("/catalog/product/lamp/add", map[string]any{"name": "Lamp", "description": "", "price": 5})
+	p.must("/ordering/customer/ann/register", map[string]any{"email": "ann@example.com", "address": "1 Lane"})
+	p.settled()
+	p.must("/ordering/order/o1/place", map[string]any{"customerId": "ann", "productIds": []string{"lamp"}})
+	p.must("/ordering/order/o1/cancel", nil)
+	// When it is due
+	type rejection struct{ Follower, Stream, Target, Code, User string }
+	want := rejection{"mapping:Ordering.AutoShip", "Ordering.Order#o1", "Ordering.Order#o1", "OrderAlreadyCancelled", ""}
+	told := func() {
+		t.Helper()
+		eventually(t, "the rejection is listed", func() (bool, any) {
+			got := list[rejection](p, "/operations/rejections")
+			return len(got) == 1 && got[0] == want, got
+		})
+	}
+	// Then the rejection is listed, counted, and told by the order's trace
+	told()
+	out, err := exec.CommandContext(t.Context(), binary, "rejections", "--addr", p.base, "--follower", want.Follower).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "OrderAlreadyCancelled") || strings.Count(string(out), "\n") != 2 {
+		t.Errorf("shop rejections: %v\n%s", err, out)
+	}
+	body := func(path string) string {
+		t.Helper()
+		var b json.RawMessage
+		if err := p.get(t.Context(), path, &b); err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if body := body("/health"); !strings.Contains(body, `"rejected":1`) {
+		t.Errorf("health: %s", body)
+	}
+	if body := body("/operations/trace?stream=Ordering.Order%23o1&version=1"); !strings.Contains(body, `"state":"rejected","error":"OrderAlreadyCancelled`) {
+		t.Errorf("trace: %s", body)
+	}
+	// And another process knows of it
+	p.kill()
+	p = start(t, binary, p.data)
+	told()
 }
 
 func TestAShopIsCalledByTheNamesOfItsOwnMachine(t *testing.T) {

@@ -60,6 +60,11 @@ func (e *Engine) Sources(kinds ...string) map[string]bool {
 		if f.source != "" && slices.Contains(kinds, ParseConsumer(f.name).Kind) {
 			sources[f.source] = true
 		}
+		if p := e.points[f.point]; p != nil && f.skipStale && slices.Contains(kinds, KindSideEffect) {
+			for source := range p.publications {
+				sources[source] = true
+			}
+		}
 	}
 	for _, m := range e.models {
 		for _, s := range m.Sources {
@@ -69,8 +74,10 @@ func (e *Engine) Sources(kinds ...string) map[string]bool {
 		}
 	}
 	for _, p := range e.points {
-		if slices.Contains(kinds, KindPublication) {
-			sources[p.source] = true
+		for source := range p.publications {
+			if slices.Contains(kinds, KindPublication) {
+				sources[source] = true
+			}
 		}
 	}
 	return sources
@@ -81,7 +88,7 @@ func (e *Engine) Sources(kinds ...string) map[string]bool {
 func (e *Engine) Tasks() (names []string) {
 	for _, p := range e.Plugins {
 		for _, t := range p.Tasks {
-			if t.Bucket != "" {
+			if t.Works() {
 				names = append(names, TaskConsumer(p.Name, t))
 			}
 		}
@@ -94,15 +101,26 @@ func TaskConsumer(plugin string, t es.Task) string {
 	return ConsumerID{KindTask, naming.Full(plugin, t.Name)}.String()
 }
 
-// Listeners returns the names of the extensions of an extension point, sorted.
+// Listeners returns the names of the extensions and side effects of an extension point,
+// sorted.
 func (e *Engine) Listeners(point string) (names []string) {
 	for _, f := range e.followers {
-		if f.point == point {
+		if f.hears(point) {
 			names = append(names, f.name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Heard returns the hints that an entry is for this engine's followers.
+func (e *Engine) Heard(en Entry) (hints []Hint) {
+	for _, name := range e.Listeners(en.Point) {
+		if en.to == everybody || (en.to == sideEffects) == e.followers[name].skipStale {
+			hints = append(hints, Hint{Follower: name, Stream: en.Stream, Seq: en.Seq, Entry: &en, Bulk: en.Meta.Bulk})
+		}
+	}
+	return hints
 }
 
 // Target returns the aggregate that a follower sends commands to, "" for a side effect.
@@ -115,11 +133,15 @@ func (e *Engine) Target(follower string) (aggregate string, ok bool) {
 	return f.target, true
 }
 
-// Delay returns how long a follower waits before it acts on a commit. It is 0 for
+// Delay returns how long a follower waits at most before it acts on a commit. It is 0 for
 // anything else.
 func (e *Engine) Delay(follower string) time.Duration {
-	if f := e.followers[follower]; f != nil {
-		return f.delay
+	switch f := e.followers[follower]; {
+	case f == nil:
+		return 0
+	case f.due != nil:
+		return longestWait
+	default:
+		return min(f.delay, longestWait)
 	}
-	return 0
 }

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"onlineshop/es"
@@ -20,6 +23,9 @@ type Config struct {
 	Starts       Starts
 	Rows         Rows
 	Parking      Parking
+	Rejections   Rejections
+	Schedules    Schedules // nil: no plugin has a schedule
+	Buckets      Buckets   // nil: no task has buckets, or writes reports by itself
 	Hints        Hints
 	Bus          Bus
 	Publications Publications // nil: every plugin runs in this process
@@ -31,6 +37,13 @@ type Config struct {
 	// ("SideEffectFailed", "effect:Ordering.SendOrderConfirmation"). It must be safe
 	// for concurrent use.
 	Count func(metric, consumer string)
+	// Tracer makes a span for each command, follower's work, row and task's run. Commits keep
+	// the span that made them, and what follows from them is in its trace. nil: no spans;
+	// commits keep the request's traceparent.
+	Tracer Tracer
+	// Refolding, if set, reports whether rows of a read model may still be missing what
+	// [Engine.Refold] brings them.
+	Refolding func(ctx context.Context, model string) (bool, error)
 	// Parallel is the number of aggregates that a task, a sweep or a rebuild works on
 	// concurrently. Default 1.
 	Parallel int
@@ -40,10 +53,19 @@ type Config struct {
 	// DedupWindow is the number of most recent commits per aggregate whose command ids
 	// are kept for deduplication. Default 256.
 	DedupWindow int
+	// CheckLog, if set, is what [Engine.Verify] ends with, page by page: whatever only the
+	// platform can know of its log. next is the cursor of the following page.
+	CheckLog func(ctx context.Context, cursor string) (found []Finding, next string, err error)
+	// Unsealed appends commits without a hash, as earlier versions did. For tests.
+	Unsealed bool
 	// SnapshotEvery is the number of commits between two snapshots. Default 100.
 	SnapshotEvery int64
+	// ItemsAtOnce is how many rows below a stream one write has. Default and most:
+	// [ItemsAtOnce].
+	ItemsAtOnce int
 
 	retried bool // the ports are wrapped by retryPorts
+	checked bool // the log is wrapped by checkedLog
 }
 
 // Engine runs plugins. Its methods are safe for concurrent use.
@@ -55,6 +77,7 @@ type Engine struct {
 	followers  map[string]*follower
 	points     map[string]*point
 	beginners  map[string]*startingFollowers // by plugin
+	schedules  []*schedule                   // as the plugins list them
 	cache      *cache
 }
 
@@ -68,11 +91,10 @@ type aggregate struct {
 	models    []*model
 }
 
-// point is an extension point with the publications of its single source.
+// point is an extension point with the publications of its sources.
 type point struct {
 	es.PointDefinition
-	source       string
-	publications []es.Publication
+	publications map[string][]es.Publication // by source
 }
 
 // publisher returns the point's consumer name, under which its failures are parked.
@@ -81,6 +103,9 @@ func (p *point) publisher() string { return ConsumerID{KindPublication, p.Name}.
 type model struct {
 	es.ReadModelDefinition
 	consumer string
+	fields   map[string]Order // how each field of a row sorts
+	orders   map[string]Order // by declared sort
+	declared int64            // see [Declared]
 }
 
 // Rejections by the engine. The domain has its own.
@@ -92,6 +117,7 @@ var (
 	ErrVersionMismatch   = &es.Rejection{Code: "VersionMismatch", Status: http.StatusPreconditionFailed}
 	ErrVersionNotReached = es.Conflict("VersionNotReached")
 	ErrContention        = &es.Rejection{Code: "Unavailable", Status: http.StatusServiceUnavailable}
+	ErrCantSkip          = es.Conflict("CannotSkip")
 	ErrCommitTooLarge    = &es.Rejection{Code: "PayloadTooLarge", Status: http.StatusRequestEntityTooLarge}
 )
 
@@ -104,6 +130,9 @@ func New(c Config) (*Engine, error) {
 	if c.Count == nil {
 		c.Count = func(string, string) {}
 	}
+	if c.Tracer == nil {
+		c.Tracer = noSpans{}
+	}
 	c.Parallel = max(c.Parallel, 1)
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 64 << 20
@@ -114,12 +143,18 @@ func New(c Config) (*Engine, error) {
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 100
 	}
+	if c.ItemsAtOnce == 0 {
+		c.ItemsAtOnce = ItemsAtOnce
+	}
 	if !c.retried {
 		retryPorts(&c)
 	}
 	e := &Engine{
 		Config: c, aggregates: map[string]*aggregate{}, models: map[string]*model{},
 		followers: map[string]*follower{}, points: map[string]*point{}, beginners: map[string]*startingFollowers{}, cache: newCache(c.CacheBytes),
+	}
+	if !c.checked {
+		e.checked, e.Log = true, checkedLog{c.Log, e.damaged}
 	}
 	for _, p := range c.Plugins {
 		e.beginners[p.Name] = &startingFollowers{}
@@ -145,6 +180,13 @@ func New(c Config) (*Engine, error) {
 			errs = append(errs, e.listen(p, x))
 		}
 	}
+	if sends := func(f *follower) bool { return f.target != "" }; e.Rejections == nil && slices.ContainsFunc(slices.Collect(maps.Values(e.followers)), sends) {
+		errs = append(errs, errors.New("engine: without Rejections, what was refused could be accepted later"))
+	}
+	errs = append(errs, checkBuckets(c.Plugins))
+	if e.Schedules == nil && len(e.schedules) > 0 {
+		errs = append(errs, errors.New("engine: without Schedules, nobody knows what has run"))
+	}
 	for _, b := range e.beginners {
 		if e.Starts == nil && len(b.names) > 0 {
 			errs = append(errs, errors.New("engine: without Starts, a new mapping or side effect would act on what was there before it"))
@@ -161,10 +203,36 @@ func (e *Engine) wire(p es.Plugin) error {
 		}
 		return a, nil
 	}
+	reacts := func(name string, r *es.Reaction) error {
+		if r == nil {
+			return nil
+		}
+		_, err := source(name, r.Target)
+		return err
+	}
+	for _, x := range p.Extensions {
+		if err := reacts(x.Name, x.Rejected); err != nil {
+			return err
+		}
+	}
 	for _, m := range p.ReadModels {
 		d := m.Definition()
 		d.Name = naming.Full(p.Name, d.Name)
-		x := &model{d, ConsumerID{KindReadModel, d.Name}.String()}
+		fields, err := fieldOrders(d)
+		if err != nil {
+			return err
+		}
+		orders, err := Orders(d)
+		if err != nil {
+			return err
+		}
+		if err := validKind(d); err != nil {
+			return err
+		}
+		if err := validMerges(d); err != nil {
+			return err
+		}
+		x := &model{d, ConsumerID{KindReadModel, d.Name}.String(), fields, orders, Declared(d)}
 		if e.models[d.Name] != nil {
 			return fmt.Errorf("there are two read models %s", d.Name)
 		}
@@ -185,20 +253,39 @@ func (e *Engine) wire(p es.Plugin) error {
 		if _, err := source(d.Name, d.Target); err != nil {
 			return err
 		}
-		if d.Delay < 0 || d.Delay > es.MaxDelay {
-			return fmt.Errorf("mapping %s.%s: a delay is between 0s and %s, not %s", p.Name, d.Name, es.MaxDelay, d.Delay)
+		if err := reacts(d.Name, d.Rejected); err != nil {
+			return err
+		}
+		if d.Delay < 0 {
+			return fmt.Errorf("mapping %s.%s: a delay can't be below zero, as %s is", p.Name, d.Name, d.Delay)
+		}
+		if d.Delay > 0 && d.DueAt != nil {
+			return fmt.Errorf("mapping %s.%s: it has a delay and a due time: say one of them", p.Name, d.Name)
 		}
 		if err := e.add(a, e.mapping(p.Name, d)); err != nil {
 			return err
 		}
 	}
 	for _, t := range p.Tasks {
+		if _, err := e.shopOf(p.Name, t, nil); err != nil {
+			return err
+		}
+		if err := e.plan(p.Name, t); err != nil {
+			return err
+		}
 		for _, d := range t.SideEffects {
-			a, err := source(d.Name, d.Source)
+			var a *aggregate // none: of an extension point
+			if d.Point.Name == "" {
+				var err error
+				if a, err = source(d.Name, d.Source); err != nil {
+					return err
+				}
+			}
+			reads, err := e.readsOf(p.Name, "side effect "+naming.Full(p.Name, d.Name), d.Readable)
 			if err != nil {
 				return err
 			}
-			if err := e.add(a, e.effect(p.Name, d)); err != nil {
+			if err := e.add(a, e.effect(p.Name, d, reads)); err != nil {
 				return err
 			}
 		}
@@ -208,16 +295,18 @@ func (e *Engine) wire(p es.Plugin) error {
 		if err != nil {
 			return err
 		}
+		if naming.Plugin(d.Point.Name) != p.Name {
+			return fmt.Errorf("%s publishes at %s, which is another plugin's extension point", d.Source, d.Point.Name)
+		}
 		pt := e.points[d.Point.Name]
 		if pt == nil {
-			pt = &point{PointDefinition: d.Point, source: d.Source}
+			pt = &point{d.Point, map[string][]es.Publication{}}
 			e.points[d.Point.Name] = pt
+		}
+		if pt.publications[d.Source] == nil {
 			a.points = append(a.points, pt)
 		}
-		if pt.source != d.Source {
-			return fmt.Errorf("%s publishes at %s, which %s does too: an extension point has one source", d.Source, d.Point.Name, pt.source)
-		}
-		pt.publications = append(pt.publications, d)
+		pt.publications[d.Source] = append(pt.publications[d.Source], d)
 	}
 	return nil
 }
@@ -229,6 +318,8 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 	e.followers[f.name] = f
 	if a != nil {
 		a.followers = append(a.followers, f)
+	}
+	if a != nil || f.skipStale {
 		b := e.beginners[f.plugin]
 		b.names = append(b.names, f.name)
 	}
@@ -238,6 +329,9 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 func (e *Engine) listen(p es.Plugin, d es.Extension) error {
 	if a := e.aggregates[d.Target]; a == nil || a.plugin != p.Name {
 		return fmt.Errorf("%s.%s: %s is not an aggregate of its plugin", p.Name, d.Name, d.Target)
+	}
+	if d.Accepts && naming.Plugin(d.Point.Name) != p.Name {
+		return fmt.Errorf("%s.%s accepts requests to %s, which is another plugin's extension point", p.Name, d.Name, d.Point.Name)
 	}
 	return e.add(nil, e.extension(p.Name, d))
 }
@@ -282,6 +376,13 @@ func Guard(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
 	}
+}
+
+// headline returns what an error says in its first line: a panic's stack trace is for the
+// log.
+func headline(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // Guarded calls do and returns its error. A panic is an error, too, so that it ends this

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ type Request struct {
 	IfVersion      *int64 // refused with [ErrVersionMismatch] unless the aggregate has this version
 	CorrelationID  string // empty: the message id
 	Traceparent    string
+
+	preview *Preview // what would be appended goes here, and not into the log; nil: it is appended
 }
 
 // Outcome is the result of an accepted command.
@@ -37,6 +40,7 @@ const maxConflicts = 64
 type attempt struct {
 	of          *aggregate
 	stream      Stream
+	name        string // of the command
 	payload     any
 	id          CommandID
 	from        fromHash // of id.Origin
@@ -86,10 +90,13 @@ func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 	}
 	access := a.commands[typ].Access
 	return &attempt{
-		of: a, stream: Stream{a.Name, r.ID}, payload: r.Payload, hash: hashCommand(typ, data),
+		of: a, stream: Stream{a.Name, r.ID}, name: typ, payload: r.Payload, hash: hashCommand(typ, data),
 		owned: access.Owner && !access.Admits(r.Caller), ifVersion: r.IfVersion, Request: r,
 	}, nil
 }
+
+// sent reports whether a follower sends the command.
+func (o *attempt) sent() bool { return !o.since.IsZero() }
 
 func (o *attempt) identify(id CommandID) { o.id, o.from = id, hashFrom(id.Origin) }
 
@@ -103,14 +110,18 @@ type decision struct {
 	err     error
 	next    int64
 	version int64
+	link    []byte
 	owner   string
 	last    time.Time
+	meta    es.Meta   // what the commit will have
+	now     time.Time // by the clock
 }
 
-func (f *aggregateState) evaluate(o *attempt) (v decision) {
+func (f *aggregateState) evaluate(o *attempt, now time.Time) (v decision) {
 	f.Lock()
 	defer f.Unlock()
-	v = decision{next: f.next, version: f.version, owner: f.owner, last: f.last, outcome: Outcome{Version: f.version}}
+	v = decision{next: f.next, version: f.version, link: f.link, owner: f.owner, last: f.last, outcome: Outcome{Version: f.version}, now: now}
+	v.meta = o.meta(f.owner, now, f.last)
 	if o.owned && f.owner != o.Caller.User {
 		v.err = notFound(o.of.Name, o.ID)
 		return v
@@ -136,7 +147,7 @@ func (f *aggregateState) evaluate(o *attempt) (v decision) {
 		v.err = ErrVersionMismatch.Because("%s has version %d, If-Match says %d", o.stream.ID, f.version, *o.ifVersion)
 		return v
 	}
-	if v.events, v.err = o.decide(f.state); other && v.err == nil {
+	if v.events, v.err = o.decide(f.state, v.meta); other && v.err == nil {
 		v.events, v.err = nil, ErrVersionMismatch.Because("%s has another version than If-Match says", o.stream.ID)
 	}
 	return v
@@ -160,7 +171,7 @@ func (a *aggregate) keepsFrom(c es.Caller) bool {
 // that its first commit would have given, which reveals no more than that the id is
 // taken. If that commit would have accepted the command, strangers may send it, and the
 // rejection is returned as it is.
-func (e *Engine) hideState(ctx context.Context, o *attempt, rejection error) error {
+func (e *Engine) hideState(ctx context.Context, o *attempt, m es.Meta, rejection error) error {
 	state := o.of.Initial
 	err := e.commitsBy(ctx, o.stream, 0, 1, func(c Commit) (err error) {
 		defer Guard("fold "+c.Stream.String(), &err)
@@ -176,21 +187,46 @@ func (e *Engine) hideState(ctx context.Context, o *attempt, rejection error) err
 	if err != nil && !errors.Is(err, errStop) {
 		return err
 	}
-	if _, first := o.decide(state); first != nil {
+	if _, first := o.decide(state, m); first != nil {
 		return first
 	}
 	return rejection
 }
 
-func (o *attempt) decide(state any) (events []any, err error) {
+func (o *attempt) decide(state any, m es.Meta) (events []any, err error) {
 	defer Guard("decide "+o.stream.String(), &err)
-	return o.of.Decide(o.payload, state)
+	return o.of.Decide(o.payload, state, m)
 }
 
-// execute decides on the cached state. For a stream not seen before it speculates that
+// meta is what the command's commit will have. Its time is not before that of the stream's
+// latest commit, nor of the cause.
+func (o *attempt) meta(owner string, now, last time.Time) es.Meta {
+	for _, t := range []time.Time{last, o.since} {
+		if t.After(now) {
+			now = t
+		}
+	}
+	return es.Meta{
+		MessageID: o.messageID, CorrelationID: cmp.Or(o.CorrelationID, o.messageID), CausationID: o.causationID,
+		User: o.Caller.User, Owner: owner, Service: o.of.plugin, Time: now.UTC().Truncate(time.Millisecond),
+	}
+}
+
+// execute decides a command, and appends what it decides, in a span of its own.
+func (e *Engine) execute(ctx context.Context, o *attempt) (out Outcome, err error) {
+	if !e.traces() {
+		return e.decide(ctx, o)
+	}
+	ctx, own, end := e.Tracer.Start(ctx, o.of.Name+" "+o.name, o.Traceparent, attrStream, o.stream.String(), attrCorrelation, o.CorrelationID)
+	defer func() { end(err) }()
+	o.Traceparent = own
+	return e.decide(ctx, o)
+}
+
+// decide decides on the cached state. For a stream not seen before it speculates that
 // the stream is empty. An append is conditional on the stream's end, so it proves that
 // the state was current; any other answer is confirmed by a consistent read.
-func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
+func (e *Engine) decide(ctx context.Context, o *attempt) (Outcome, error) {
 	if e.StreamLock != nil {
 		unlock, err := e.StreamLock.Lock(ctx, o.stream)
 		if err != nil {
@@ -205,8 +241,13 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 		confirmed = true
 		return e.catchUp(ctx, f)
 	}
+	if o.preview != nil { // no append proves that the state was current
+		if err := confirm(); err != nil {
+			return Outcome{}, err
+		}
+	}
 	for conflicts := 0; ; {
-		v, rd := f.evaluate(o), reader{e, o.Caller, map[Stream]es.Loaded{}}
+		v, rd := f.evaluate(o, e.Clock.Now()), reader{Engine: e, caller: o.Caller, loaded: map[Stream]es.Loaded{}, used: new(bool)}
 		if v.done {
 			return v.outcome, nil
 		}
@@ -219,7 +260,7 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 			continue
 		}
 		if v.err == nil && len(v.events) > 0 {
-			v.err = o.check(ctx, rd)
+			v.err = o.check(ctx, rd, v.meta)
 		}
 		if v.err != nil || len(v.events) == 0 {
 			var no *es.Rejection
@@ -227,7 +268,15 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 				return Outcome{}, fmt.Errorf("%s: %w", o.stream, v.err)
 			}
 			if confirmed && v.hidden && v.err != nil {
-				return v.outcome, e.hideState(ctx, o, v.err)
+				return v.outcome, e.hideState(ctx, o, v.meta, v.err)
+			}
+			if confirmed && no != nil && o.sent() {
+				err := e.reject(ctx, o, v.next, no)
+				if conflicts++; errors.Is(err, ErrConflict) && conflicts <= maxConflicts {
+					confirmed = false // the state has changed: it is decided again
+				} else if err != nil {
+					return Outcome{}, err
+				}
 			}
 			if confirmed {
 				return v.outcome, v.err
@@ -240,6 +289,18 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 		c, err := e.commit(ctx, o, v, rd)
 		if err != nil {
 			return Outcome{}, err
+		}
+		if o.sent() {
+			if c.UnlessRejected = *rd.used || o.of.ByMeta; !c.UnlessRejected {
+				no, err := e.rejected(ctx, o)
+				if no != nil || err != nil {
+					return v.outcome, cmp.Or(err, no)
+				}
+			}
+		}
+		if o.preview != nil {
+			o.preview.Events = c.Events
+			return v.outcome, nil
 		}
 		c = c.shared()
 		err = e.Log.Append(ctx, c)
@@ -272,18 +333,21 @@ func (e *Engine) execute(ctx context.Context, o *attempt) (Outcome, error) {
 			if err != nil {
 				return Outcome{}, err
 			}
+		case errors.Is(err, ErrRejected):
+			no, err := e.rejected(ctx, o)
+			return v.outcome, cmp.Or(err, no, error(ErrContention))
 		default:
 			return Outcome{}, fmt.Errorf("append to %s: %w", o.stream, err)
 		}
 	}
 }
 
-func (o *attempt) check(ctx context.Context, r es.Reader) (err error) {
+func (o *attempt) check(ctx context.Context, r es.Reader, m es.Meta) (err error) {
 	if o.of.Check == nil {
 		return nil
 	}
 	defer Guard("check "+o.stream.String(), &err)
-	return o.of.Check(ctx, r, o.payload)
+	return o.of.Check(ctx, r, o.payload, m)
 }
 
 func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (c Commit, err error) {
@@ -310,24 +374,17 @@ func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (
 			}
 		}
 	}
-	now := e.Clock.Now()
-	if v.last.Sub(now) > 5*time.Minute {
+	if v.last.Sub(v.now) > 5*time.Minute {
 		e.Count(ClockBehind, o.of.Name)
-		e.Logger.WarnContext(ctx, "the stream's latest commit is from the future: check the clocks", "stream", o.stream, "latest", v.last, "now", now)
-	}
-	for _, t := range []time.Time{v.last, o.since} {
-		if t.After(now) {
-			now = t
-		}
-	}
-	correlation := o.CorrelationID
-	if correlation == "" {
-		correlation = o.messageID
+		e.Logger.WarnContext(ctx, "the stream's latest commit is from the future: check the clocks", "stream", o.stream, "latest", v.last, "now", v.now)
 	}
 	c.Meta = Meta{
-		Command: o.id, Payload: o.hash, MessageID: o.messageID, CorrelationID: correlation, CausationID: o.causationID,
-		User: o.Caller.User, Owner: owner, Service: o.of.plugin, Time: now.UTC().Truncate(time.Millisecond), Traceparent: o.Traceparent,
+		Command: o.id, Payload: o.hash, MessageID: v.meta.MessageID, CorrelationID: v.meta.CorrelationID, CausationID: v.meta.CausationID,
+		User: v.meta.User, Owner: owner, Service: v.meta.Service, Time: v.meta.Time, Traceparent: o.Traceparent,
 		Bulk: IsBulk(ctx),
 	}
-	return c, nil
+	if e.Unsealed {
+		return c, nil
+	}
+	return c.seal(v.link)
 }

@@ -10,7 +10,9 @@ import (
 const (
 	SideEffectFailed = "SideEffectFailed"
 	TaskFailed       = "TaskFailed"
-	ClockBehind      = "ClockBehind" // a commit is from the future
+	CommandRejected  = "CommandRejected" // a follower's
+	ClockBehind      = "ClockBehind"     // a commit is from the future
+	StreamDamaged    = "StreamDamaged"   // see [ErrBroken]
 )
 
 // Health is the state of a shop.
@@ -39,10 +41,20 @@ type PluginHealth struct {
 
 // ConsumerHealth is the state of one follower, read model or task.
 type ConsumerHealth struct {
-	Name       string  `json:"name"`             // e.g. "mapping:Ordering.AutoShip", "task:Catalog.ImportProducts"
-	LagSeconds float64 `json:"lagSeconds"`       // age of the oldest commit that it has not seen
-	Parked     int     `json:"parked"`           // keys
-	Failed     int     `json:"failed,omitempty"` // a side effect's or task's runs that failed in the latest 24 hours
+	Name       string  `json:"name"`               // e.g. "mapping:Ordering.AutoShip", "task:Catalog.ImportProducts"
+	LagSeconds float64 `json:"lagSeconds"`         // age of the oldest commit that it has not seen
+	Parked     int     `json:"parked"`             // keys
+	Failed     int     `json:"failed,omitempty"`   // a side effect's or task's runs that failed in the latest 24 hours
+	Rejected   int     `json:"rejected,omitempty"` // a follower's commands that were refused, or skipped, in the latest 24 hours
+
+	Stale    bool      `json:"stale,omitempty"`    // a read model's rows are being folded by new code
+	Refolded *Refolded `json:"refolded,omitempty"` // how far that is
+}
+
+// Refolded says how far the refolding of a read model is.
+type Refolded struct {
+	Done int `json:"done"`         // streams
+	Of   int `json:"of,omitempty"` // so many; 0: they have not been counted
 }
 
 // Health combines what a platform has found out: the problems, the time of each plugin's
@@ -83,6 +95,23 @@ func (e *Engine) Health(version string, now time.Time, problems []Problem, heard
 type Report struct {
 	Body io.ReadCloser // text/csv; nil where there is a URL
 	URL  string        // presigned
+}
+
+// Upload says where a client sends an object of a task, by itself.
+type Upload struct {
+	Method  string
+	URL     string            // empty: to the shop's own API, which hands it to [Uploads]
+	Header  map[string]string // to be sent with it
+	Expires time.Time
+}
+
+// Uploads takes in objects of tasks. Safe for concurrent use.
+type Uploads interface {
+	// Upload says where to send an object of that key and size. task is the full name,
+	// e.g. "Catalog.ImportProducts".
+	Upload(ctx context.Context, task, key string, size int64) (Upload, error)
+	// Receive takes an object that was sent to the shop's own API, whole or not at all.
+	Receive(ctx context.Context, task, key string, body io.Reader) error
 }
 
 // Reports reads what tasks wrote with WriteReport. Safe for concurrent use.

@@ -20,19 +20,19 @@ func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(C
 
 // commitsBy is commits, by pages of limit, for those that need no more.
 func (e *Engine) commitsBy(ctx context.Context, s Stream, from int64, limit int, yield func(Commit) error) error {
-	for {
-		page, more, err := e.Log.Read(ctx, s, from, limit)
+	for at := chainAt(s, from); ; {
+		page, more, err := e.Log.Read(ctx, s, at.next, limit)
 		if err != nil {
-			return fmt.Errorf("read %s from %d: %w", s, from, err)
+			return fmt.Errorf("read %s from %d: %w", s, at.next, err)
 		}
 		for _, c := range page {
-			if c.Seq != from {
-				return fmt.Errorf("read %s: commit %d is missing, %d is there: the log is damaged", s, from, c.Seq)
+			if err := at.step(c); err != nil {
+				e.damaged(ctx, s, err)
+				return err
 			}
 			if err := yield(c); err != nil {
 				return err
 			}
-			from++
 		}
 		if !more {
 			return nil
@@ -98,22 +98,24 @@ func (a *aggregate) decode(c Commit) ([]es.Recorded[any], error) {
 }
 
 func (a *aggregate) decodeAnew(c Commit) ([]es.Recorded[any], error) {
-	out := make([]es.Recorded[any], len(c.Events))
+	out := make([]es.Recorded[any], 0, len(c.Events))
 	for i, s := range c.Events {
-		e, err := decode(a.DecodeEvent, s)
+		events, err := decode(a.DecodeEvent, s)
 		if err != nil {
 			return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
 		}
-		out[i] = es.Recorded[any]{
-			ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1,
-			Time: c.Meta.Time, Meta: c.Meta.public(),
+		for _, e := range events {
+			out = append(out, es.Recorded[any]{
+				ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1,
+				Time: c.Meta.Time, Meta: c.Meta.public(),
+			})
 		}
 	}
 	return out, nil
 }
 
-// decode decodes an event. Upcasters are the author's code and may panic.
-func decode(read func(typ string, version int, data []byte) (any, error), s es.StoredEvent) (ev any, err error) {
+// decode decodes a stored event, which may be several today. Upcasters are the author's code and may panic.
+func decode(read func(typ string, version int, data []byte) ([]any, error), s es.StoredEvent) (events []any, err error) {
 	defer Guard("read event "+s.Type, &err)
 	return read(s.Type, s.Version, s.Data)
 }
@@ -121,6 +123,6 @@ func decode(read func(typ string, version int, data []byte) (any, error), s es.S
 func (m Meta) public() es.Meta {
 	return es.Meta{
 		MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID,
-		User: m.User, Owner: m.Owner, Service: m.Service,
+		User: m.User, Owner: m.Owner, Service: m.Service, Time: m.Time,
 	}
 }

@@ -84,11 +84,13 @@ func (e *Engine) Redrive(ctx context.Context, cursor string) (Progress, error) {
 // first failure, doubled for each further one, at most an hour.
 func (e *Engine) RedriveDue(ctx context.Context, cursor string) (Progress, error) {
 	now := e.Clock.Now()
-	return e.redrive(ctx, cursor, func(p Parked) bool {
-		doubled := min(max(p.Attempts-1, 0), 10) // stored values may be out of range
-		wait := min(10*time.Second<<doubled, time.Hour)
-		return !p.Last.Add(wait).After(now)
-	})
+	return e.redrive(ctx, cursor, func(p Parked) bool { return !p.Due().After(now) })
+}
+
+// Due is when the key's backoff is over.
+func (p Parked) Due() time.Time {
+	doubled := min(max(p.Attempts-1, 0), 10) // stored values may be out of range
+	return p.Last.Add(min(10*time.Second<<doubled, time.Hour))
 }
 
 func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bool) (Progress, error) {
@@ -115,7 +117,7 @@ func (e *Engine) retryParked(ctx context.Context, p Parked) error {
 	case e.followers[p.Consumer] != nil:
 		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: StreamEnd, Parked: true})
 	case id.Kind == KindReadModel && e.models[id.Name] != nil:
-		if _, err := e.row(ctx, e.models[id.Name], p.Stream.ID, catchUpTo{afresh: true}); err != nil {
+		if err := e.bring(ctx, e.models[id.Name], p.Stream.ID, catchUpTo{afresh: true}); err != nil {
 			return e.failedAgain(ctx, p.Consumer, p.Stream, err)
 		}
 		return e.unpark(ctx, p)
@@ -131,4 +133,72 @@ func (e *Engine) retryParked(ctx context.Context, p Parked) error {
 	}
 	e.Logger.WarnContext(ctx, "parked for a consumer that this program does not have; left alone", "consumer", p.Consumer, "stream", p.Stream)
 	return nil
+}
+
+// RedriveKey retries one parked key, no matter when it failed. If it is not parked the
+// error is [ErrNotFound].
+func (e *Engine) RedriveKey(ctx context.Context, consumer string, s Stream) error {
+	p, err := e.isParked(ctx, consumer, s)
+	if err != nil {
+		return err
+	}
+	return e.retryParked(Bulk(ctx), *p)
+}
+
+func (e *Engine) isParked(ctx context.Context, consumer string, s Stream) (*Parked, error) {
+	p, err := e.Parking.Parked(ctx, consumer, s)
+	if err != nil {
+		return nil, fmt.Errorf("parking of %s on %s: %w", consumer, s, err)
+	}
+	if p == nil {
+		return nil, ErrNotFound.Because("%s is not parked on %s", consumer, s)
+	}
+	return p, nil
+}
+
+// Skip lets a parked follower pass over the commit that it fails on, and go on after it.
+// What it would have done about that commit is never done. Rows and publications can't
+// skip anything: the error is [ErrCantSkip].
+func (e *Engine) Skip(ctx context.Context, consumer string, s Stream, who, reason string) error {
+	p, err := e.isParked(ctx, consumer, s)
+	if err != nil {
+		return err
+	}
+	f := e.followers[consumer]
+	if f == nil {
+		return ErrCantSkip.Because("%s must have every commit: mend what it fails on, and redrive it", consumer)
+	}
+	cur, err := e.Cursors.Cursor(ctx, f.name, s)
+	if err != nil {
+		return fmt.Errorf("%s: cursor on %s: %w", f.name, s, err)
+	}
+	at, err := e.failing(ctx, f, s, cur.Next)
+	if err != nil {
+		return err
+	}
+	e.Logger.WarnContext(ctx, "skipped by an operator: what the follower would have done about this commit is not done",
+		"follower", consumer, "stream", s, "seq", at, "who", who, "reason", reason, "error", p.Error)
+	skip := KeptRejection{Command: CommandID{Origin: f.name + "/" + s.String(), Seq: at, Index: SkippedIndex}, Code: CodeSkipped, Detail: reason, User: who}
+	if _, err := e.keep(ctx, skip, anyPlace); err != nil {
+		return err
+	}
+	if err := e.Cursors.Advance(ctx, f.name, s, cur.Next, at+1); err != nil {
+		return fmt.Errorf("%s: move cursor on %s past %d: %w", f.name, s, at, err)
+	}
+	return e.hint(Bulk(ctx), Hint{Follower: f.name, Stream: s, Seq: StreamEnd, Parked: true}) // which unparks it
+}
+
+// failing is the place of the commit that a parked follower fails on: the first from next
+// on that concerns it.
+func (e *Engine) failing(ctx context.Context, f *follower, s Stream, next int64) (seq int64, err error) {
+	for d, err := range e.deliveries(ctx, f, Hint{Follower: f.name, Stream: s}, next) {
+		if err != nil && d.stream != s {
+			return 0, err // the log can't be read
+		}
+		act, failure := f.react(d)
+		if err != nil || act != nil || failure != nil {
+			return d.seq, nil
+		}
+	}
+	return 0, ErrNotFound.Because("%s has nothing left to do on %s: redrive it", f.name, s)
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -89,5 +90,52 @@ func TestAStoreThatIsBusyParksNothing(t *testing.T) {
 	l.thenEvents("Lending.Reader", "ann", "Noted dune")
 	if left := l.parked(); len(left) > 0 {
 		t.Errorf("parked: %q", left)
+	}
+}
+
+func TestOneParkedKeyIsRedriven(t *testing.T) {
+	l := failed(t)
+	hexed := engine.Stream{Aggregate: "Lending.Book", ID: "hexed"}
+	l.Curse(false)
+	// When one of what is parked is redriven, then that is made good, and the others stay
+	if err := l.Engine().RedriveKey(t.Context(), "readmodel:Lending.Books", hexed); err != nil {
+		t.Fatal(err)
+	}
+	l.settle()
+	l.thenRow("Lending.Books", "hexed", `{"title":"Hexed","holder":"cursed","loans":1}`)
+	if left := l.parked(); len(left) != 3 {
+		t.Errorf("parked: %q, want the three others", left)
+	}
+	// And what is not parked is not found
+	if err := l.Engine().RedriveKey(t.Context(), "readmodel:Lending.Books", hexed); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("redrive again: %v", err)
+	}
+}
+
+func TestAParkedFollowerPassesOverWhatItFailsOnWhenToldTo(t *testing.T) {
+	// Given a mapping that is parked on a loan, and another loan after it
+	l := failed(t)
+	hexed := engine.Stream{Aggregate: "Lending.Book", ID: "hexed"}
+	l.lend("hexed", "ann")
+	l.settle()
+	// When an operator lets it skip
+	if err := l.Engine().Skip(t.Context(), "mapping:Lending.Remind", hexed, "ada", "a joke"); err != nil {
+		t.Fatal(err)
+	}
+	l.settle()
+	// Then it does nothing about that loan, and goes on with the next
+	l.thenEvents("Lending.Reader", platformtest.Cursed)
+	l.thenEvents("Lending.Reader", "ann", "Noted dune", "Noted hexed")
+	if left := l.parked(); slices.Contains(left, "mapping:Lending.Remind Lending.Book#hexed") {
+		t.Errorf("parked: %q", left)
+	}
+	// And who skipped it, and why, is kept
+	list, _, err := l.Engine().ListRejections(t.Context(), "mapping:Lending.Remind", "", 10)
+	if err != nil || len(list) != 1 || list[0].Source() != hexed.String() || list[0].Code != engine.CodeSkipped || list[0].User != "ada" || list[0].Detail != "a joke" {
+		t.Errorf("rejections: %+v, %v", list, err)
+	}
+	// And a row can't skip anything
+	if err := l.Engine().Skip(t.Context(), "readmodel:Lending.Books", hexed, "ada", "a joke"); !errors.Is(err, engine.ErrCantSkip) {
+		t.Errorf("skip of a row: %v", err)
 	}
 }

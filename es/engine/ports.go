@@ -55,14 +55,21 @@ type Commit struct {
 	Version int64            // events in the stream up to and with this commit
 	Events  []es.StoredEvent // at least one
 	Meta    Meta
+	Hash    []byte // shows that it is what was appended, after what: see [Commit.CheckStored]; empty: of an earlier version
+
+	// UnlessRejected has [Log].Append refuse the commit with [ErrRejected] if a rejection of
+	// its command is kept. It is not stored.
+	UnlessRejected bool
 
 	decoded *decoding // shared by copies of the commit in this process; nil: none is kept
+	encoded *encoding // what the hash is of; nil: not kept
+	checked bool      // by the hash
 }
 
 // Detached returns the commit as another process gets it, without what only this one
 // has made of it.
 func (c Commit) Detached() Commit {
-	c.decoded = nil
+	c.decoded, c.encoded, c.checked = nil, nil, false
 	return c
 }
 
@@ -90,6 +97,25 @@ type CommandID struct {
 	Index  int64  `json:"nr,omitempty"`
 }
 
+// Follower returns the name of the follower that sent the command.
+func (id CommandID) Follower() string {
+	follower, _, _ := strings.Cut(id.Origin, "/")
+	return follower
+}
+
+// Source returns the name of the stream that the follower acted on.
+func (id CommandID) Source() string {
+	_, source, _ := strings.Cut(id.Origin, "/")
+	if strings.HasPrefix(source, reacts) {
+		_, source, _ = strings.Cut(source, "/")
+	}
+	return source
+}
+
+// reacts begins the part of an Origin, between follower and stream, that says which of the
+// commit's commands was refused, so that this one followed.
+const reacts = "rejected-"
+
 // ErrConflict is what [ConflictError] is.
 var ErrConflict = errors.New("another commit has this place in the stream")
 
@@ -112,7 +138,9 @@ var ErrUnavailable = errors.New("the store is not available now")
 // help, and the store accepts nothing more.
 var ErrDamaged = errors.New("the store is damaged")
 
-// Log is the event log. Reads are strongly consistent.
+// Log is the event log. Reads are strongly consistent. A commit's hash is of its bytes as
+// they are stored: a log stores what [Commit.Encode] returns, and has what it reads checked
+// by [Commit.CheckStored].
 type Log interface {
 	// Read returns a page of the stream's commits from seq from on, in order: at most
 	// limit, or if that is 0, as many as the store's pages hold. more reports whether
@@ -124,7 +152,7 @@ type Log interface {
 	ReadBackward(ctx context.Context, s Stream, before int64) (commits []Commit, err error)
 	// Append adds the commit if its place is the stream's next one, and returns a
 	// [*ConflictError] if another commit has that place. When it returns nil the commit is
-	// durable.
+	// durable. See also [Commit].UnlessRejected.
 	Append(ctx context.Context, c Commit) error
 	// Streams returns a page of the ids of an aggregate's streams, in a stable order.
 	// next is the cursor of the following page, empty at the end; a foreign cursor
@@ -153,8 +181,9 @@ type Cursors interface {
 type Starts interface {
 	// Begin records now as the start of those of the plugin's followers that have none
 	// yet; the record is durable when it returns. Followers of a new plugin start with
-	// its first commit. first is the time of the first commit that reaches them, which
-	// is never before their start; zero if there is none.
+	// its first commit, or with what others publish from now on. first is the time of the
+	// first commit that reaches them, which is never before their start; zero if there is
+	// none.
 	Begin(ctx context.Context, plugin string, followers []string, first time.Time) error
 	// Past reports whether the commit was made before the follower started. A follower
 	// without a record, from a program that kept none, has always been there.
@@ -170,7 +199,10 @@ type Row struct {
 	// At is, per source aggregate, how far its stream is folded.
 	At      map[string]Position
 	Rev     int64             // counts writes, for conditional ones; 0: never written
+	Made    int64             // by which code, of a view or a head of rows below it: see [Declared]
 	Indexed map[string]string // declared index fields that have a value
+	Sorted  map[string]string // by declared sort field: an order key, of one without a value, too
+	Words   []string          // what the row can be found by, in order
 }
 
 // Position is how far a stream is folded.
@@ -181,12 +213,16 @@ type Position struct {
 
 // Query selects rows of a read model.
 type Query struct {
-	Model  string
-	Field  string // a declared index, or empty
-	Value  string
-	Owner  string // only this owner's rows; empty: all
-	Limit  int
-	Cursor string // of the adapter; empty: from the start
+	Model      string
+	Field      string // a declared index, or empty
+	Value      string
+	Owner      string   // only this owner's rows; empty: all
+	Sort       string   // a declared sort: in the order of its keys, see Query.Spans; empty: in any order
+	Descending bool     // the last value first; rows without a value come last all the same
+	From, To   string   // bounds of the order keys, which Query.Range sets; empty: none
+	Words      []string // beginnings of words that a row must have; empty: any row
+	Limit      int
+	Cursor     string // of the adapter; empty: from the start
 }
 
 // Rows keeps read models.
@@ -201,6 +237,30 @@ type Rows interface {
 	// hold fewer rows than the limit, even none, while next is not empty. A foreign
 	// cursor gives [ErrCursor].
 	List(ctx context.Context, q Query) (rows []Row, next string, err error)
+	// Items returns a page of the rows below an ID, strongly consistent. See [ItemID].
+	Items(ctx context.Context, q ItemsQuery) (rows []Row, more bool, err error)
+	// PutItems writes a head as Put does, which keeps its positions though it has no view,
+	// and with it all of the rows below and totals, or nothing: at most [ItemsAtOnce]. It
+	// does not look at rows' revisions; one without a view is removed.
+	PutItems(ctx context.Context, head Row, rows []Row, totals []Total) (lost bool, err error)
+	// Keys returns a page of the keys that have totals, eventually consistent, in a stable
+	// order. A foreign cursor gives [ErrCursor].
+	Keys(ctx context.Context, model, cursor string, limit int) (keys []string, next string, err error)
+}
+
+// ItemsQuery selects rows below an ID, in the order of sub-ids.
+type ItemsQuery struct {
+	Model, ID  string
+	From, To   string // sub-ids from From on, before To; empty: all, but never the head
+	Descending bool
+	Limit      int
+}
+
+// Total is what is added to a row of sums, which is made where there is none. The row's
+// view has a text for each of them, a number.
+type Total struct {
+	Model, ID string            // below its key
+	Add       map[string]string // decimal numbers, by name
 }
 
 // Parked is a key that failed: a follower or read model on one stream.
@@ -258,7 +318,7 @@ func (h Hint) Detached() Hint {
 
 // Hints carries hints to the followers, at least once, in any order.
 type Hints interface {
-	// Send hands the hints over, to arrive after the delay (at most [es.MaxDelay]).
+	// Send hands the hints over, to arrive after the delay, which may be years.
 	// An implementation may call [Engine.Follow] before it returns.
 	Send(ctx context.Context, delay time.Duration, hints ...Hint) error
 }
@@ -275,7 +335,19 @@ type Entry struct {
 	// Swept says that a sweep put it on the bus again, as the stream's latest. One
 	// without events stands for a stream that published nothing.
 	Swept bool
+
+	to audience
 }
+
+// audience is for which followers an entry is, where side effects have a lane of their
+// own: see [Engine.RelayEffects].
+type audience int
+
+const (
+	everybody audience = iota
+	sideEffects
+	others
+)
 
 // PublishedEvent is an extension point's event.
 type PublishedEvent struct {
@@ -283,7 +355,8 @@ type PublishedEvent struct {
 	Key string `json:"key"` // its route, e.g. the product's id
 }
 
-// Bus carries entries to the extensions that listen, at least once, in any order.
+// Bus carries entries to the followers that listen, at least once, in any order. Which
+// they are in a process, [Engine.Heard] says.
 type Bus interface {
 	// Publish hands the entries over. An implementation may call [Engine.Follow] before
 	// it returns.

@@ -36,6 +36,12 @@ func retryPorts(c *Config) {
 	c.Parking = retryParking{c.Parking, r}
 	c.Hints = retryHints{c.Hints, r}
 	c.Bus = retryBus{c.Bus, r}
+	if c.Rejections != nil {
+		c.Rejections = retryRejections{c.Rejections, r}
+	}
+	if c.Schedules != nil {
+		c.Schedules = retrySchedules{c.Schedules, r}
+	}
 	if c.Starts != nil {
 		c.Starts = retryStarts{c.Starts, r}
 	}
@@ -116,6 +122,21 @@ func (t retryRows) List(ctx context.Context, q Query) (rows []Row, next string, 
 	return rows, next, err
 }
 
+func (t retryRows) Items(ctx context.Context, q ItemsQuery) (rows []Row, more bool, err error) {
+	err = t.do(ctx, func() error { rows, more, err = t.rows.Items(ctx, q); return err })
+	return rows, more, err
+}
+
+func (t retryRows) PutItems(ctx context.Context, head Row, rows []Row, totals []Total) (lost bool, err error) {
+	err = t.do(ctx, func() error { lost, err = t.rows.PutItems(ctx, head, rows, totals); return err })
+	return lost, err
+}
+
+func (t retryRows) Keys(ctx context.Context, model, cursor string, limit int) (keys []string, next string, err error) {
+	err = t.do(ctx, func() error { keys, next, err = t.rows.Keys(ctx, model, cursor, limit); return err })
+	return keys, next, err
+}
+
 type retryParking struct {
 	parking Parking
 	retrier
@@ -137,6 +158,41 @@ func (p retryParking) Unpark(ctx context.Context, parked Parked) error {
 func (p retryParking) ListParked(ctx context.Context, cursor string) (parked []Parked, next string, err error) {
 	err = p.do(ctx, func() error { parked, next, err = p.parking.ListParked(ctx, cursor); return err })
 	return parked, next, err
+}
+
+type retryRejections struct {
+	rejections Rejections
+	retrier
+}
+
+func (t retryRejections) Reject(ctx context.Context, r KeptRejection, next int64) (kept bool, err error) {
+	err = t.do(ctx, func() error { kept, err = t.rejections.Reject(ctx, r, next); return err })
+	return kept, err
+}
+
+func (t retryRejections) Rejection(ctx context.Context, id CommandID) (r *KeptRejection, err error) {
+	err = t.do(ctx, func() error { r, err = t.rejections.Rejection(ctx, id); return err })
+	return r, err
+}
+
+func (t retryRejections) ListRejections(ctx context.Context, follower, before string, limit int) (list []KeptRejection, err error) {
+	err = t.do(ctx, func() error { list, err = t.rejections.ListRejections(ctx, follower, before, limit); return err })
+	return list, err
+}
+
+type retrySchedules struct {
+	schedules Schedules
+	retrier
+}
+
+func (t retrySchedules) Schedule(ctx context.Context, name string) (s ScheduleState, err error) {
+	err = t.do(ctx, func() error { s, err = t.schedules.Schedule(ctx, name); return err })
+	return s, err
+}
+
+func (t retrySchedules) PutSchedule(ctx context.Context, s ScheduleState) (lost bool, err error) {
+	err = t.do(ctx, func() error { lost, err = t.schedules.PutSchedule(ctx, s); return err })
+	return lost, err
 }
 
 type retryHints struct {

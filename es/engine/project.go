@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"onlineshop/es"
 )
@@ -26,7 +28,8 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 	}
 	var errs []error
 	for _, m := range a.models {
-		if _, err := e.row(ctx, m, c.Stream.ID, want); err != nil {
+		err := e.traced(ctx, m.consumer, c.Stream, c.Seq, c.Meta, func(ctx context.Context) error { return e.bring(ctx, m, c.Stream.ID, want) })
+		if err != nil {
 			errs = append(errs, e.failed(ctx, m.consumer, Stream{c.Stream.Aggregate, c.Stream.ID}, err))
 		}
 	}
@@ -39,6 +42,16 @@ type catchUpTo struct {
 	seq    int64   // a commit of source: a row that has it is up to date
 	commit *Commit // the one at seq; may be nil
 	afresh bool    // fold everything from the start
+	refold bool    // a row that the present code has made is up to date
+}
+
+// bring brings a stream's row, or the rows below it, up to date.
+func (e *Engine) bring(ctx context.Context, m *model, id string, want catchUpTo) error {
+	if m.Kind != es.ViewRows {
+		return e.items(ctx, m, id, want)
+	}
+	_, err := e.row(ctx, m, id, want)
+	return err
 }
 
 // row keeps a row equal to the canonical fold: the whole stream of each source with the
@@ -56,7 +69,8 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catchUpTo) (
 		if err != nil {
 			return row, fmt.Errorf("read row %s of %s: %w", id, m.Name, err)
 		}
-		if want.source != "" && row.View != nil && want.seq < row.At[want.source].Next && !want.afresh {
+		seen := want.refold || want.source != "" && want.seq < row.At[want.source].Next
+		if seen && row.View != nil && row.Made == m.declared && !want.afresh {
 			return row, nil
 		}
 		next, changed, err := e.foldRow(ctx, m, id, row, want)
@@ -80,7 +94,7 @@ func (e *Engine) row(ctx context.Context, m *model, id string, want catchUpTo) (
 // logs, so nothing has to be kept for later, whichever source comes first.
 func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want catchUpTo) (next Row, changed bool, err error) {
 	var view any
-	afresh := want.afresh || row.View == nil
+	afresh := want.afresh || row.View == nil || row.Made != m.declared
 	if !afresh {
 		if view, err = m.Decode(row.View); err != nil {
 			return row, false, err
@@ -92,7 +106,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 		}
 	}
 	for {
-		next = Row{Model: m.Name, ID: id, Owner: row.Owner, At: map[string]Position{}, Rev: row.Rev + 1}
+		next = Row{Model: m.Name, ID: id, Owner: row.Owner, At: map[string]Position{}, Rev: row.Rev + 1, Made: m.declared}
 		if afresh {
 			view, next.Owner = nil, ""
 		}
@@ -152,11 +166,11 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 	if next.View, err = m.Encode(view); err != nil {
 		return row, false, fmt.Errorf("row %s of %s: %w", id, m.Name, err)
 	}
-	if next.Indexed, err = m.indexed(next.View); err != nil {
+	if err = m.index(&next); err != nil {
 		return row, false, err
 	}
-	same := string(next.View) == string(row.View) && maps.Equal(next.At, row.At) && next.Owner == row.Owner &&
-		maps.Equal(next.Indexed, row.Indexed) // a rebuild fills an index that was declared since
+	same := string(next.View) == string(row.View) && maps.Equal(next.At, row.At) && next.Owner == row.Owner && next.Made == row.Made &&
+		maps.Equal(next.Indexed, row.Indexed) && maps.Equal(next.Sorted, row.Sorted) && slices.Equal(next.Words, row.Words) // a rebuild fills what was declared since
 	return next, !same, nil
 }
 
@@ -183,26 +197,49 @@ func (m *model) apply(source string, ev es.Recorded[any], row any) (out any, err
 	return m.Project(source, ev, row), nil
 }
 
-// indexed returns the values of the declared index fields, leaving out empty ones.
-func (m *model) indexed(view []byte) (map[string]string, error) {
-	if len(m.Indexes) == 0 {
-		return nil, nil
+// index sets what the row is found by, of its view: the values of index fields, leaving
+// out empty ones, the order keys of its sorts, and its words.
+func (m *model) index(row *Row) error {
+	if len(m.Indexes)+len(m.Sorts)+len(m.Searches) == 0 {
+		return nil
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(view, &fields); err != nil {
-		return nil, fmt.Errorf("row of %s: %w", m.Name, err)
+	if err := json.Unmarshal(row.View, &fields); err != nil {
+		return fmt.Errorf("row of %s: %w", m.Name, err)
 	}
-	out := map[string]string{}
-	for _, f := range m.Indexes {
-		var v string
-		if raw, ok := fields[f]; ok {
+	text := func(field string) (v string, err error) {
+		if raw, ok := fields[field]; ok {
 			if err := json.Unmarshal(raw, &v); err != nil {
-				return nil, fmt.Errorf("row of %s: index %s: %w", m.Name, f, err)
+				return "", fmt.Errorf("row of %s: index %s: %w", m.Name, field, err)
 			}
 		}
+		return v, nil
+	}
+	row.Indexed, row.Sorted = map[string]string{}, map[string]string{}
+	for _, f := range m.Indexes {
+		v, err := text(f)
+		if err != nil {
+			return err
+		}
 		if v != "" {
-			out[f] = v
+			row.Indexed[f] = v
 		}
 	}
-	return out, nil
+	for _, f := range m.Sorts {
+		key, err := orderKey(m.orders[f], fields[f], row.ID)
+		if err != nil {
+			return fmt.Errorf("row of %s: sort %s: %w", m.Name, f, err)
+		}
+		row.Sorted[f] = key
+	}
+	var searched strings.Builder
+	for _, f := range m.Searches {
+		v, err := text(f)
+		if err != nil {
+			return err
+		}
+		searched.WriteString(v + "\n")
+	}
+	row.Words = Words(searched.String())
+	return nil
 }

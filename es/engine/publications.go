@@ -11,7 +11,7 @@ import (
 
 // publish puts what the commit publishes at the point on the bus. A sweep publishes an
 // empty entry, too. ok is false if the key was parked instead.
-func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, swept bool) (ok bool, err error) {
+func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, to audience, swept bool) (ok bool, err error) {
 	entry, err := p.entry(a, c)
 	switch {
 	case err == nil && entry == nil && swept:
@@ -20,7 +20,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 		return true, nil
 	}
 	if err == nil {
-		entry.Swept, entry.Meta.Bulk = swept, IsBulk(ctx)
+		entry.to, entry.Swept, entry.Meta.Bulk = to, swept, IsBulk(ctx)
 		entry.Prev, err = e.previous(ctx, a, p, c)
 	}
 	if err == nil {
@@ -42,8 +42,8 @@ func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
 	}
 	en := Entry{Point: p.Name, Stream: c.Stream, Seq: c.Seq, Prev: -1, Time: c.Meta.Time, Meta: c.Meta}
 	for _, ev := range events {
-		for _, pub := range p.publications {
-			for _, out := range pub.Apply(c.Stream.ID, ev.Event) {
+		for _, pub := range p.publications[a.Name] {
+			for _, out := range pub.Apply(ev) {
 				typ, version, data, err := p.Encode(out)
 				if err != nil {
 					return nil, fmt.Errorf("%s at %d: %w", c.Stream, c.Seq, err)
@@ -84,7 +84,7 @@ func (e *Engine) previous(ctx context.Context, a *aggregate, p *point, c Commit)
 // Since implements [Publications] for the plugins of this engine.
 func (e *Engine) Since(ctx context.Context, name string, s Stream, from int64) (entries []Entry, next int64, more bool, err error) {
 	p, a := e.points[name], e.aggregates[s.Aggregate]
-	if p == nil || a == nil || p.source != s.Aggregate {
+	if p == nil || a == nil || p.publications[s.Aggregate] == nil {
 		return nil, 0, false, fmt.Errorf("publications of %s at %s: nothing is published there from it", s, name)
 	}
 	next = from
@@ -133,19 +133,27 @@ func (e *Engine) publications() Publications {
 	return e
 }
 
+// told is the metadata that the point's followers get: who did what is the publisher's own
+// business, and is not on the bus.
+func (en Entry) told() es.Meta {
+	return es.Meta{MessageID: en.Meta.MessageID, CorrelationID: en.Meta.CorrelationID, Service: en.Meta.Service, Time: en.Time}
+}
+
 // published yields the entries of another plugin's extension point. This plugin may not
 // read that one's log, so it asks the publisher for what the hint does not carry.
 func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64) iter.Seq2[delivery, error] {
 	return func(yield func(delivery, error) bool) {
 		one := func(en Entry) bool {
-			d := delivery{stream: en.Stream, seq: en.Seq, meta: en.Meta, events: make([]es.Recorded[any], len(en.Events))}
-			for i, p := range en.Events {
-				ev, err := decode(f.contract.Decode, p.StoredEvent)
+			d := delivery{stream: en.Stream, seq: en.Seq, meta: en.Meta, events: make([]es.Recorded[any], 0, len(en.Events))}
+			for _, p := range en.Events {
+				events, err := decode(f.contract.Decode, p.StoredEvent)
 				if err != nil {
 					yield(d, fmt.Errorf("%s at %d: %w", en.Stream, en.Seq, err))
 					return false
 				}
-				d.events[i] = es.Recorded[any]{ID: p.Key, Event: ev, Time: en.Time, Meta: en.Meta.public()}
+				for _, ev := range events {
+					d.events = append(d.events, es.Recorded[any]{ID: p.Key, Event: ev, Time: en.Time, Meta: en.told()})
+				}
 			}
 			return yield(d, nil)
 		}
@@ -156,7 +164,7 @@ func (e *Engine) published(ctx context.Context, f *follower, h Hint, next int64)
 			return
 		}
 		for {
-			entries, end, more, err := e.publications().Since(ctx, f.point, h.Stream, next)
+			entries, end, more, err := e.publications().Since(ctx, f.channel(h.Stream), h.Stream, next)
 			if err != nil {
 				yield(delivery{}, fmt.Errorf("publications of %s since %d: %w", h.Stream, next, err))
 				return
@@ -181,7 +189,7 @@ func (e *Engine) resetExtension(ctx context.Context, f *follower, h Hint, next i
 	if h.Entry == nil || !h.Entry.Swept || next <= h.Seq+1 {
 		return nil
 	}
-	_, end, _, err := e.publications().Since(ctx, f.point, h.Stream, next)
+	_, end, _, err := e.publications().Since(ctx, f.channel(h.Stream), h.Stream, next)
 	if err == nil && end < next {
 		err = e.Cursors.Advance(ctx, f.name, h.Stream, next, end)
 	}
@@ -213,7 +221,7 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 				return false, e.failed(ctx, p.publisher(), s, err)
 			}
 			if en != nil {
-				return e.publish(ctx, a, p, c, true)
+				return e.publish(ctx, a, p, c, everybody, true)
 			}
 			before = c.Seq
 		}
@@ -221,5 +229,5 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 	if head == nil {
 		return true, nil
 	}
-	return e.publish(ctx, a, p, *head, true)
+	return e.publish(ctx, a, p, *head, everybody, true)
 }

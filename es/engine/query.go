@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"onlineshop/es"
 )
@@ -30,17 +31,24 @@ func (e *Engine) AuthorizeView(caller es.Caller, name string) error {
 
 // Row returns one row. With minVersion it brings the row up to date first, and returns
 // [ErrVersionNotReached] if its first source has not reached that version. A row that
-// does not exist, or that the caller may not see, is not found.
+// other code has made is folded again first. A row that does not exist, or that the caller
+// may not see, is not found.
 func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, minVersion *int64) (Row, error) {
 	m, err := e.readable(caller, name)
 	if err != nil {
 		return Row{}, err
 	}
+	if m.Kind == es.ViewKeyed && minVersion == nil {
+		return e.merged(ctx, m, id)
+	}
+	if m.Kind != es.ViewRows {
+		return Row{}, ErrNotFound.Because("%s has no row of %q alone", name, id)
+	}
 	var row Row
 	if minVersion != nil {
 		row, err = e.row(ctx, m, id, catchUpTo{})
 	} else {
-		row, err = e.Rows.Row(ctx, m.Name, id)
+		row, err = e.made(ctx, m, id)
 	}
 	if err != nil {
 		return Row{}, fmt.Errorf("row %s of %s: %w", id, name, err)
@@ -58,8 +66,31 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 	return row, nil
 }
 
-// List returns a page of a read model's rows that the caller may see, or of those whose
-// field has the value. next is the cursor of the following page, empty at the end. A
+// made returns the stored row, or if other code has made it, what the present code makes
+// of its logs.
+func (e *Engine) made(ctx context.Context, m *model, id string) (Row, error) {
+	row, err := e.Rows.Row(ctx, m.Name, id)
+	outdated := row.Made != m.declared
+	if err == nil && row.View == nil { // other code may have had no row where this one has
+		outdated, err = e.Stale(ctx, m.Name)
+	}
+	if err != nil || !outdated {
+		return row, err
+	}
+	return e.row(ctx, m, id, catchUpTo{})
+}
+
+// Stale reports whether rows of the read model are still to be folded by the present code:
+// until then a list has what other code has made.
+func (e *Engine) Stale(ctx context.Context, model string) (bool, error) {
+	if e.Refolding == nil {
+		return false, nil
+	}
+	return e.Refolding(ctx, model)
+}
+
+// List returns a page of a read model's rows that the caller may see and the query
+// selects. next is the cursor of the following page, empty at the end. A
 // foreign cursor gives [ErrCursor].
 func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Row, next string, err error) {
 	m, err := e.readable(caller, q.Model)
@@ -69,6 +100,18 @@ func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Ro
 	if q.Field != "" && !slices.Contains(m.Indexes, q.Field) {
 		return nil, "", fmt.Errorf("list %s by %s: it has no such index", q.Model, q.Field)
 	}
+	if q.Sort != "" && !slices.Contains(m.Sorts, q.Sort) {
+		return nil, "", fmt.Errorf("list %s sorted by %s: it has no such sort", q.Model, q.Sort)
+	}
+	if len(q.Words) > 0 && len(m.Searches) == 0 {
+		return nil, "", fmt.Errorf("search %s: it has no text to search", q.Model)
+	}
+	if q.Sort == "" && (q.Descending || q.From != "" || q.To != "") {
+		return nil, "", fmt.Errorf("list a range of %s: it needs a sort", q.Model)
+	}
+	if m.Kind == es.ViewKeyed {
+		return e.listKeys(ctx, m, q)
+	}
 	if !m.Access.Admits(caller) {
 		q.Owner = caller.User
 	}
@@ -76,6 +119,41 @@ func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Ro
 		return nil, "", fmt.Errorf("list %s: %w", q.Model, err)
 	}
 	return rows, next, nil
+}
+
+// Index returns a row with what is stored beside its view: what it is found by, and which
+// code has made it.
+func (e *Engine) Index(row Row) (Row, error) {
+	m := e.models[row.Model]
+	if m == nil {
+		return row, ErrNotFound.Because("there is no read model %s", row.Model)
+	}
+	row.Indexed, row.Sorted, row.Words, row.Made = nil, nil, nil, 0
+	if row.View == nil {
+		return row, nil
+	}
+	row.Made = m.declared
+	err := m.index(&row)
+	return row, err
+}
+
+// HistoryCursor returns the cursor of the page of an aggregate's [Engine.History] that
+// starts with an event's version.
+func (e *Engine) HistoryCursor(ctx context.Context, aggregate, id string, version int64) (cursor string, err error) {
+	s := Stream{aggregate, id}
+	// A commit has at least one event, so the one that has the version is at most there.
+	seq := sort.Search(int(version-1), func(i int) bool {
+		if err != nil {
+			return true
+		}
+		var c []Commit
+		c, _, err = e.Log.Read(ctx, s, int64(i), 1)
+		return len(c) == 0 || c[0].Version >= version
+	})
+	if err != nil {
+		return "", fmt.Errorf("find version %d of %s: %w", version, s, err)
+	}
+	return fmt.Sprintf("%d:%d", seq, version), nil
 }
 
 // History returns a page of an aggregate's events, oldest first. next is the cursor of

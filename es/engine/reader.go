@@ -17,12 +17,22 @@ type reader struct {
 	// loaded caches what one decision has read, so that its rules read each stream
 	// once. nil: no caching.
 	loaded map[Stream]es.Loaded
+	used   *bool  // set once it has read anything; may be nil
+	reads  *reads // beside the state of aggregates; nil: nothing
+}
+
+// use notes that it is read.
+func (r reader) use() {
+	if r.used != nil {
+		*r.used = true
+	}
 }
 
 func (r reader) Caller() es.Caller { return r.caller }
 
 // Load implements [es.Reader].
 func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
+	r.use()
 	a := r.aggregates[name]
 	switch {
 	case a == nil:
@@ -54,6 +64,7 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 // Events implements [es.Reader].
 func (r reader) Events(ctx context.Context, name, id string) iter.Seq2[es.Recorded[any], error] {
 	return func(yield func(es.Recorded[any], error) bool) {
+		r.use()
 		a := r.aggregates[name]
 		if a == nil {
 			yield(es.Recorded[any]{}, fmt.Errorf("events of %s %q: there is no such aggregate in this plugin", name, id))

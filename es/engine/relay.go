@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"onlineshop/es"
@@ -62,47 +63,73 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 		if err != nil || past {
 			continue
 		}
-		wait := e.delayLeft(ctx, f, d, false)
+		wait, _ := e.delayLeft(ctx, f, d, false) // an error: as above
 		h := Hint{Follower: f.name, Stream: c.Stream, Seq: c.Seq, Commit: &c, Waited: wait > 0, Bulk: IsBulk(ctx), act: act}
 		if err := e.Hints.Send(ctx, wait, h); err != nil {
 			errs = append(errs, fmt.Errorf("hint for %s at %s: %w", f.name, c.Stream, err))
 		}
 	}
-	if commands {
-		for _, p := range a.points {
-			err := failure
-			if err != nil {
-				err = e.failed(ctx, p.publisher(), c.Stream, err)
-			} else {
-				_, err = e.publish(ctx, a, p, c, false)
-			}
-			errs = append(errs, err)
+	for _, p := range a.points {
+		to := everybody
+		switch {
+		case !effects:
+			to = others
+		case !commands && !e.setsOff(p):
+			continue
+		case !commands:
+			to = sideEffects
 		}
+		err := failure
+		if err != nil {
+			err = e.failed(ctx, p.publisher(), c.Stream, err)
+		} else {
+			_, err = e.publish(ctx, a, p, c, to, false)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
+// setsOff reports whether side effects of this engine hear what is published at the point.
+func (e *Engine) setsOff(p *point) bool {
+	return slices.ContainsFunc(e.Listeners(p.Name), func(name string) bool { return e.followers[name].skipStale })
+}
+
+// delayOf returns how long after the commit the follower is to act on it.
+func (f *follower) delayOf(d delivery) (time.Duration, error) {
+	if f.due == nil {
+		return f.delay, nil
+	}
+	at, err := f.due(d)
+	return max(0, at.Sub(d.meta.Time)), err
+}
+
+// longestWait bounds a single wait, so that every platform can tell its end in
+// nanoseconds. What is due later waits again.
+const longestWait = 50 * 365 * 24 * time.Hour
+
 // delayLeft returns how long a follower still has to wait for a commit. That is never
 // longer than its delay, whatever the clocks say. If it has waited and the commit is
 // still in the future, it is 0.
-func (e *Engine) delayLeft(ctx context.Context, f *follower, d delivery, waited bool) time.Duration {
-	if f.delay == 0 {
-		return 0
+func (e *Engine) delayLeft(ctx context.Context, f *follower, d delivery, waited bool) (time.Duration, error) {
+	delay, err := f.delayOf(d)
+	if delay == 0 || err != nil {
+		return 0, err
 	}
 	now := e.Clock.Now()
-	wait := max(0, d.meta.Time.Add(f.delay).Sub(now))
-	if wait <= f.delay {
-		return wait
+	wait := max(0, d.meta.Time.Add(delay).Sub(now))
+	if wait <= delay {
+		return min(wait, longestWait), nil
 	}
-	if ahead := wait - f.delay; ahead > clockSkew {
+	if ahead := wait - delay; ahead > clockSkew {
 		e.Count(ClockBehind, f.name)
 		e.Logger.WarnContext(ctx, "a commit is from the future: check the clocks; its follower waits no longer than its delay",
 			"follower", f.name, "stream", d.stream, "seq", d.seq, "committed", d.meta.Time, "now", now)
 	}
-	if waited {
-		return 0
+	if waited && delay <= longestWait {
+		return 0, nil
 	}
-	return f.delay
+	return min(delay, longestWait), nil
 }
 
 // clockSkew is the difference between clocks that is tolerated without being counted.

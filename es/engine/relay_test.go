@@ -86,10 +86,10 @@ func TestACommitIsDecodedOnceAndAMappingRunOnce(t *testing.T) {
 	source, target := aggregate("Clocks.Source", &decoded), aggregate("Clocks.Target", &elsewhere)
 	p, err := memory.New([]es.Plugin{{
 		Name: "Clocks", Aggregates: []es.AnyAggregate{source, target},
-		ReadModels: []es.AnyReadModel{es.NewReadModel("Ticks", es.From(source, func(tick) es.Change[ticks] { return es.Set(ticks{}) }))},
-		Mappings: []es.Mapping{es.NewMapping("Forward", source, target, func(id string, _ tick) es.Commands[tick] {
+		ReadModels: []es.AnyReadModel{es.NewReadModel("Ticks", es.From(source, func(es.Recorded[tick]) es.Change[ticks] { return es.Set(ticks{}) }))},
+		Mappings: []es.Mapping{es.NewMapping("Forward", source, target, func(e es.Recorded[tick]) es.Commands[tick] {
 			mapped++
-			return target.Send(id, tick{})
+			return target.Send(e.ID, tick{})
 		})},
 	}}, nil)
 	if err != nil {

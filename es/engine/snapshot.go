@@ -13,6 +13,7 @@ import (
 type snapshot struct {
 	Sources   string          `json:"sources"`
 	Next      int64           `json:"next"`
+	Link      []byte          `json:"link,omitempty"` // absent: an earlier version's
 	Version   int64           `json:"version"`
 	Owner     string          `json:"owner"`
 	State     json.RawMessage `json:"state"`
@@ -54,8 +55,12 @@ func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64
 	defer f.Unlock()
 	if err == nil && state != nil && !f.read {
 		f.read, f.next, f.version, f.owner, f.state = true, n.Next, n.Version, n.Owner, state
+		f.link, f.unlinked = n.Link, n.Link == nil
 		f.last, f.window, f.evictedUntil, f.evicted, f.snapshotAt = n.Last, n.Recent, n.Forgot, n.Forgotten, n.Next
 		f.bytes += int64(len(n.State)) + 160*int64(len(n.Recent))
+	}
+	if f.unlinked {
+		return f.next - 1 // the commit that has the link
 	}
 	return f.next
 }
@@ -77,7 +82,7 @@ func (e *Engine) save(ctx context.Context, f *aggregateState) {
 		if err != nil {
 			return nil, err
 		}
-		raw, err := json.Marshal(snapshot{f.of.Sources, f.next, f.version, f.owner, state, f.last, f.window, f.evictedUntil, f.evicted})
+		raw, err := json.Marshal(snapshot{f.of.Sources, f.next, f.link, f.version, f.owner, state, f.last, f.window, f.evictedUntil, f.evicted})
 		if err != nil {
 			return nil, err
 		}

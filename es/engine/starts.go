@@ -46,6 +46,21 @@ func (e *Engine) BeginWith(ctx context.Context, plugin string, first time.Time) 
 	return nil
 }
 
+// BeginHearing is BeginWith for a side effect that hears of an extension point, whose
+// plugin may have no commits of its own: with the entry of the hint. Follow calls it; so
+// does a platform that is told of the entry before it follows it.
+func (e *Engine) BeginHearing(ctx context.Context, h Hint) error {
+	f := e.followers[h.Follower]
+	if f == nil || f.point == "" || !f.skipStale {
+		return nil
+	}
+	var first time.Time
+	if h.Entry != nil && !h.Entry.Swept { // which is an old one
+		first = h.Entry.Time
+	}
+	return e.BeginWith(ctx, f.plugin, first)
+}
+
 // past reports whether the commit was made before the follower started.
 func (e *Engine) past(ctx context.Context, f *follower, d delivery) (bool, error) {
 	if !f.start.New {

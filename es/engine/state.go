@@ -17,6 +17,8 @@ type aggregateState struct {
 	read         bool // the stream was read; false: speculating that it is empty
 	next         int64
 	version      int64
+	link         []byte // of the latest commit
+	unlinked     bool   // link is not known: restored from a snapshot of an earlier version
 	state        any
 	owner        string
 	last         time.Time // of the latest commit
@@ -30,16 +32,19 @@ type aggregateState struct {
 // add folds the stream's next commit. events are its decoded events.
 func (f *aggregateState) add(c Commit, events []any, memory int) (err error) {
 	defer Guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
-	names := make([]string, len(events))
-	for i, e := range events {
+	for _, e := range events {
 		f.state = f.of.Evolve(e, f.state)
-		names[i] = c.Events[i].Type
-		f.bytes += int64(len(c.Events[i].Data)) / 2 // much of it replaces earlier data
+	}
+	names := make([]string, len(c.Events))
+	for i, s := range c.Events {
+		names[i] = s.Type
+		f.bytes += int64(len(s.Data)) / 2 // much of it replaces earlier data
 	}
 	if c.Seq == 0 {
 		f.owner = c.Meta.Owner
 	}
 	f.read, f.next, f.version, f.last = true, c.Seq+1, c.Version, c.Meta.Time
+	f.link, f.unlinked = c.Link(), false
 	f.bytes += 160
 	f.window = append(f.window, dedupEntry{hashFrom(c.Meta.Command.Origin), c.Meta.Command.Seq, c.Meta.Command.Index, c.Meta.Payload, c.Version, names, c.Meta.Time})
 	if drop := len(f.window) - memory; drop > 0 {
@@ -68,17 +73,37 @@ func (e *Engine) catchUp(ctx context.Context, f *aggregateState) error {
 	}
 	err := e.commits(ctx, s, from, func(c Commit) error { return e.absorb(f, c) })
 	f.Lock()
+	if err == nil && f.unlinked { // the log ends before the snapshot: it was restored
+		f.restart()
+		f.Unlock()
+		err = e.commits(ctx, s, 0, func(c Commit) error { return e.absorb(f, c) })
+		f.Lock()
+	}
 	f.read = f.read || err == nil
 	f.Unlock()
 	return err
+}
+
+// restart forgets what was folded.
+func (f *aggregateState) restart() {
+	f.read, f.next, f.version, f.state, f.owner, f.last = false, 0, 0, f.of.Initial, "", time.Time{}
+	f.link, f.unlinked, f.window, f.evictedUntil, f.evicted, f.snapshotAt = nil, false, nil, time.Time{}, nil, 0
 }
 
 // absorb folds the commit if it is the next one.
 func (e *Engine) absorb(f *aggregateState, c Commit) error {
 	f.Lock()
 	defer f.Unlock()
+	if c.Seq == f.next-1 && f.unlinked {
+		f.link, f.unlinked = c.Link(), false
+	}
 	if c.Seq != f.next {
 		return nil // somebody else folded it already
+	}
+	if !f.unlinked {
+		if err := c.follows(f.link); err != nil {
+			return err
+		}
 	}
 	decoded, err := f.of.decode(c)
 	if err != nil {

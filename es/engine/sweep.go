@@ -16,6 +16,9 @@ type Progress struct {
 	Done    int    `json:"done"`
 	Next    string `json:"next,omitempty"`
 	Skipped int    `json:"-"` // streams that only a newer version of the program can read
+
+	Differences []Difference `json:"differences,omitempty"` // of [Engine.CheckRows], by the rows' ids
+	More        int          `json:"more,omitempty"`        // that are not among them
 }
 
 // ErrCursor is the error of a cursor that belongs to something else.
@@ -68,7 +71,7 @@ func (e *Engine) Sweep(ctx context.Context, cursor string) (Progress, error) {
 			errs = append(errs, err)
 		}
 		for _, m := range a.models {
-			if _, err := e.row(ctx, m, id, catchUpTo{}); err != nil {
+			if err := e.bring(ctx, m, id, catchUpTo{}); err != nil {
 				errs = append(errs, e.failed(ctx, m.consumer, s, err))
 			}
 		}
@@ -98,12 +101,22 @@ func (e *Engine) reset(ctx context.Context, f *follower, s Stream) error {
 // no mapping, publication or side effect. It returns [ErrNotFound] if there is no such
 // read model, and [ErrCursor] for a foreign cursor.
 func (e *Engine) Rebuild(ctx context.Context, name, cursor string) (Progress, error) {
+	return e.refold(ctx, name, cursor, catchUpTo{afresh: true})
+}
+
+// Refold is [Engine.Rebuild] of the rows that other code has made, and of those that may
+// be missing.
+func (e *Engine) Refold(ctx context.Context, name, cursor string) (Progress, error) {
+	return e.refold(ctx, name, cursor, catchUpTo{refold: true})
+}
+
+func (e *Engine) refold(ctx context.Context, name, cursor string, want catchUpTo) (Progress, error) {
 	m := e.models[name]
 	if m == nil {
 		return Progress{}, ErrNotFound.Because("there is no read model %s", name)
 	}
 	return e.forEachStream(ctx, cursor, m.Sources, func(ctx context.Context, a *aggregate, id string) []error {
-		if _, err := e.row(ctx, m, id, catchUpTo{afresh: true}); err != nil {
+		if err := e.bring(ctx, m, id, want); err != nil {
 			return []error{e.failed(ctx, m.consumer, Stream{a.Name, id}, err)}
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/naming"
@@ -13,14 +14,35 @@ import (
 // OnObject runs a plugin's task for an object. If it returns an error, call it again:
 // [es.ErrUnfinished] at once, any other later. stopping, once it reports true, makes the
 // task return at its next checkpoint.
-func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Object, stopping func() bool) (err error) {
+func (e *Engine) OnObject(ctx context.Context, plugin string, t es.Task, o es.Object, stopping func() bool) error {
+	return e.runTask(ctx, plugin, t, o.Key, stopping, func(ctx context.Context, s es.Shop) error { return t.OnObject(ctx, o, s) })
+}
+
+// runTask runs a task on what happened to an object.
+func (e *Engine) runTask(ctx context.Context, plugin string, t es.Task, key string, stopping func() bool, run func(context.Context, es.Shop) error) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, es.ErrUnfinished) && ctx.Err() == nil {
 			e.Count(TaskFailed, TaskConsumer(plugin, t))
 		}
 	}()
-	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, o.Key), &err)
-	return t.OnObject(Bulk(ctx), o, shop{reader: reader{Engine: e, caller: es.System()}, task: naming.Full(plugin, t.Name), sends: targets(t), stopping: stopping})
+	ctx, _, end := e.Tracer.Start(ctx, TaskConsumer(plugin, t), "", attrObject, key)
+	defer func() { end(err) }()
+	defer Guard(fmt.Sprintf("task %s.%s on %s", plugin, t.Name, key), &err)
+	s, err := e.shopOf(plugin, t, stopping)
+	if err != nil {
+		return err
+	}
+	return run(Bulk(ctx), s)
+}
+
+// shopOf returns what a plugin's task works with.
+func (e *Engine) shopOf(plugin string, t es.Task, stopping func() bool) (shop, error) {
+	task := naming.Full(plugin, t.Name)
+	reads, err := e.readsOf(plugin, "task "+task, t.Reads)
+	return shop{
+		reader: reader{Engine: e, caller: es.System(), reads: reads}, task: task, sends: targets(t), stopping: stopping,
+		buckets: append([]es.Bucket{{Name: es.Reports, Write: true}}, t.Buckets...),
+	}, err
 }
 
 // targets returns the aggregates that the task sends to; nil means all.
@@ -43,8 +65,12 @@ func (e *Engine) Check(ctx context.Context, plugin string, t es.Task, o es.Objec
 		return c, ErrNotFound.Because("task %s can't say what it would make of an object", task)
 	}
 	defer Guard(fmt.Sprintf("check of task %s on %s", task, o.Key), &err)
-	never := func() bool { return false }
-	return t.Check(ctx, o, shop{reader{Engine: e, caller: es.System()}, task, targets(t), never, &rehearsal{states: map[Stream]es.Loaded{}}})
+	s, err := e.shopOf(plugin, t, func() bool { return false })
+	if err != nil {
+		return c, err
+	}
+	s.rehearsal = &rehearsal{states: map[Stream]es.Loaded{}}
+	return t.Check(ctx, o, s)
 }
 
 // rehearsal holds the states of the aggregates that a check's commands would have
@@ -76,9 +102,12 @@ func (s shop) rehearse(ctx context.Context, o *attempt) (out es.Outcome, err err
 	if err != nil {
 		return out, err
 	}
-	events, err := o.decide(l.State)
+	m := o.meta(l.Owner, s.Clock.Now(), time.Time{})
+	events, err := o.decide(l.State, m)
 	if err == nil && len(events) > 0 {
-		err = o.check(ctx, s)
+		rule := s
+		rule.reads = nil // as where the command takes effect
+		err = o.check(ctx, rule, m)
 	}
 	if out.Version = l.Version; err != nil || len(events) == 0 {
 		return out, err
@@ -105,6 +134,7 @@ type shop struct {
 	reader
 	task      string
 	sends     map[string]bool // aggregates; nil: all
+	buckets   []es.Bucket
 	stopping  func() bool
 	rehearsal *rehearsal // of a check; nil: commands take effect
 }

@@ -9,14 +9,17 @@
 //
 //   - aggregates: packages with the unions Command, Event and a State;
 //   - extension points: packages directly below the plugin's with an Event that
-//     is sealed by key() string, named after the package;
+//     is sealed by key() string, and perhaps a Command that is sealed by to() string:
+//     what other plugins may ask. They are named after the package;
 //   - read models, event mappings, publications, extensions and tasks: exported
 //     variables of es.NewReadModel, es.NewMapping and so on, and exported
-//     functions with such a result, whose parameters become fields of Deps.
+//     functions with such a result, whose parameters become fields of Deps;
+//   - imports: exported variables of csvimport.New, which are a task, an aggregate and a
+//     read model.
 //
 // In an aggregate's package it looks for more that a command may say:
 //
-//	check(context.Context, es.Reader) error            a rule that reads other aggregates
+//	check(context.Context, es.Reader) error            a rule that reads other aggregates; an es.Meta may follow
 //	owner(context.Context, es.Reader) (string, error)  who the aggregate will belong to; else the caller
 //	allow() es.Access                                  who may send it; else as var access says
 //
@@ -26,6 +29,9 @@
 // A type's fields are in JSON what they are in Go, in lowerCamelCase, in the
 // order of their declaration: ProductIDs is productIds. Mistakes are printed
 // with file and line, all at once, and then nothing is written.
+//
+// An aggregate whose package's doc comment says //es:shared belongs to no plugin: it gets a
+// NewAggregate, for many to make one of it.
 //
 // In a folder of plugins, whose doc comment says //es:plugins, it writes the list of
 // those below, and what they ask for together.
@@ -79,9 +85,15 @@ func (c viewCommand) Run() error { return wrote(scaffold.View(".", c.Plugin, c.A
 type taskCommand struct {
 	Plugin string `arg:"" help:"E.g. Inventory."`
 	Name   string `arg:"" help:"E.g. ImportCounts."`
+	Into   string `arg:"" optional:"" help:"The aggregate that rows of CSV files are commands for, e.g. StockItem; without it the task does with files what you write."`
 }
 
-func (c taskCommand) Run() error { return wrote(scaffold.Task(".", c.Plugin, c.Name)) }
+func (c taskCommand) Run() error {
+	if c.Into != "" {
+		return wrote(scaffold.Import(".", c.Plugin, c.Name, c.Into))
+	}
+	return wrote(scaffold.Task(".", c.Plugin, c.Name))
+}
 
 func wrote(files []string, err error) error {
 	for _, f := range files {

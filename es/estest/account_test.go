@@ -75,7 +75,7 @@ var ownerOrAdmin, anybody = es.AllowOwner(es.Admin), es.AllowSignedIn()
 // What go generate would write, with encoding/json for brevity.
 var Account = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name: "Bank.Account", Decide: Command.decide, Evolve: Event.evolve, Access: ownerOrAdmin,
-	Check: func(ctx context.Context, r es.Reader, c Command) error {
+	Check: func(ctx context.Context, r es.Reader, c Command, _ es.Meta) error {
 		if c, ok := c.(interface { // a type switch would make an initialization cycle
 			check(context.Context, es.Reader) error
 		}); ok {
@@ -135,8 +135,8 @@ type Balance struct {
 
 func (Balance) JSONSchema() string { return `{}` }
 
-var Balances = es.NewReadModel[Balance]("Balances", es.From(Account, func(e Event) es.Change[Balance] {
-	switch e := e.(type) {
+var Balances = es.NewReadModel[Balance]("Balances", es.From(Account, func(e es.Recorded[Event]) es.Change[Balance] {
+	switch e := e.Event.(type) {
 	case Opened:
 		return es.Set(Balance{Holder: e.Holder})
 	case Deposited:
@@ -151,11 +151,8 @@ var Balances = es.NewReadModel[Balance]("Balances", es.From(Account, func(e Even
 }))
 
 // Bonus pays a coin for each deposit.
-var Bonus = es.NewMapping("Bonus", Account, Account, func(id string, e Event) es.Commands[Command] {
-	if _, ok := e.(Deposited); ok {
-		return Account.Send(id, Deposit{1})
-	}
-	return nil
+var Bonus = es.NewMapping("Bonus", Account, Account, func(e es.Recorded[Deposited]) es.Commands[Command] {
+	return Account.Send(e.ID, Deposit{1})
 })
 
 // Ledger is a task that pays in what an object says, a line each.

@@ -4,23 +4,39 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"onlineshop/es"
 )
 
 // Sends is what a mapping or an extension made of an event.
 type Sends struct {
-	t   testing.TB
-	got []es.Command
+	t        testing.TB
+	got      []es.Command
+	about    es.Recorded[any]
+	due      time.Time
+	rejected *es.Reaction
+}
+
+// WhenRejected is what follows where all of the commands are refused.
+func (s Sends) WhenRejected(no *es.Rejection) Sends {
+	var then []es.Command
+	for _, c := range s.got {
+		if s.rejected != nil {
+			then = append(then, s.rejected.Apply(es.Rejected[any]{Recorded: s.about, Command: c, Code: no.Code, Detail: no.Detail})...)
+		}
+	}
+	return Sends{t: s.t, got: then, about: s.about, due: s.due}
 }
 
 // ThenSends demands that exactly these commands were sent, in that order; see
 // [es.Aggregate.Command].
-func (s Sends) ThenSends(want ...es.Command) {
+func (s Sends) ThenSends(want ...es.Command) Sends {
 	s.t.Helper()
 	if diff := difference(want, s.got); diff != "" {
 		s.t.Fatalf("the commands differ (-want +got):\n%s", diff)
 	}
+	return s
 }
 
 // ThenNothing demands that no command was sent.
@@ -35,9 +51,19 @@ type MappingScenario struct {
 // Mapping starts a scenario of an event mapping.
 func Mapping(t testing.TB, m es.Mapping) MappingScenario { return MappingScenario{t, m} }
 
-// Given is an event of the mapping's source.
+// Given is an event of the mapping's source, that aggregate's first, which happened [At] 1.
 func (s MappingScenario) Given(id string, event any) Sends {
-	return Sends{s.t, s.mapping.Apply(id, event)}
+	return s.GivenRecorded(first(id, event))
+}
+
+// GivenRecorded is an event of the mapping's source, with its envelope.
+func (s MappingScenario) GivenRecorded(e es.Recorded[any]) Sends {
+	return Sends{s.t, s.mapping.Apply(e), e, dueAt(s.mapping, e), s.mapping.Rejected}
+}
+
+// first is an aggregate's first event, which happened [At] 1.
+func first(id string, event any) es.Recorded[any] {
+	return es.Recorded[any]{ID: id, Event: event, Version: 1, Time: At(1), Meta: es.Meta{MessageID: "message-1", CorrelationID: "message-1", Time: At(1)}}
 }
 
 // ExtensionScenario is an extension that waits for a published event.
@@ -49,8 +75,18 @@ type ExtensionScenario struct {
 // Extension starts a scenario of an extension.
 func Extension(t testing.TB, x es.Extension) ExtensionScenario { return ExtensionScenario{t, x} }
 
-// Given is an event of the extension point that the extension listens to.
-func (s ExtensionScenario) Given(event any) Sends { return Sends{s.t, s.extension.Apply(event)} }
+// Given is an event of the extension point that the extension listens to. It happened
+// [At] 1.
+func (s ExtensionScenario) Given(event any) Sends {
+	e := first(s.extension.Point.Key(event), event)
+	e.Version = 0 // which is the publisher's own
+	return s.GivenRecorded(e)
+}
+
+// GivenRecorded is an event of the extension point, with its envelope.
+func (s ExtensionScenario) GivenRecorded(e es.Recorded[any]) Sends {
+	return Sends{s.t, s.extension.Apply(e), e, e.Time, s.extension.Rejected}
+}
 
 // PublicationScenario is a publication that waits for an event.
 type PublicationScenario struct {
@@ -63,9 +99,15 @@ func Publication(t testing.TB, p es.Publication) PublicationScenario {
 	return PublicationScenario{t, p}
 }
 
-// Given is an event of the publication's source.
+// Given is an event of the publication's source, that aggregate's first, which happened
+// [At] 1.
 func (s PublicationScenario) Given(id string, event any) Published {
-	return Published{s.t, s.publication.Apply(id, event)}
+	return s.GivenRecorded(first(id, event))
+}
+
+// GivenRecorded is an event of the publication's source, with its envelope.
+func (s PublicationScenario) GivenRecorded(e es.Recorded[any]) Published {
+	return Published{s.t, s.publication.Apply(e)}
 }
 
 // Published is what a publication made of an event.
@@ -103,14 +145,17 @@ func (s SideEffectScenario) With(history ...es.Happened) SideEffectScenario {
 	return s
 }
 
-// Given runs the side effect for an event of its source, the aggregate's first,
-// which happened [At] 1. An event that does not concern it is passed over.
+// Given runs the side effect for an event of its source, the aggregate's first, or of the
+// extension point that it hears of, with that key, which happened [At] 1. An event that does not concern it is passed over.
 func (s SideEffectScenario) Given(id string, event any) Done {
 	if !s.effect.Concerns(event) {
 		return Done{s.t, nil}
 	}
-	recorded := es.Recorded[any]{ID: id, Event: event, Version: 1, Time: At(1), Meta: es.Meta{MessageID: "message-1", CorrelationID: "message-1"}}
-	return Done{s.t, s.effect.Run(context.Background(), NewShop(s.t).Given(s.others...), recorded)}
+	e := first(id, event)
+	if s.effect.Point.Name != "" {
+		e.Version = 0 // which is the publisher's own
+	}
+	return Done{s.t, s.effect.Run(context.Background(), NewShop(s.t).Given(s.others...).Reads(s.effect.Readable...), e)}
 }
 
 // Done is how a side effect ended.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/estest"
@@ -77,6 +78,11 @@ func TestScenariosFail(t *testing.T) {
 		"no command": {func(t testing.TB) {
 			estest.Mapping(t, Bonus).Given("a1", Opened{}).ThenSends(Account.Command("a1", Deposit{1}))
 		}, "the commands differ"},
+		"due later": {func(t testing.TB) {
+			estest.Mapping(t, Bonus.After(time.Hour)).Given("a1", Deposited{5}).ThenDueAt(time.Time{})
+		}, "due at 2"},
+		"due at once":           {func(t testing.TB) { estest.Mapping(t, Bonus).Given("a1", Deposited{5}).ThenDueAfter(time.Hour) }, "due 0s after the event, want 1h0m0s"},
+		"never due":             {func(t testing.TB) { estest.Mapping(t, Bonus).Given("a1", Opened{}).ThenDueAfter(0) }, "nothing is due"},
 		"side effect failed":    {func(t testing.TB) { estest.SideEffect(t, sideEffect(jammed)).Given("a1", Opened{}).ThenDone() }, "jammed"},
 		"side effect went well": {func(t testing.TB) { estest.SideEffect(t, sideEffect(nil)).Given("a1", Opened{}).ThenFails(jammed) }, "want the paper is jammed"},
 		"side effect passed over": {func(t testing.TB) {
@@ -89,6 +95,20 @@ func TestScenariosFail(t *testing.T) {
 				t.Errorf("it says %q, want something with %q", got, c.want)
 			}
 		})
+	}
+}
+
+// A side effect at the boundary has an envelope without what is the publisher's own.
+func TestASideEffectHearsOfAPoint(t *testing.T) {
+	var heard es.Recorded[Opened]
+	point := es.NewPoint(es.PointRules[Event]{Name: "Bank.Accounts"})
+	ring := es.NewBoundarySideEffect("Ring", point, func(_ context.Context, _ es.Reader, e es.Recorded[Opened]) error {
+		heard = e
+		return nil
+	})
+	estest.SideEffect(t, ring).Given("a1", Opened{"ann"}).ThenDone()
+	if heard.ID != "a1" || heard.Event.Holder != "ann" || heard.Version != 0 {
+		t.Errorf("heard %+v", heard)
 	}
 }
 
@@ -105,16 +125,123 @@ type Last struct{ Name string }
 
 func (Last) JSONSchema() string { return `{}` }
 
-func TestCommutes(t *testing.T) {
-	name := func(e Event) es.Change[Last] {
-		if e, ok := e.(Opened); ok {
-			return es.Set(Last{e.Holder})
-		}
-		return nil
+// Savings is a read model that can be listed.
+type Savings struct {
+	Holder string `json:"holder"`
+	Amount int    `json:"amount"`
+}
+
+func (Savings) JSONSchema() string {
+	return `{"properties":{"holder":{"type":"string"},"amount":{"type":"integer"}}}`
+}
+
+var savings = es.NewReadModel("Savings", es.From(Account, func(e es.Recorded[Event]) es.Change[Savings] {
+	switch e := e.Event.(type) {
+	case Opened:
+		return es.Set(Savings{Holder: e.Holder})
+	case Deposited:
+		return es.Update(func(s Savings) Savings { s.Amount += e.Amount; return s })
 	}
+	return nil
+})).By("holder").Sort("amount").Search("holder")
+
+func TestAShopFoldsTheViewsThatAreRead(t *testing.T) {
+	shop := estest.NewShop(t).Given(
+		Account.Happened("a1", Opened{"ann"}, Deposited{9}), Account.Happened("a2", Opened{"Ännchen"}, Deposited{10}),
+		Account.Happened("b1", Opened{"bob"}, Deposited{50}), Account.Happened("a3", Opened{"ann"}, Deposited{10}),
+	)
+	row, found, err := savings.Get(t.Context(), shop, "a1")
+	if want := (Savings{"ann", 9}); err != nil || !found || row != want {
+		t.Errorf("row %+v, %t, %v", row, found, err)
+	}
+	if _, found, err := savings.Get(t.Context(), shop, "c1"); err != nil || found {
+		t.Errorf("a row that is not there: %t, %v", found, err)
+	}
+	for _, x := range []struct {
+		es.Query
+		want string
+	}{
+		{es.Query{}, "a1 a2 a3 b1"},
+		{es.Query{Sort: "-amount"}, "b1 a3 a2 a1"},
+		{es.Query{Sort: "amount", MoreThan: 9, LessThan: 50}, "a2 a3"},
+		{es.Query{By: "holder", Is: "ann", Sort: "amount"}, "a1 a3"},
+		{es.Query{Search: "ann", Sort: "amount", Limit: 2}, "a1 a2"},
+	} {
+		var ids []string
+		for i, err := range savings.List(t.Context(), shop, x.Query) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, i.ID)
+		}
+		if got := strings.Join(ids, " "); got != x.want {
+			t.Errorf("%+v finds %q, want %q", x.Query, got, x.want)
+		}
+	}
+	var ids []string
+	for id, err := range Account.IDs(t.Context(), shop) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if got := strings.Join(ids, " "); got != "a1 a2 a3 b1" {
+		t.Errorf("ids are %q", got)
+	}
+}
+
+func TestWhatReadsMoreThanItDeclaresFailsItsTest(t *testing.T) {
+	effect := es.NewSideEffect("Print", Account, func(ctx context.Context, r es.Reader, _ es.Recorded[Opened]) error {
+		_, found, err := savings.Get(ctx, r, "bank")
+		if err == nil && !found {
+			err = ErrClosed
+		}
+		return err
+	})
+	bank := Account.Happened("bank", Opened{"bank"})
+	said := failure(func(t testing.TB) { estest.SideEffect(t, effect).With(bank).Given("a1", Opened{}).ThenDone() })
+	if want := "it reads Bank.Savings, which its Reads does not name"; !strings.Contains(said, want) {
+		t.Errorf("it says %q, want %q", said, want)
+	}
+	estest.SideEffect(t, effect.Reads(savings)).With(bank).Given("a1", Opened{}).ThenDone()
+
+	for _, err := range Account.IDs(t.Context(), estest.NewShop(t).Given(bank).Reads(savings)) {
+		if err == nil || !strings.Contains(err.Error(), "it reads Bank.Account") {
+			t.Errorf("it says %v", err)
+		}
+	}
+}
+
+func TestARuleIsToldWhoSendsTheCommandAndWhen(t *testing.T) {
+	night := es.Conflict("Night")
+	desk := es.NewAggregate(es.AggregateRules[Open, Event, State]{
+		Name: "Bank.Desk", Access: anybody, Evolve: Event.evolve,
+		DecideMeta: func(c Open, _ State, m es.Meta) ([]Event, error) {
+			if m.Time.Hour() < 8 {
+				return nil, night
+			}
+			return []Event{Opened{c.Holder + " by " + m.User}}, nil
+		},
+		Encode:   func(Open) (string, []byte, error) { return "Open", nil, nil },
+		Commands: []es.CommandType[Open]{{Name: "Open"}},
+	})
+	estest.Of(t, desk).When(Open{"ann"}).ThenRejected(night)
+	estest.Of(t, desk).As(es.Caller{User: "eve"}).At(estest.At(0).Add(9 * time.Hour)).When(Open{"ann"}).Then(Opened{"ann by eve"})
+}
+
+func TestWhatFollowsFromARefusedCommand(t *testing.T) {
+	bonus := Bonus.OnRejected(es.React(Account, func(r es.Rejected[Deposited]) es.Commands[Command] {
+		return Account.Send(r.Command.ID, Withdraw{r.Event.Amount})
+	}))
+	estest.Mapping(t, bonus).Given("a1", Deposited{5}).WhenRejected(ErrClosed).ThenSends(Account.Command("a1", Withdraw{5}))
+	estest.Mapping(t, bonus).Given("a1", Opened{"ann"}).WhenRejected(ErrClosed).ThenNothing()
+}
+
+func TestCommutes(t *testing.T) {
+	name := func(e es.Recorded[Opened]) es.Change[Last] { return es.Set(Last{e.Event.Holder}) }
 	other := es.NewAggregate(es.AggregateRules[Command, Event, State]{Name: "Bank.Other", Decide: Command.decide, Evolve: Event.evolve})
 	latest := es.NewReadModel[Last]("Latest", es.From(Account, name), es.From(other, name))
-	first := es.NewReadModel[Last]("First", es.From(Account, name), es.From(other, func(Event) es.Change[Last] { return nil }))
+	first := es.NewReadModel[Last]("First", es.From(Account, name), es.From(other, func(es.Recorded[Event]) es.Change[Last] { return nil }))
 	few := []es.Happened{Account.Happened("a1", Opened{"a"}, Opened{"b"}), other.Happened("a1", Opened{"c"}, Opened{"d"})}
 	many := []es.Happened{
 		Account.Happened("a1", repeated(Opened{"a"}, 20)...),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/estest"
@@ -25,6 +26,20 @@ func Example() {
 
 	// An event mapping: an event, the commands it sends.
 	estest.Mapping(t, Bonus).Given("a1", Deposited{10}).ThenSends(Account.Command("a1", Deposit{1}))
+
+	fmt.Println("failed:", t.Failed())
+	// Output: failed: false
+}
+
+// A mapping that waits says until when.
+func ExampleSends_ThenDueAfter() {
+	bonus := Account.Command("a1", Deposit{1})
+	estest.Mapping(t, Bonus).Given("a1", Deposited{10}).ThenSends(bonus).ThenDueAt(time.Time{}) // at once
+	estest.Mapping(t, Bonus.After(10*24*time.Hour)).Given("a1", Deposited{10}).ThenSends(bonus).ThenDueAfter(10 * 24 * time.Hour)
+
+	newYear := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	atNewYear := Bonus.Due(es.At(func(es.Recorded[Deposited]) time.Time { return newYear }))
+	estest.Mapping(t, atNewYear).Given("a1", Deposited{10}).ThenSends(bonus).ThenDueAt(newYear)
 
 	fmt.Println("failed:", t.Failed())
 	// Output: failed: false
@@ -65,4 +80,30 @@ func ExampleShop() {
 	// <nil>
 	// <nil>
 	// failed: false
+}
+
+// A task that reads a view finds there what has happened, if it says that it reads it.
+func ExampleShop_Reads() {
+	task := es.Task{Name: "Report", Reads: []es.Readable{savings}, Schedules: []es.Schedule{{
+		Name: "Nightly", Cron: "0 3 * * *",
+		Run: func(ctx context.Context, _ es.Occurrence, s es.Shop) error {
+			for account, err := range savings.List(ctx, s, es.Query{Sort: "-amount", AtLeast: 10, Limit: 2}) {
+				if err != nil {
+					return err
+				}
+				fmt.Println(account.ID, account.Row.Amount)
+			}
+			return nil
+		},
+	}}}
+	shop := estest.NewShop(t).Reads(task.Reads...).Given(
+		Account.Happened("a1", Opened{"ann"}, Deposited{20}),
+		Account.Happened("a2", Opened{"bob"}, Deposited{5}),
+		Account.Happened("a3", Opened{"eve"}, Deposited{30}),
+	)
+	fmt.Println(task.Schedules[0].Run(context.Background(), es.Occurrence{}, shop))
+	// Output:
+	// a3 30
+	// a1 20
+	// <nil>
 }

@@ -76,7 +76,7 @@ func flatten(history []es.Happened) (out []happening) {
 		for _, e := range h.Events {
 			versions[stream{h.Aggregate, h.ID}]++
 			out = append(out, happening{h.Aggregate, es.Recorded[any]{
-				ID: h.ID, Event: e, Version: versions[stream{h.Aggregate, h.ID}], Time: At(len(out) + 1), Meta: es.Meta{Owner: h.Owner},
+				ID: h.ID, Event: e, Version: versions[stream{h.Aggregate, h.ID}], Time: At(len(out) + 1), Meta: es.Meta{Owner: h.Owner, Time: At(len(out) + 1)},
 			}})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -21,6 +22,7 @@ type Scenario[C, E, S any] struct {
 	owner     string
 	others    []es.Happened
 	caller    es.Caller
+	at        time.Time // zero: a second after the latest event
 }
 
 // Of starts a scenario of an aggregate to which nothing has happened, with the
@@ -48,6 +50,10 @@ func (s Scenario[C, E, S]) With(history ...es.Happened) Scenario[C, E, S] {
 // As says who sends the command.
 func (s Scenario[C, E, S]) As(caller es.Caller) Scenario[C, E, S] { s.caller = caller; return s }
 
+// At says when the command is sent; without it, that is [At] one more than there are
+// events.
+func (s Scenario[C, E, S]) At(t time.Time) Scenario[C, E, S] { s.at = t; return s }
+
 // When sends the command as a user would: who may send it is asked first, then
 // the limits of its fields, then the aggregate's own rule, then, where events
 // would be appended, the rules that read other aggregates.
@@ -67,12 +73,16 @@ func (s Scenario[C, E, S]) When(c C) Result[E] {
 		return r
 	}
 	var zero S
-	r.events, r.err = s.aggregate.Decide(c, s.aggregate.Fold(zero, s.history...))
+	meta := es.Meta{MessageID: "message", CorrelationID: "message", User: s.caller.User, Owner: s.owner, Time: s.at}
+	if meta.Time.IsZero() {
+		meta.Time = At(len(s.history) + 1)
+	}
+	r.events, r.err = s.aggregate.Decide(c, s.aggregate.Fold(zero, s.history...), meta)
 	if r.err != nil || len(r.events) == 0 {
 		return r
 	}
-	reader := NewShop(s.t).Given(s.others...).As(s.caller)
-	if r.err = s.aggregate.Check(context.Background(), reader, c); r.err != nil {
+	reader := NewShop(s.t).Given(s.others...).As(s.caller).Reads()
+	if r.err = s.aggregate.Check(context.Background(), reader, c, meta); r.err != nil {
 		return r
 	}
 	if r.owner = s.owner; !created {

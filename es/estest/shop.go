@@ -3,8 +3,10 @@ package estest
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +31,7 @@ func At(n int) time.Time {
 type Shop struct {
 	*memory
 	caller es.Caller
+	reads  *[]es.Readable // beside states and histories; nil: anything
 }
 
 type memory struct {
@@ -37,8 +40,9 @@ type memory struct {
 	mu         sync.Mutex // guards what follows
 	aggregates map[string]es.AggregateDefinition
 	streams    map[stream]*history
-	happened   int // events in all streams
-	stopAfter  int // negative: never
+	happened   int               // events in all streams
+	stopAfter  int               // negative: never
+	objects    map[string]string // by bucket and key
 }
 
 type stream struct{ aggregate, id string }
@@ -59,12 +63,12 @@ type accepted struct {
 // NewShop opens a shop in which nothing has happened. It knows the aggregates
 // named here, and those that [Shop.Given] brings.
 func NewShop(t testing.TB, aggregates ...es.AnyAggregate) *Shop {
-	m := &memory{t: t, aggregates: map[string]es.AggregateDefinition{}, streams: map[stream]*history{}, stopAfter: -1}
+	m := &memory{t: t, aggregates: map[string]es.AggregateDefinition{}, streams: map[stream]*history{}, objects: map[string]string{}, stopAfter: -1}
 	for _, a := range aggregates {
 		d := a.Definition()
 		m.aggregates[d.Name] = d
 	}
-	return &Shop{m, es.System()}
+	return &Shop{memory: m, caller: es.System()}
 }
 
 // Given adds to what has happened. The n-th event of all happened [At] n.
@@ -82,7 +86,7 @@ func (s *Shop) Given(happened ...es.Happened) *Shop {
 }
 
 // As is the same shop, read by that caller.
-func (s *Shop) As(caller es.Caller) *Shop { return &Shop{s.memory, caller} }
+func (s *Shop) As(caller es.Caller) *Shop { return &Shop{s.memory, caller, s.reads} }
 
 // StopAfter lets [Shop.Stopping] say yes when it is asked for the n-th time
 // from now (from 1), and from then on; never where n is 0.
@@ -150,6 +154,40 @@ func (s *Shop) Stopping() bool {
 	return s.stopAfter == 0
 }
 
+// Write implements [es.Shop]. Every bucket is there, and every task has all rights.
+func (s *Shop) Write(_ context.Context, bucket, key string, write func(io.Writer) error) error {
+	var b strings.Builder
+	if err := write(&b); err != nil {
+		return err
+	}
+	s.Put(bucket, key, b.String())
+	return nil
+}
+
+// Read implements [es.Shop].
+func (s *Shop) Read(_ context.Context, bucket, key string) (io.ReadCloser, error) {
+	text, ok := s.Object(bucket, key)
+	if !ok {
+		return nil, es.ErrObjectGone
+	}
+	return io.NopCloser(strings.NewReader(text)), nil
+}
+
+// Put puts an object into a bucket.
+func (s *Shop) Put(bucket, key, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.objects[bucket+"/"+key] = text
+}
+
+// Object is what lies in a bucket.
+func (s *Shop) Object(bucket, key string) (text string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, ok = s.objects[bucket+"/"+key]
+	return text, ok
+}
+
 // Execute implements [es.Shop]; the commands are executed one after the other.
 func (s *Shop) Execute(ctx context.Context, commands ...es.TaskCommand) []es.Outcome {
 	outcomes := make([]es.Outcome, len(commands))
@@ -179,13 +217,15 @@ func (s *Shop) execute(ctx context.Context, c es.TaskCommand) es.Outcome {
 		}
 		return first.Outcome
 	}
-	events, owner, err := s.decide(ctx, h, c.Payload)
+	s.mu.Lock()
+	meta := es.Meta{MessageID: c.MessageID, CorrelationID: c.CorrelationID, User: s.caller.User, Owner: h.owner, Time: At(s.happened + 1)}
+	s.mu.Unlock()
+	events, owner, err := s.decide(ctx, h, c.Payload, meta)
 	if err != nil || len(events) == 0 {
 		return es.Outcome{Version: h.version(), Err: err}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	meta := es.Meta{MessageID: c.MessageID, CorrelationID: c.CorrelationID, User: s.caller.User}
 	out := es.Outcome{}
 	if out.Events, out.Err = s.append(h, owner, meta, events); out.Err != nil {
 		return out
@@ -196,20 +236,20 @@ func (s *Shop) execute(ctx context.Context, c es.TaskCommand) es.Outcome {
 	return out
 }
 
-func (s *Shop) decide(ctx context.Context, h *history, command any) (events []any, owner string, err error) {
+func (s *Shop) decide(ctx context.Context, h *history, command any, meta es.Meta) (events []any, owner string, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
 	}
-	events, err = h.of.Decide(command, h.state())
+	events, err = h.of.Decide(command, h.state(), meta)
 	if err != nil || len(events) == 0 {
 		return nil, "", err
 	}
 	if h.of.Check != nil {
-		if err := h.of.Check(ctx, s, command); err != nil {
+		if err := h.of.Check(ctx, s.Reads(), command, meta); err != nil {
 			return nil, "", err
 		}
 	}
-	owner, err = ownerOf(ctx, h.of, s, command)
+	owner, err = ownerOf(ctx, h.of, s.Reads(), command)
 	return events, owner, err
 }
 
@@ -237,11 +277,14 @@ func (m *memory) append(h *history, owner string, meta es.Meta, events []any) (n
 		if err != nil {
 			return nil, err
 		}
-		if e, err = h.of.DecodeEvent(typ, version, data); err != nil {
+		decoded, err := h.of.DecodeEvent(typ, version, data)
+		if err != nil {
 			return nil, err
 		}
+		e = decoded[0] // of its present shape
 		m.happened++
-		h.events = append(h.events, es.Recorded[any]{ID: h.id, Event: e, Version: h.version() + 1, Time: At(m.happened), Meta: meta})
+		meta.Time = At(m.happened)
+		h.events = append(h.events, es.Recorded[any]{ID: h.id, Event: e, Version: h.version() + 1, Time: meta.Time, Meta: meta})
 		names = append(names, typ)
 	}
 	return names, nil

@@ -11,7 +11,11 @@ import (
 
 func main() {
 	function.Start(func(f function.Function) (lambda.Handler, error) {
-		api, err := f.API(httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform, CursorKey: f.CursorKey})
+		page, err := f.Console()
+		if err != nil {
+			return nil, err
+		}
+		api, err := f.API(httpapi.Config{Operations: f.Operations(), Health: f.Health, Reports: f.Platform, Uploads: f.Platform, CursorKey: f.CursorKey, Console: page})
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -64,6 +66,16 @@ func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Str
 		w.Snapshots = table
 		stack.Wiring.Plugins[plugin] = w
 	}
+	buckets := shelves{s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true }), map[string]string{}}
+	for _, p := range plugins {
+		for _, x := range p.Tasks {
+			for _, b := range x.Buckets {
+				buckets.names[b.Name] = stack.Outputs[wiring.ShelfOutput(p.Name, b.Name)]
+			}
+		}
+	}
+	stack.Wiring.Shelves = buckets.names
+	t.Cleanup(func() { buckets.empty(t) }) // or the stack can't be destroyed
 	o := aws.Options{Config: c, Wiring: stack.Wiring, Plugins: plugins, Logger: slog.New(slog.DiscardHandler)}
 	p, err := aws.New(o)
 	if err != nil {
@@ -84,7 +96,7 @@ func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Str
 	}
 	e := d.engine
 	return platformtest.Ports{
-		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Snapshots: e.Snapshots, Engine: e, Settle: d.settle,
+		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Rejections: e.Rejections, Schedules: e.Schedules, Snapshots: e.Snapshots, Objects: buckets, Engine: e, Settle: d.settle,
 		Reopen: func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 			makeLater(t, c)
 			return open(t, outputs, plugins, d.done)
@@ -92,7 +104,39 @@ func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Str
 	}
 }
 
-// makeLater has Lending's functions run the library's later version.
+// shelves are the deployment's buckets whose objects stay.
+type shelves struct {
+	s3    *s3.Client
+	names map[string]string
+}
+
+func (s shelves) PutObject(ctx context.Context, bucket, key string, content []byte) error {
+	_, err := s.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: awssdk.String(s.names[bucket]), Key: &key, Body: bytes.NewReader(content)})
+	return err
+}
+
+func (s shelves) RemoveObject(ctx context.Context, bucket, key string) error {
+	_, err := s.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: awssdk.String(s.names[bucket]), Key: &key})
+	return err
+}
+
+func (s shelves) empty(t *testing.T) {
+	ctx := context.Background() // the test's has ended
+	for bucket, name := range s.names {
+		out, err := s.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name})
+		if err != nil {
+			t.Errorf("list what is in %s: %v", bucket, err)
+			continue
+		}
+		for _, o := range out.Contents {
+			if err := s.RemoveObject(ctx, bucket, *o.Key); err != nil {
+				t.Errorf("empty %s: %v", bucket, err)
+			}
+		}
+	}
+}
+
+// makeLater has the plugins' functions run the library's later version.
 func makeLater(t *testing.T, c awssdk.Config) {
 	t.Helper()
 	client := lambda.NewFromConfig(c)
@@ -103,7 +147,7 @@ func makeLater(t *testing.T, c awssdk.Config) {
 			t.Fatal(err)
 		}
 		for _, f := range page.Functions {
-			if f.Environment == nil || !strings.Contains(f.Environment.Variables[wiring.Plugin]+f.Environment.Variables[wiring.Aggregate], "Lending") ||
+			if f.Environment == nil || f.Environment.Variables[wiring.Plugin]+f.Environment.Variables[wiring.Aggregate] == "" ||
 				f.Environment.Variables[platformtest.LaterVariable] != "" {
 				continue
 			}
@@ -293,6 +337,17 @@ func consumers(plugins []es.Plugin, aggregate string) (names []string) {
 	return names
 }
 
+func kindOf(plugins []es.Plugin, model string) es.ViewKind {
+	for _, p := range plugins {
+		for _, m := range p.ReadModels {
+			if naming.Full(p.Name, m.Name()) == model {
+				return m.Definition().Kind
+			}
+		}
+	}
+	return ""
+}
+
 // missingOf is what a stream's commits are still to reach.
 func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, error) {
 	parked, end := false, d.done[s]
@@ -345,11 +400,21 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 			parked = true
 			continue
 		}
+		now := int64(0)
+		if kindOf(d.engine.Plugins, model) != es.ViewRows {
+			head, err := d.engine.Rows.Row(ctx, model, engine.ItemID(s.ID, ""))
+			if err != nil {
+				return "", err
+			}
+			if at := head.At[s.Aggregate]; at.Next < end {
+				return fmt.Sprintf("%s of %s is folded to %d, not yet to %d", s.ID, model, at.Next, end), nil
+			}
+			continue
+		}
 		row, err := d.engine.Rows.Row(ctx, model, s.ID)
 		if err != nil {
 			return "", err
 		}
-		now := int64(0)
 		folded, err := d.onlooker.Row(ctx, es.System(), model, s.ID, &now)
 		var none *es.Rejection
 		if err != nil && !(errors.As(err, &none) && none.Status == http.StatusNotFound) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestAPoisonEventParksItsStreamOnly(t *testing.T) {
 		t.Fatalf("the order that was placed: %v %v", like, err)
 	}
 	poison := like[0]
-	poison.Stream.ID = "poison"
+	poison.Stream.ID, poison.Hash = "poison", nil // or it would be damage
 	good := poison.Events
 	poison.Events = []es.StoredEvent{{Type: "Placed", Data: json.RawMessage(`{"customerId":"poison-ann","productIds":7}`)}}
 	poison.Meta.Command.Origin, poison.Meta.MessageID = "key:poison", "poison"
@@ -62,7 +63,7 @@ func TestAPoisonEventParksItsStreamOnly(t *testing.T) {
 
 	// Then everything that follows orders is parked on this one
 	const stream = "Ordering.Order#poison"
-	want := []string{"effect:Ordering.SendOrderConfirmation", "mapping:Ordering.AutoShip", "publication:Ordering.Orders", "readmodel:Ordering.Orders"}
+	want := []string{"effect:Ordering.SendOrderConfirmation", "mapping:Ordering.AutoShip", "publication:Ordering.Orders", "readmodel:Ordering.CustomerStats", "readmodel:Ordering.OrderLines", "readmodel:Ordering.Orders"}
 	eventually(t, "all consumers of orders are parked", func() (bool, any) {
 		got := parked(t, stream)
 		return slices.Equal(got, want), got
@@ -465,6 +466,9 @@ func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggreg
 	if err != nil {
 		return err
 	}
+	if m.Kind != es.ViewRows {
+		return caughtUp(ctx, model, m.Sources[0], ids)
+	}
 	surplus, err := listed(ctx, model)
 	if err != nil {
 		return err
@@ -507,6 +511,25 @@ func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggreg
 	return nil
 }
 
+// caughtUp returns an error unless the heads of a read model's rows are at the ends of
+// their streams.
+func caughtUp(ctx context.Context, model, source string, ids []string) error {
+	for _, id := range ids {
+		last, err := shop.engine.Log.ReadBackward(ctx, engine.Stream{Aggregate: source, ID: id}, math.MaxInt64)
+		if err != nil {
+			return err
+		}
+		head, err := shop.engine.Rows.Row(ctx, model, engine.ItemID(id, ""))
+		if err != nil {
+			return err
+		}
+		if at := head.At[source]; len(last) > 0 && at.Next <= last[0].Seq && (head.Rev > 0 || last[0].Seq > 0) { // a first commit that makes no rows leaves no head
+			return fmt.Errorf("%s of %s is folded to %d, the log has %d", id, model, at.Next, last[0].Seq)
+		}
+	}
+	return nil
+}
+
 // listed are the ids of a read model's rows.
 func listed(ctx context.Context, model string) (map[string]bool, error) {
 	ids := map[string]bool{}
@@ -540,15 +563,17 @@ func streams(ctx context.Context, aggregate string) (ids []string, err error) {
 
 func decode(a es.AggregateDefinition, c engine.Commit) (events []es.Recorded[any], err error) {
 	for i, s := range c.Events {
-		e, err := a.DecodeEvent(s.Type, s.Version, s.Data)
+		decoded, err := a.DecodeEvent(s.Type, s.Version, s.Data)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s at %d", c.Stream, c.Seq), err)
 		}
 		m := c.Meta
-		events = append(events, es.Recorded[any]{
-			ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1, Time: m.Time,
-			Meta: es.Meta{MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID, User: m.User, Owner: m.Owner, Service: m.Service},
-		})
+		for _, e := range decoded {
+			events = append(events, es.Recorded[any]{
+				ID: c.Stream.ID, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1, Time: m.Time,
+				Meta: es.Meta{MessageID: m.MessageID, CorrelationID: m.CorrelationID, CausationID: m.CausationID, User: m.User, Owner: m.Owner, Service: m.Service},
+			})
+		}
 	}
 	return events, nil
 }

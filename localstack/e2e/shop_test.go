@@ -83,6 +83,11 @@ func TestAnOrderIsCancelledWithinTheDelay(t *testing.T) {
 	if got := typesOf(history(t, "ordering/order", "late")); got != "Placed Cancelled" {
 		t.Errorf("the order's history is %s", got)
 	}
+	// And it is told why
+	refused := list[struct{ Follower, Stream, Target, Code string }](admin(t), "/operations/rejections?follower=mapping:Ordering.AutoShip")
+	if len(refused) == 0 || refused[0].Stream != "Ordering.Order#late" || refused[0].Target != "Ordering.Order#late" || refused[0].Code != "OrderAlreadyCancelled" {
+		t.Errorf("rejections: %+v", refused)
+	}
 	ann.becomes("/ordering/orders/late", orderRow("late", "late-ann", "cancelled", "late-1"))
 	eventually(t, "the demand is revoked", func() (bool, any) {
 		got := typesOf(history(t, "catalog/product-demand", "late-1"))

@@ -50,8 +50,9 @@ type Options struct {
 	// ReadOnly folds rows for an answer without storing them: for a function that
 	// answers queries, and may write nothing.
 	ReadOnly bool
-	Logger   *slog.Logger // nil: slog.Default
-	Metrics  *Metrics     // nil: nobody counts
+	Logger   *slog.Logger  // nil: slog.Default
+	Metrics  *Metrics      // nil: nobody counts
+	Tracer   engine.Tracer // the engine's; nil: no spans
 }
 
 // Platform runs plugins on AWS.
@@ -68,6 +69,8 @@ type Platform struct {
 	clock      clock.Clock
 	healthy    healthCache
 	lag        lag
+
+	outdatedViews staleness
 }
 
 // LoadConfig reads the SDK's configuration from the environment: region,
@@ -132,13 +135,13 @@ func New(o Options) (*Platform, error) {
 		p.store.plugins = append(p.store.plugins, x.Name)
 		for _, m := range x.ReadModels {
 			d := m.Definition()
-			p.store.models[naming.Full(x.Name, m.Name())] = modelTraits{indexes: d.Indexes, owned: d.Access.Owner}
+			p.store.models[naming.Full(x.Name, m.Name())] = modelTraits{indexes: d.Indexes, sorts: d.Sorts, searched: len(d.Searches) > 0, owned: d.Access.Owner, items: d.Kind != es.ViewRows, keyed: d.Kind == es.ViewKeyed}
 		}
 	}
 	c := engine.Config{
-		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Snapshots: p.store,
-		Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), StreamLock: keylock.New[engine.Stream](), Clock: p.clock,
-		Logger: p.log, Parallel: parallel,
+		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Schedules: p.store,
+		Buckets: p, Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), StreamLock: keylock.New[engine.Stream](), Clock: p.clock,
+		Logger: p.log, Refolding: p.stale, Parallel: parallel, Tracer: o.Tracer,
 	}
 	if o.Metrics != nil {
 		c.Count = o.Metrics.Count
@@ -160,6 +163,10 @@ func (p *Platform) Engine() *engine.Engine { return p.engine }
 type readOnlyStore struct{ *store }
 
 func (readOnlyStore) Put(context.Context, engine.Row) (lost bool, err error) { return false, nil }
+
+func (readOnlyStore) PutItems(context.Context, engine.Row, []engine.Row, []engine.Total) (lost bool, err error) {
+	return false, nil
+}
 
 func (readOnlyStore) Park(context.Context, engine.Parked) error { return nil }
 

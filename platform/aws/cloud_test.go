@@ -16,6 +16,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,7 @@ type cloud struct {
 	emails    []map[string]any     // that SES was asked to send
 	types     map[string]string    // content types of objects, by key
 	forbidden map[string]bool      // objects that can't be read
+	changes   int                  // of objects that S3 tells of
 	usage     *usage               // nil: nobody counts
 	platforms map[string]*Platform // by plugin
 	invoked   map[string]int       // how often deliver called each function
@@ -92,9 +94,13 @@ func (c *cloud) deploy(plugins []es.Plugin) {
 		c.platforms[x.Name] = p
 		c.handlers[x.Name+"-projector"] = p.Projector(x.Name)
 		c.handlers[x.Name+"-eventmapping"] = p.EventMapping(x.Name)
+		for _, t := range x.Tasks {
+			c.handlers[naming.Full(x.Name, t.Name)] = p.Imports(x.Name, t)
+		}
 		for inbox := range c.wiring.Inboxes {
 			if naming.Plugin(inbox) == x.Name {
 				c.handlers[inbox] = p.Inbox(aggregateOf(strings.TrimSuffix(inbox, wiring.BulkInbox)))
+				c.handlers[inbox+boundary] = c.handlers[inbox]
 			}
 		}
 	}
@@ -112,7 +118,7 @@ func newServices(t testing.TB, plugins []es.Plugin) *cloud {
 // wire names the resources as the plugins' definitions ask for them.
 func (c *cloud) wire() {
 	c.wiring = wiring.Wiring{
-		Plugins: map[string]wiring.PluginWiring{}, Rows: map[string]string{}, Inboxes: map[string]string{}, Bus: "bus", Reports: "reports",
+		Plugins: map[string]wiring.PluginWiring{}, Rows: map[string]string{}, Inboxes: map[string]string{}, Bus: "bus", Reports: "reports", Shelves: map[string]string{},
 	}
 	inbox := func(of string) string {
 		c.wiring.Inboxes[of] = c.server.URL + "/000000000000/" + of
@@ -135,14 +141,39 @@ func (c *cloud) wire() {
 			inbox(m.Target)
 		}
 		for _, d := range x.Extensions {
-			c.rules[d.Point.Name] = append(c.rules[d.Point.Name], inbox(d.Target))
+			for _, point := range channels(c.plugins, d) {
+				c.rules[point] = append(c.rules[point], inbox(d.Target))
+			}
 		}
 		for _, task := range x.Tasks {
-			if len(task.SideEffects) > 0 {
+			for _, b := range task.Buckets {
+				c.wiring.Shelves[b.Name] = "shelf-" + b.Name
+			}
+			for _, d := range task.SideEffects {
 				inbox(x.Name)
+				if of := x.Name + boundary; d.Point.Name != "" && !slices.Contains(c.rules[d.Point.Name], of) {
+					c.rules[d.Point.Name] = append(c.rules[d.Point.Name], of)
+				}
 			}
 		}
 	}
+}
+
+// boundary ends the name of the queue of what a plugin's side effects hear of others.
+const boundary = ":boundary"
+
+// channels are the names under which what an extension listens to is on the bus: of an
+// accepting one, a name for each plugin that asks.
+func channels(plugins []es.Plugin, x es.Extension) (points []string) {
+	for _, p := range plugins {
+		for _, d := range p.Publications {
+			if d.Point.Name == x.Point.Name && !x.Accepts || x.Accepts && d.Asks && naming.Short(d.Point.Name) == x.Point.Name {
+				points = append(points, d.Point.Name)
+			}
+		}
+	}
+	slices.Sort(points)
+	return slices.Compact(points)
 }
 
 // name begins the names of this test's tables.
@@ -159,16 +190,32 @@ func (c *cloud) makeTables() {
 	key := func(name string, typ types.KeyType) types.KeySchemaElement {
 		return types.KeySchemaElement{AttributeName: &name, KeyType: typ}
 	}
-	table := func(name string, keys []types.AttributeDefinition, indexes ...string) {
+	table := func(name string, keys []types.AttributeDefinition, indexes ...string) { // an index is a key, or two with a slash between, and before them, with a colon, its name if that is another
 		in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest, AttributeDefinitions: keys}
 		for i, a := range keys {
 			in.KeySchema = append(in.KeySchema, key(*a.AttributeName, []types.KeyType{types.KeyTypeHash, types.KeyTypeRange}[i]))
 		}
 		for _, index := range indexes {
-			in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(index, types.ScalarAttributeTypeS))
+			keys, sort, sorted := strings.Cut(index, "/")
+			index, partition, named := strings.Cut(keys, ":")
+			if !named {
+				partition = index
+			}
+			if !slices.ContainsFunc(in.AttributeDefinitions, func(a types.AttributeDefinition) bool { return *a.AttributeName == partition }) {
+				in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(partition, types.ScalarAttributeTypeS))
+			}
+			if !sorted {
+				sort = wiring.Key
+			} else {
+				in.AttributeDefinitions = append(in.AttributeDefinitions, attribute(sort, types.ScalarAttributeTypeS))
+			}
+			projection := types.ProjectionTypeAll
+			if index == wiring.Keys {
+				projection = types.ProjectionTypeKeysOnly
+			}
 			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
-				IndexName: &index, Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-				KeySchema: []types.KeySchemaElement{key(index, types.KeyTypeHash), key(wiring.Key, types.KeyTypeRange)},
+				IndexName: &index, Projection: &types.Projection{ProjectionType: projection},
+				KeySchema: []types.KeySchemaElement{key(partition, types.KeyTypeHash), key(sort, types.KeyTypeRange)},
 			})
 		}
 		if _, err := db.CreateTable(context.Background(), in); err != nil {
@@ -183,9 +230,8 @@ func (c *cloud) makeTables() {
 		w := c.wiring.Plugins[x.Name]
 		table(w.Events, []types.AttributeDefinition{attribute(wiring.Stream, text), attribute(wiring.Seq, number)})
 		table(w.Parked, []types.AttributeDefinition{attribute(wiring.Consumer, text), attribute(wiring.Stream, text)})
-		for _, t := range []string{w.Cursors, w.Snapshots} {
-			table(t, []types.AttributeDefinition{attribute(wiring.Key, text)})
-		}
+		table(w.Cursors, []types.AttributeDefinition{attribute(wiring.Key, text)}, wiring.Consumer+"/"+wiring.Order)
+		table(w.Snapshots, []types.AttributeDefinition{attribute(wiring.Key, text)})
 		for _, m := range x.ReadModels {
 			d := m.Definition()
 			var indexes []string
@@ -195,7 +241,17 @@ func (c *cloud) makeTables() {
 			if d.Access.Owner {
 				indexes = append(indexes, wiring.Owner)
 			}
-			table(c.wiring.Rows[naming.Full(x.Name, m.Name())], []types.AttributeDefinition{attribute(wiring.Key, text)}, indexes...)
+			for _, f := range d.Sorts {
+				indexes = append(indexes, wiring.Sort(f)+":"+wiring.Shard+"/"+wiring.Sort(f))
+			}
+			keys := []types.AttributeDefinition{attribute(wiring.Key, text)}
+			if d.Kind != es.ViewRows {
+				keys = append(keys, attribute(wiring.Sub, text))
+			}
+			if d.Kind == es.ViewKeyed {
+				indexes = append(indexes, wiring.Keys+":"+wiring.Shard)
+			}
+			table(c.wiring.Rows[naming.Full(x.Name, m.Name())], keys, indexes...)
 		}
 	}
 }
@@ -342,7 +398,7 @@ func (c *cloud) sendBatch(in sqsBatch) any {
 		}
 		sum := md5.Sum([]byte(e.MessageBody))
 		out["Successful"] = append(out["Successful"], map[string]any{"Id": e.ID, "MessageId": "m" + e.ID, "MD5OfMessageBody": hex.EncodeToString(sum[:])})
-		c.queue(inbox, e.DelaySeconds, i, events.SQSMessage{Body: e.MessageBody, Attributes: map[string]string{
+		c.queue(inbox, e.DelaySeconds, i, events.SQSMessage{Body: e.MessageBody, EventSourceARN: path.Base(in.QueueURL), Attributes: map[string]string{
 			"MessageGroupId": e.MessageGroupID, "MessageDeduplicationId": e.MessageDeduplicationID,
 		}})
 	}
@@ -378,10 +434,10 @@ func (c *cloud) putEvents(in busBatch) any {
 		var detail struct{ Bulk bool }
 		_ = json.Unmarshal([]byte(e.Detail), &detail) // as rules do, which pass what they can't read to nobody
 		for _, inbox := range c.rules[e.DetailType] {
-			if detail.Bulk {
+			if detail.Bulk && !strings.HasSuffix(inbox, boundary) {
 				inbox += wiring.BulkInbox
 			}
-			c.queue(inbox, 0, i, events.SQSMessage{Body: string(body)})
+			c.queue(inbox, 0, i, events.SQSMessage{Body: string(body), EventSourceARN: inbox})
 		}
 	}
 	return map[string]any{"FailedEntryCount": failed, "Entries": results}
@@ -441,6 +497,48 @@ func (c *cloud) object(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etagOf(b))
 		w.Header().Set("Content-Type", cmp.Or(c.types[name], "binary/octet-stream"))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+	}
+}
+
+// PutObject puts an object into a bucket, of which S3 tells its task.
+func (c *cloud) PutObject(_ context.Context, bucket, key string, content []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.objects["shelf-"+bucket+"/"+key] = content
+	c.tell(wiring.ObjectCreated, bucket, key, content)
+	return nil
+}
+
+// RemoveObject takes it out again.
+func (c *cloud) RemoveObject(_ context.Context, bucket, key string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.objects, "shelf-"+bucket+"/"+key)
+	c.tell(wiring.ObjectDeleted, bucket, key, nil)
+	return nil
+}
+
+// tell has EventBridge tell the bucket's task, twice, as it may.
+func (c *cloud) tell(what, bucket, key string, content []byte) {
+	c.changes++
+	object := map[string]any{"key": key, "sequencer": fmt.Sprintf("%016X", c.changes)}
+	if what == wiring.ObjectCreated {
+		object["size"], object["etag"] = len(content), strings.Trim(etagOf(content), `"`)
+	}
+	payload, err := json.Marshal(map[string]any{
+		"version": "0", "source": wiring.ObjectSource, "detail-type": what, "time": "2026-01-02T03:04:05Z",
+		"detail": map[string]any{"version": "0", "bucket": map[string]any{"name": "shelf-" + bucket}, "object": object},
+	})
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	for _, p := range c.plugins {
+		for _, t := range p.Tasks {
+			if slices.ContainsFunc(t.Buckets, func(b es.Bucket) bool { return b.Name == bucket && b.Watched() }) {
+				again := delivery{function: naming.Full(p.Name, t.Name), payload: payload}
+				c.waiting = append(c.waiting, again, again)
+			}
+		}
 	}
 }
 
@@ -565,6 +663,9 @@ func (u *usage) add(in, out any) {
 		if o, ok := out.(*dynamodb.ScanOutput); ok {
 			used = o.ConsumedCapacity
 		}
+	case *dynamodb.TransactWriteItemsInput:
+		u.transaction(in)
+		return
 	default:
 		return
 	}
@@ -586,6 +687,30 @@ func (u *usage) add(in, out any) {
 		k.indexes = 0
 	default:
 		k.write = max(units, 1) // a refused write costs what it would have written
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls = append(u.calls, k)
+}
+
+// transaction counts one, as a request of its first table: 2 units for each item of up to
+// 1 KB, and for its entry in each index, of which DynamoDB Local tells less.
+func (u *usage) transaction(in *dynamodb.TransactWriteItemsInput) {
+	k := call{operation: "TransactWriteItems"}
+	for _, x := range in.TransactItems {
+		k.write += 2
+		switch {
+		case x.Update != nil:
+			k.table = cmp.Or(k.table, *x.Update.TableName)
+			set, _, _ := strings.Cut(*x.Update.UpdateExpression, " REMOVE ")
+			for _, name := range x.Update.ExpressionAttributeNames {
+				if strings.Contains(set, "#"+name+" ") && (strings.HasPrefix(name, wiring.Index("")) || strings.HasPrefix(name, wiring.Sort("")) || name == wiring.Owner) {
+					k.indexes += 2
+				}
+			}
+		case x.Put != nil:
+			k.table = cmp.Or(k.table, *x.Put.TableName)
+		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -307,6 +307,52 @@ func TestCostTable(t *testing.T) {
 	}
 	line("a page of a view, of up to 4 KB", list(engine.Query{Model: "Catalog.Products", Limit: 50}))
 	line("a page of one customer's orders, of up to 4 KB", list(engine.Query{Model: "Ordering.Orders", Field: "customerId", Value: "ann", Limit: 50}))
+	line("a page of an order's rows in OrderLines, of up to 4 KB", func() {
+		if rows, _, err := s.engine.Items(t.Context(), customer, "Ordering.OrderLines", "o2", nil, "", 50); err != nil || len(rows) != 2 {
+			t.Errorf("%d rows, %v; two were expected", len(rows), err)
+		}
+	})
+	line("a row of CustomerStats, of whatever number of orders", func() {
+		if r, err := s.engine.Row(t.Context(), customer, "Ordering.CustomerStats", "ann", nil); err != nil || !strings.Contains(string(r.View), `"orders":2`) {
+			t.Errorf("%s, %v", r.View, err)
+		}
+	})
+	line("a page of CustomerStats, of one customer", func() {
+		if rows, _, err := s.engine.List(t.Context(), customer, engine.Query{Model: "Ordering.CustomerStats", Limit: 50}); err != nil || len(rows) != 1 {
+			t.Errorf("%d rows, %v", len(rows), err)
+		}
+	})
+	// What the page asks for beside.
+	admin := es.Caller{User: "admin", Groups: []string{es.Admin}}
+	line("an aggregate's state, of up to 4 KB of history", func() {
+		if state, err := s.engine.State(s.Context(), admin, "Catalog.Product", "p1", nil); err != nil || state.Version != 3 {
+			t.Errorf("state %+v, %v", state, err)
+		}
+	})
+	line("the ids of an aggregate, in a log of up to 4 KB", func() {
+		if ids, _, err := s.engine.Streams(s.Context(), "Catalog.Product", "", 50); err != nil || len(ids) != 2 {
+			t.Errorf("ids %v, %v; two were expected", ids, err)
+		}
+	})
+	line("the trace of an order of one product", func() {
+		if trace, err := s.engine.Trace(s.Context(), admin, engine.Stream{Aggregate: "Ordering.Order", ID: "o1"}, 1); err != nil || len(trace.Then) == 0 {
+			t.Errorf("trace %+v, %v", trace, err)
+		}
+	})
+	line("`Product.UpdatePrice` as a dry run", func() {
+		c := s.command(s.T, "Catalog.Product", "p1", "UpdatePrice", `{"price":13}`)
+		if seen, err := s.of("Catalog.Product").engine.Preview(s.Context(), engine.Request{Command: c, Caller: customer}); err != nil || len(seen.Events) != 1 {
+			t.Errorf("preview %+v, %v", seen, err)
+		}
+	})
+	for _, c := range []string{"c1", "c2"} {
+		send("Catalog.Category", c, "Add", `{"name":"Tea"}`, "")()
+	}
+	send("Catalog.Product", "p2", "ChangeCategory", `{"categoryId":"c1"}`, "")()
+	send("Catalog.Product", "p1", "ChangeCategory", `{"categoryId":"c2"}`, "")() // both are known to the function now
+	s.settle()
+	line("`Product.ChangeCategory`, from one to another", send("Catalog.Product", "p2", "ChangeCategory", `{"categoryId":"c2"}`, ""))
+	line("who asks, or where to send a file", func() {})
 }
 
 // of is the platform of the functions that decide on the aggregate.

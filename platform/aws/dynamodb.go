@@ -28,27 +28,43 @@ type store struct {
 
 // modelTraits are what a read model's table depends on.
 type modelTraits struct {
-	indexes []string
-	owned   bool // its owners may list their own rows
+	indexes  []string
+	sorts    []string
+	searched bool
+	owned    bool // its owners may list their own rows
+	items    bool // its rows are below streams, or keys
+	keyed    bool // they are below keys
 }
 
 // Attributes of items, beside the keys in package wiring.
 const (
-	attrEvents   = "events"
-	attrVersion  = "version"
-	attrMeta     = "meta"
-	attrNext     = "next"
-	attrParked   = "parked" // there where the cursor's stream is parked
-	attrRev      = "rev"
-	attrView     = "view"
-	attrAt       = "at"
-	attrData     = "data"
-	attrName     = "name"
-	attrError    = "error"
-	attrSince    = "since"
-	attrLast     = "last"
-	attrAttempts = "attempts"
-	attrTime     = "time"
+	attrEvents      = "events"
+	attrVersion     = "version"
+	attrMeta        = "meta"
+	attrHash        = "hash"
+	attrNext        = "next"
+	attrParked      = "parked" // there where the cursor's stream is parked
+	attrRev         = "rev"
+	attrMade        = "made"
+	attrView        = "view"
+	attrAt          = "at"
+	attrWords       = "words" // a space before each
+	attrData        = "data"
+	attrName        = "name"
+	attrError       = "error"
+	attrSince       = "since"
+	attrLast        = "last"
+	attrAttempts    = "attempts"
+	attrTime        = "time"
+	attrOrigin      = "origin"
+	attrSeq         = "seq"
+	attrIndex       = "nr"
+	attrCode        = "code"
+	attrDetail      = "detail"
+	attrHint        = "hint"
+	attrState       = "state"
+	attrCorrelation = "correlation"
+	attrUser        = "user"
 )
 
 // item is an item, or some attributes of one.
@@ -66,6 +82,14 @@ func text(i item, name string) string {
 		return s.Value
 	}
 	return ""
+}
+
+// binary is the item's binary attribute; nil where it has none.
+func binary(i item, name string) []byte {
+	if b, ok := i[name].(*types.AttributeValueMemberB); ok {
+		return b.Value
+	}
+	return nil
 }
 
 // number is the item's numeric attribute; 0 where it has none.

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 
 	"onlineshop/es"
+	"onlineshop/es/email"
 	"onlineshop/es/engine"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/platform/internal/clock"
@@ -143,23 +147,26 @@ func reportKey(task, key string) string {
 	return wiring.ReportPrefix + task + "/" + document.Name(key, ".csv")
 }
 
-// writeReport implements [es.Object].WriteReport. The report waits on disk until
-// it is whole, since S3 takes an object of known length.
-func (p *Platform) writeReport(ctx context.Context, task, key string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp("", "report-*.csv")
+// WriteReport implements [engine.Buckets], and [es.Object].WriteReport.
+func (p *Platform) WriteReport(ctx context.Context, task, key string, write func(io.Writer) error) error {
+	return p.files.put(ctx, p.Wiring.Reports, reportKey(task, key), "text/csv; charset=utf-8", write)
+}
+
+// put writes an object, which waits on disk until it is whole, since S3 takes one of known
+// length.
+func (f *files) put(ctx context.Context, bucket, key, contentType string, write func(io.Writer) error) (err error) {
+	file, err := os.CreateTemp("", "object-*")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	if err := write(f); err != nil {
+	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	if err := write(file); err != nil {
 		return err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	_, err = p.files.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &p.Wiring.Reports, Key: awssdk.String(reportKey(task, key)), Body: f, ContentType: awssdk.String("text/csv; charset=utf-8"),
-	})
+	_, err = f.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: file, ContentType: &contentType})
 	return failure(err)
 }
 
@@ -190,6 +197,50 @@ func (p *Platform) Report(ctx context.Context, task, key string) (engine.Report,
 	return engine.Report{URL: link.URL}, nil
 }
 
+// uploadFor is how long an address for an upload is good.
+const uploadFor = 15 * time.Minute
+
+// Upload implements [engine.Uploads]: objects are sent to the task's bucket by an address
+// that is good for that object and size alone.
+func (p *Platform) Upload(ctx context.Context, task, key string, size int64) (engine.Upload, error) {
+	bucket := p.Wiring.Buckets[task]
+	if bucket == "" {
+		return engine.Upload{}, engine.ErrNotFound.Because("there is no task %s that takes objects", task)
+	}
+	expires := time.Now().Add(uploadFor)
+	link, err := s3.NewPresignClient(p.files.s3, s3.WithPresignExpires(uploadFor)).PresignPutObject(ctx,
+		&s3.PutObjectInput{Bucket: &bucket, Key: &key, ContentLength: &size})
+	if err != nil {
+		return engine.Upload{}, fmt.Errorf("address of an upload for %s: %w", task, err)
+	}
+	return engine.Upload{Method: link.Method, URL: link.URL, Header: map[string]string{}, Expires: expires}, nil
+}
+
+// Origins are those of the addresses that [Platform.Upload] and [Platform.Report] give.
+func (p *Platform) Origins(ctx context.Context) (origins []string, err error) {
+	signer := s3.NewPresignClient(p.files.s3)
+	for _, bucket := range append(slices.Sorted(maps.Values(p.Wiring.Buckets)), p.Wiring.Reports) {
+		if bucket == "" {
+			continue
+		}
+		link, err := signer.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: awssdk.String("any")})
+		if err != nil {
+			return nil, fmt.Errorf("address of the bucket %s: %w", bucket, err)
+		}
+		u, err := url.Parse(link.URL)
+		if err != nil {
+			return nil, fmt.Errorf("address of the bucket %s: %w", bucket, err)
+		}
+		origins = append(origins, u.Scheme+"://"+u.Host)
+	}
+	return slices.Compact(origins), nil
+}
+
+// Receive implements [engine.Uploads]: nothing is sent to the API itself.
+func (p *Platform) Receive(_ context.Context, task, key string, _ io.Reader) error {
+	return engine.ErrNotFound.Because("%s of %s is to be sent to the address that its upload was given", key, task)
+}
+
 // Mailer sends e-mails by SES, or, without a sender's address, keeps them in the
 // bucket of reports.
 type Mailer struct {
@@ -208,42 +259,41 @@ func NewMailer(c awssdk.Config, w wiring.Wiring, from, placeholder string) *Mail
 	return &Mailer{from: from, ses: sesv2.NewFromConfig(c)}
 }
 
-// Send sends a message in plain text. One that is kept is named by its id, so
-// that a repeat is no second message.
-func (m *Mailer) Send(ctx context.Context, messageID, to, subject, body string) error {
+// Send implements [email.Sender].
+func (m *Mailer) Send(ctx context.Context, e email.Message) error {
 	deliver := m.keep
 	if m.ses != nil {
 		deliver = m.send
 	}
-	if err := deliver(ctx, messageID, to, subject, body); err != nil {
-		return fmt.Errorf("send e-mail %s: %w", messageID, err)
+	if err := deliver(ctx, e); err != nil {
+		return fmt.Errorf("send e-mail %s: %w", e.ID, err)
 	}
 	return nil
 }
 
 // send has the message's id in a header of its own: SES writes the Message-ID.
-func (m *Mailer) send(ctx context.Context, messageID, to, subject, body string) error {
+func (m *Mailer) send(ctx context.Context, e email.Message) error {
 	content := func(s string) *types.Content { return &types.Content{Data: &s, Charset: awssdk.String("UTF-8")} }
 	_, err := m.ses.SendEmail(ctx, &sesv2.SendEmailInput{
-		FromEmailAddress: &m.from, Destination: &types.Destination{ToAddresses: []string{to}},
+		FromEmailAddress: &m.from, Destination: &types.Destination{ToAddresses: []string{e.To}},
 		Content: &types.EmailContent{Simple: &types.Message{
-			Subject: content(subject), Body: &types.Body{Text: content(body)},
-			Headers: []types.MessageHeader{{Name: awssdk.String("X-Shop-Message-Id"), Value: &messageID}},
+			Subject: content(e.Subject), Body: &types.Body{Text: content(e.Text)},
+			Headers: []types.MessageHeader{{Name: awssdk.String("X-Shop-Message-Id"), Value: &e.ID}},
 		}},
 	})
-	if err != nil && strings.Contains(err.Error(), to) { // as in SES' sandbox
-		return errors.New(strings.ReplaceAll(err.Error(), to, "the recipient"))
+	if err != nil && strings.Contains(err.Error(), e.To) { // as in SES' sandbox
+		return errors.New(strings.ReplaceAll(err.Error(), e.To, "the recipient"))
 	}
 	return err
 }
 
-func (m *Mailer) keep(ctx context.Context, messageID, to, subject, body string) error {
-	b, err := document.Email(m.from, to, messageID, subject, body)
+func (m *Mailer) keep(ctx context.Context, e email.Message) error {
+	b, err := document.Email(m.from, e)
 	if err != nil {
 		return err
 	}
 	_, err = m.files.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &m.bucket, Key: awssdk.String(wiring.EmailPrefix + document.Name(messageID, ".eml")),
+		Bucket: &m.bucket, Key: awssdk.String(wiring.EmailPrefix + document.Name(e.ID, ".eml")),
 		Body: bytes.NewReader(b), ContentType: awssdk.String("message/rfc822"),
 	})
 	return err

@@ -125,6 +125,10 @@ func (p *Platform) answer(ctx context.Context, plugin string, o wiring.Operation
 			return a, err
 		}
 		a.Error = err.Error()
+		var no *es.Rejection
+		if errors.As(err, &no) {
+			a.Rejection = &wiring.Rejection{Code: no.Code, Status: no.Status, Detail: no.Detail}
+		}
 	}
 	return a, nil
 }
@@ -228,11 +232,15 @@ func recordedCommit(plugin string, image map[string]events.DynamoDBAttributeValu
 		}
 		return n
 	}
+	var hash []byte
+	if v, ok := image[attrHash]; ok && v.DataType() == events.DataTypeBinary {
+		hash = v.Binary()
+	}
 	st, err := engine.ParseStream(plugin + "." + text(wiring.Stream))
 	if err != nil {
 		return engine.Commit{}, err
 	}
-	c, err := readCommit(st, number(wiring.Seq), number(attrVersion), text(attrEvents), text(attrMeta))
+	c, err := readCommit(st, number(wiring.Seq), number(attrVersion), text(attrEvents), text(attrMeta), hash)
 	if err != nil {
 		c = engine.Commit{Stream: st, Seq: c.Seq}
 	}
@@ -251,13 +259,14 @@ func (p *Platform) listeners(aggregate string) func(point string) []string {
 }
 
 // inbox follows each message's hints: those on one stream in their order, others
-// side by side. What fails is delivered again, together with the later messages of
+// side by side. What side effects hear of a point is put into their own inbox first. What fails is delivered again, together with the later messages of
 // its stream, and after some times put into the dead-letter queue.
 func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEvent) (out events.SQSEventResponse, _ error) {
 	fail := func(id string) {
 		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
 	}
 	work := map[engine.Stream][]place[[]engine.Hint]{}
+	var heard []heardMessage
 	for _, r := range e.Records {
 		var hints []engine.Hint
 		err := engine.Guarded("message", func() (err error) {
@@ -269,8 +278,18 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 			fail(r.MessageId)
 			continue
 		}
-		if len(hints) > 0 {
+		switch {
+		case len(hints) == 0:
+		case aggregate == "" && hints[0].Entry != nil && !isFIFO(r.EventSourceARN):
+			heard = append(heard, heardMessage{r, hints[0]})
+		default:
 			work[hints[0].Stream] = append(work[hints[0].Stream], place[[]engine.Hint]{r.MessageId, hints})
+		}
+	}
+	if err := (*hints)(p).queueUp(ctx, heard); err != nil {
+		for _, m := range heard {
+			p.failed(ctx, "message", err, "stream", m.Stream, "seq", m.Seq)
+			fail(m.MessageId)
 		}
 	}
 	live := func(hints []engine.Hint) bool { return !hints[0].Bulk }

@@ -137,21 +137,44 @@ func (p *Platform) collectHealth(ctx context.Context, now time.Time) (engine.Hea
 	if err := errors.Join(err1, err2); err != nil {
 		p.log.WarnContext(ctx, "lags and failures are not known: CloudWatch does not answer", "error", err)
 	}
-	heard, parked := map[string]time.Time{}, map[string]int{}
+	heard, parked, rejected := map[string]time.Time{}, map[string]int{}, map[string]int{}
+	refolded := map[string]engine.Refolded{}
+	var problems []engine.Problem
 	for _, x := range p.Plugins {
 		last, err1 := p.store.lastBeat(ctx, x.Name)
 		of, err2 := p.store.countParked(ctx, x.Name)
 		if err := errors.Join(err1, err2); err != nil {
 			return engine.Health{}, err
 		}
+		outdated, far, err := p.outdated(ctx, x.Name)
+		if err != nil {
+			return engine.Health{}, err
+		}
+		problems = append(problems, outdated...)
 		heard[x.Name] = last
 		maps.Copy(parked, of)
+		maps.Copy(refolded, far)
 	}
-	return p.engine.Health(p.Version, now, nil, heard, func(c *engine.ConsumerHealth) {
+	for _, name := range p.engine.Consumers() {
+		var err error
+		if rejected[name], err = p.engine.RecentRejections(ctx, name); err != nil {
+			return engine.Health{}, err
+		}
+	}
+	late, err := p.engine.ScheduleProblems(ctx)
+	if err != nil {
+		return engine.Health{}, err
+	}
+	problems = append(problems, late...)
+	return p.engine.Health(p.Version, now, problems, heard, func(c *engine.ConsumerHealth) {
 		for _, w := range p.lagMetrics(c.Name) {
 			c.LagSeconds = max(c.LagSeconds, lags[w].Seconds())
 		}
-		c.Parked, c.Failed = parked[c.Name], failures[c.Name]
+		c.Parked, c.Failed, c.Rejected = parked[c.Name], failures[c.Name], rejected[c.Name]
+		id := engine.ParseConsumer(c.Name)
+		if far, stale := refolded[id.Name]; stale && id.Kind == engine.KindReadModel {
+			c.Stale, c.Refolded = true, &far
+		}
 	}), nil
 }
 

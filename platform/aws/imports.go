@@ -21,13 +21,22 @@ import (
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/es/naming"
+	"onlineshop/platform/aws/wiring"
 )
 
-// Imports handles new objects of a task's bucket. A function that runs out of
-// time calls itself with what is left, however often it takes: the task goes on
+// Imports handles new objects of a task's bucket, what changes in its others, and the
+// minutes of its schedules. A function that runs out of time calls itself with what is left, however often it takes: the task goes on
 // from its checkpoint. An error lets Lambda try again.
 func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		var tick wiring.Operation
+		if err := json.Unmarshal(payload, &tick); err == nil && tick.Do == wiring.DoTick {
+			p.runSchedules(ctx, plugin, t)
+			return []byte("{}"), nil
+		}
+		if e := readObjectEvent(payload); e != nil {
+			return []byte("{}"), p.objectChanged(ctx, plugin, t, e)
+		}
 		return handleJSON(ctx, payload, func(ctx context.Context, e events.S3Event) (struct{}, error) {
 			return struct{}{}, p.objects(ctx, plugin, t, e)
 		})
@@ -78,7 +87,7 @@ func deadlineGuard(now func() time.Time, deadline time.Time) func() bool {
 }
 
 // invokeSelf calls this function again, with what is left to do.
-func (p *Platform) invokeSelf(ctx context.Context, e events.S3Event) error {
+func (p *Platform) invokeSelf(ctx context.Context, e any) error {
 	payload, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -111,7 +120,7 @@ func (p *Platform) object(task string, r events.S3EventRecord) (es.Object, error
 		return body, err
 	}
 	o.WriteReport = func(ctx context.Context, write func(io.Writer) error) error {
-		return p.writeReport(ctx, task, key, write)
+		return p.WriteReport(ctx, task, key, write)
 	}
 	return o, nil
 }

@@ -38,7 +38,7 @@ func listeners(point string) []string {
 }
 
 // asSent compares what another process gets.
-var asSent = cmpopts.IgnoreUnexported(engine.Hint{}, engine.Commit{})
+var asSent = cmpopts.IgnoreUnexported(engine.Hint{}, engine.Commit{}, engine.Entry{})
 
 func TestAHintComesOutOfAQueueAsItWentIn(t *testing.T) {
 	for _, h := range []engine.Hint{

@@ -44,12 +44,27 @@ func (p *Platform) do(ctx context.Context, plugin string, o wiring.Operation) (a
 		progress, err = p.engine.Redrive(ctx, o.Cursor)
 	case wiring.DoRedriveDue:
 		progress, err = p.engine.RedriveDue(ctx, o.Cursor)
+	case wiring.DoRedriveKey, wiring.DoSkip:
+		err = p.oneKey(ctx, o)
 	case wiring.DoSweep:
 		progress, err = p.engine.Sweep(ctx, o.Cursor)
 	case wiring.DoRebuild:
 		progress, err = p.engine.Rebuild(ctx, o.ReadModel, o.Cursor)
+	case wiring.DoCheck:
+		if progress, err = p.engine.CheckRows(ctx, o.ReadModel, o.Cursor); err == nil && progress.Differences != nil {
+			a.Differences, err = json.Marshal(progress.Differences)
+		}
+		a.Untold = progress.More
+	case wiring.DoVerify:
+		var v engine.Verified
+		if v, err = p.engine.Verify(ctx, o.Cursor, time.Unix(o.From, 0)); err == nil {
+			progress = v.Progress
+			a.Verified, err = json.Marshal(v)
+		}
 	case wiring.DoHeartbeat:
 		err = p.beat(ctx, plugin)
+	case wiring.DoAsk:
+		err = p.engine.AskSchedule(ctx, o.Schedule)
 	case wiring.DoTick:
 		progress.Done, err = p.tick(ctx, plugin)
 	default:
@@ -57,6 +72,18 @@ func (p *Platform) do(ctx context.Context, plugin string, o wiring.Operation) (a
 	}
 	a.Done, a.Next = progress.Done, progress.Next
 	return a, err
+}
+
+// oneKey does an operation on one parked key.
+func (p *Platform) oneKey(ctx context.Context, o wiring.Operation) error {
+	s, err := engine.ParseStream(o.Stream)
+	if err != nil {
+		return err
+	}
+	if o.Do == wiring.DoSkip {
+		return p.engine.Skip(ctx, o.Consumer, s, o.Who, o.Reason)
+	}
+	return p.engine.RedriveKey(ctx, o.Consumer, s)
 }
 
 func (p *Platform) published(ctx context.Context, o wiring.Operation) (a wiring.Answer, err error) {
@@ -77,10 +104,12 @@ func (p *Platform) published(ctx context.Context, o wiring.Operation) (a wiring.
 	return a, err
 }
 
-// tick is what the schedule asks for: it lets new followers begin, tries again what is parked and due,
+// tick is what the schedule asks for: it lets new followers begin, sends the hints that are due, tries again what is parked and due,
 // tells how much is parked, and reports the plugin.
 func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error) {
 	errs := []error{p.engine.Begin(ctx)}
+	_, err = p.sendDue(ctx, plugin, p.clock.Now())
+	errs = append(errs, err)
 	for cursor := ""; ; {
 		progress, err := p.engine.RedriveDue(ctx, cursor)
 		done += progress.Done
@@ -93,7 +122,7 @@ func (p *Platform) tick(ctx context.Context, plugin string) (done int, err error
 	if err == nil {
 		p.metric(wiring.MetricParkedKeys, plugin, float64(sum(parked)))
 	}
-	return done, errors.Join(append(errs, err, p.beatWhenDue(ctx, plugin))...)
+	return done, errors.Join(append(errs, err, p.beatWhenDue(ctx, plugin), p.refold(ctx, plugin))...)
 }
 
 // deadlineNear says that the function's time ends soon, so that it takes no more work.
@@ -131,6 +160,9 @@ func Operate(ctx context.Context, client *lambda.Client, function string, o wiri
 	}
 	if err := json.Unmarshal(out.Payload, &a); err != nil {
 		return a, fmt.Errorf("answer of %s to %s: %w", function, o.Do, err)
+	}
+	if a.Rejection != nil {
+		return a, &es.Rejection{Code: a.Rejection.Code, Status: a.Rejection.Status, Detail: a.Rejection.Detail}
 	}
 	if a.Error != "" {
 		return a, fmt.Errorf("%s of %s: %s", o.Do, function, a.Error)
@@ -192,9 +224,41 @@ func (o *Operations) Redrive(ctx context.Context, cursor string) (engine.Progres
 	return o.step(ctx, wiring.Operation{Do: wiring.DoRedrive, Cursor: cursor})
 }
 
+// RedriveKey tries one parked key again.
+func (o *Operations) RedriveKey(ctx context.Context, consumer string, s engine.Stream) error {
+	return o.key(ctx, wiring.Operation{Do: wiring.DoRedriveKey, Consumer: consumer, Stream: s.String()})
+}
+
+// Skip lets a parked follower pass over the commit that it fails on.
+func (o *Operations) Skip(ctx context.Context, consumer string, s engine.Stream, who, reason string) error {
+	return o.key(ctx, wiring.Operation{Do: wiring.DoSkip, Consumer: consumer, Stream: s.String(), Who: who, Reason: reason})
+}
+
+func (o *Operations) key(ctx context.Context, op wiring.Operation) error {
+	plugin := naming.Plugin(engine.ParseConsumer(op.Consumer).Name)
+	if !(*Platform)(o).has(plugin) {
+		return engine.ErrNotFound.Because("there is no consumer %s", op.Consumer)
+	}
+	_, err := (*Platform)(o).operate(ctx, plugin, op)
+	return err
+}
+
 // Sweep brings the consumers of a page of streams up to date.
 func (o *Operations) Sweep(ctx context.Context, cursor string) (engine.Progress, error) {
 	return o.step(ctx, wiring.Operation{Do: wiring.DoSweep, Cursor: cursor})
+}
+
+// Verify looks at a page of streams and of what follows from them.
+func (o *Operations) Verify(ctx context.Context, cursor string, settled time.Time) (v engine.Verified, err error) {
+	a, err := o.each(ctx, wiring.Operation{Do: wiring.DoVerify, Cursor: cursor, From: settled.Unix()})
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(a.Verified, &v); err != nil {
+		return v, fmt.Errorf("what verify found: %w", err)
+	}
+	v.Progress = engine.Progress{Done: a.Done, Next: a.Next}
+	return v, nil
 }
 
 // Rebuild folds a page of a read model's rows again.
@@ -204,4 +268,17 @@ func (o *Operations) Rebuild(ctx context.Context, model, cursor string) (engine.
 	}
 	a, err := (*Platform)(o).operate(ctx, naming.Plugin(model), wiring.Operation{Do: wiring.DoRebuild, ReadModel: model, Cursor: cursor})
 	return engine.Progress{Done: a.Done, Next: a.Next}, err
+}
+
+// CheckRows compares a page of a read model's rows with what their logs say.
+func (o *Operations) CheckRows(ctx context.Context, model, cursor string) (p engine.Progress, err error) {
+	if _, ok := o.store.models[model]; !ok {
+		return p, engine.ErrNotFound.Because("there is no read model %s", model)
+	}
+	a, err := (*Platform)(o).operate(ctx, naming.Plugin(model), wiring.Operation{Do: wiring.DoCheck, ReadModel: model, Cursor: cursor})
+	p = engine.Progress{Done: a.Done, Next: a.Next, More: a.Untold}
+	if err == nil && a.Differences != nil {
+		err = json.Unmarshal(a.Differences, &p.Differences)
+	}
+	return p, err
 }

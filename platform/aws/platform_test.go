@@ -16,8 +16,8 @@ func TestPlatform(t *testing.T) {
 		c.deploy(plugins)
 		p := c.platform(plugins...)
 		return platformtest.Ports{
-			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Snapshots: p.store,
-			Engine: p.engine, Settle: c.deliver, Reopen: ports,
+			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Rejections: p.store, Schedules: p.store, Snapshots: p.store,
+			Objects: c, Engine: p.engine, Settle: c.deliver, Reopen: ports,
 		}
 	}
 	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {

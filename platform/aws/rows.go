@@ -19,7 +19,7 @@ func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
 	if err != nil {
 		return engine.Row{}, err
 	}
-	i, err := s.get(ctx, table, item{wiring.Key: str(id)})
+	i, err := s.get(ctx, table, s.rowKey(model, id))
 	if err != nil {
 		return engine.Row{}, err
 	}
@@ -30,10 +30,16 @@ func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
 
 func (s *store) decodeRow(model string, i item) (engine.Row, error) {
 	row := engine.Row{
-		Model: model, ID: text(i, wiring.Key), Owner: text(i, wiring.Owner), Rev: number(i, attrRev),
+		Model: model, ID: rowID(i), Owner: text(i, wiring.Owner), Rev: number(i, attrRev), Made: number(i, attrMade),
 	}
 	if v := text(i, attrView); v != "" {
 		row.View = json.RawMessage(v)
+	}
+	if s.models[model].keyed && engine.IsTotal(strings.TrimPrefix(text(i, wiring.Sub), subMark)) {
+		var err error
+		if row.View, err = sums(i); err != nil {
+			return row, fmt.Errorf("stored totals of row %s of %s: %w", row.ID, model, err)
+		}
 	}
 	if at := text(i, attrAt); at != "" {
 		if err := json.Unmarshal([]byte(at), &row.At); err != nil {
@@ -48,6 +54,15 @@ func (s *store) decodeRow(model string, i item) (engine.Row, error) {
 			row.Indexed[field] = v
 		}
 	}
+	for _, field := range s.models[model].sorts {
+		if k := text(i, wiring.Sort(field)); k != "" {
+			if row.Sorted == nil {
+				row.Sorted = map[string]string{}
+			}
+			row.Sorted[field] = k
+		}
+	}
+	row.Words = strings.Fields(text(i, attrWords))
 	return row, nil
 }
 
@@ -62,12 +77,25 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 		return false, err
 	}
 	e := newExpression()
-	rev := e.name(attrRev)
-	condition := "attribute_not_exists(" + rev + ")"
-	if row.Rev > 1 {
-		condition = rev + " = " + e.value(num(row.Rev-1))
+	update, err := s.rowUpdate(e, row)
+	if err != nil {
+		return false, err
 	}
-	sets, removes := []string{rev + " = " + e.value(num(row.Rev))}, []string{}
+	ok, err := s.update(ctx, table, s.rowKey(row.Model, row.ID), e, update, expected(e, row))
+	return err == nil && !ok, err
+}
+
+// expected is the condition that the stored row has the revision before the row's.
+func expected(e *expression, row engine.Row) string {
+	if row.Rev > 1 {
+		return e.name(attrRev) + " = " + e.value(num(row.Rev-1))
+	}
+	return "attribute_not_exists(" + e.name(attrRev) + ")"
+}
+
+// rowUpdate is the expression that makes an item the row.
+func (s *store) rowUpdate(e *expression, row engine.Row) (string, error) {
+	sets, removes := []string{e.name(attrRev) + " = " + e.value(num(row.Rev))}, []string{}
 	keep := func(attribute, value string) {
 		if value == "" {
 			removes = append(removes, e.name(attribute))
@@ -78,13 +106,21 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 	at, owner := []byte{}, ""
 	if row.View != nil { // an absent row keeps its revision alone
 		owner = row.Owner
+	}
+	if len(row.At) > 0 && (row.View != nil || s.models[row.Model].items) {
+		var err error
 		if at, err = json.Marshal(row.At); err != nil {
-			return false, fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
+			return "", fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
 		}
 	}
 	keep(attrView, string(row.View))
 	keep(attrAt, string(at))
 	keep(wiring.Owner, owner)
+	if row.Made == 0 {
+		removes = append(removes, e.name(attrMade))
+	} else {
+		sets = append(sets, e.name(attrMade)+" = "+e.value(num(row.Made)))
+	}
 	for _, field := range s.models[row.Model].indexes {
 		value := row.Indexed[field]
 		if row.View == nil || len(value) > maxIndexed {
@@ -92,12 +128,32 @@ func (s *store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 		}
 		keep(wiring.Index(field), value)
 	}
+	if t := s.models[row.Model]; len(t.sorts) > 0 {
+		shard := ""
+		if row.View != nil {
+			shard = shardOf(row.ID)
+		}
+		keep(wiring.Shard, shard)
+		for _, field := range t.sorts {
+			if row.View == nil {
+				keep(wiring.Sort(field), "")
+			} else {
+				keep(wiring.Sort(field), row.Sorted[field])
+			}
+		}
+	}
+	if s.models[row.Model].searched {
+		words := ""
+		if len(row.Words) > 0 && row.View != nil {
+			words = " " + strings.Join(row.Words, " ")
+		}
+		keep(attrWords, words)
+	}
 	update := "SET " + strings.Join(sets, ", ")
 	if len(removes) > 0 {
 		update += " REMOVE " + strings.Join(removes, ", ")
 	}
-	ok, err := s.update(ctx, table, item{wiring.Key: str(row.ID)}, e, update, condition)
-	return err == nil && !ok, err
+	return update, nil
 }
 
 // List implements [engine.Rows]: a page is what DynamoDB finds by the query's
@@ -108,7 +164,10 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 	if err != nil {
 		return nil, "", err
 	}
-	belongs := fmt.Sprintf("%q %q %q %q", q.Model, q.Field, q.Value, q.Owner)
+	if q.Sort != "" {
+		return s.listSorted(ctx, table, q)
+	}
+	belongs := q.Identity()
 	start, err := decodeCursor(belongs, q.Cursor)
 	if err != nil {
 		return nil, "", err
@@ -123,7 +182,7 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		index = wiring.Owner
 		key = e.name(wiring.Owner) + " = " + e.value(str(q.Owner))
 		if q.Field != "" {
-			filter += " AND " + e.name(wiring.Index(q.Field)) + " = " + e.value(str(q.Value))
+			filter += " AND " + e.name(wiring.Index(q.Field)) + " = " + e.value(str(q.Value)) + s.words(e, q)
 			return s.sift(ctx, q, belongs, &dynamodb.QueryInput{
 				TableName: table, IndexName: &index, ExclusiveStartKey: start, KeyConditionExpression: &key, FilterExpression: &filter,
 				ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
@@ -133,31 +192,53 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 		index = wiring.Index(q.Field)
 		key = e.name(index) + " = " + e.value(str(q.Value))
 	}
-	var found []item
-	var last item
-	if index == "" {
-		in := &dynamodb.ScanInput{
-			TableName: table, ExclusiveStartKey: start, Limit: awssdk.Int32(int32(q.Limit)),
-			FilterExpression: &filter, ExpressionAttributeNames: e.names,
-		}
-		out, err := s.db.Scan(ctx, in)
-		if err != nil {
-			return nil, "", failure(err)
-		}
-		found, last = out.Items, out.LastEvaluatedKey
-	} else {
-		out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-			TableName: table, IndexName: &index, ExclusiveStartKey: start, Limit: awssdk.Int32(int32(q.Limit)),
-			KeyConditionExpression: &key, FilterExpression: &filter,
+	if len(q.Words) > 0 {
+		filter += s.words(e, q)
+		return s.sift(ctx, q, belongs, &dynamodb.QueryInput{
+			TableName: table, IndexName: orNil(index), ExclusiveStartKey: start, KeyConditionExpression: orNil(key), FilterExpression: &filter,
 			ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
 		})
-		if err != nil {
-			return nil, "", failure(err)
-		}
-		found, last = out.Items, out.LastEvaluatedKey
+	}
+	found, last, err := s.page(ctx, &dynamodb.QueryInput{
+		TableName: table, IndexName: orNil(index), ExclusiveStartKey: start, Limit: awssdk.Int32(int32(q.Limit)),
+		KeyConditionExpression: orNil(key), FilterExpression: &filter,
+		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
+	})
+	if err != nil {
+		return nil, "", err
 	}
 	rows, err = s.decodeRows(q.Model, found)
 	return rows, encodeCursor(belongs, last), err
+}
+
+// page is a query, or where it has no index, a scan of the table.
+func (s *store) page(ctx context.Context, in *dynamodb.QueryInput) (found []item, last item, err error) {
+	if in.IndexName != nil {
+		out, err := s.db.Query(ctx, in)
+		if err != nil {
+			return nil, nil, failure(err)
+		}
+		return out.Items, out.LastEvaluatedKey, nil
+	}
+	scan := &dynamodb.ScanInput{
+		TableName: in.TableName, ExclusiveStartKey: in.ExclusiveStartKey, Limit: in.Limit,
+		FilterExpression: in.FilterExpression, ExpressionAttributeNames: in.ExpressionAttributeNames,
+	}
+	if len(in.ExpressionAttributeValues) > 0 { // none is not allowed to be empty
+		scan.ExpressionAttributeValues = in.ExpressionAttributeValues
+	}
+	out, err := s.db.Scan(ctx, scan)
+	if err != nil {
+		return nil, nil, failure(err)
+	}
+	return out.Items, out.LastEvaluatedKey, nil
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func (s *store) decodeRows(model string, found []item) (rows []engine.Row, err error) {
@@ -171,28 +252,34 @@ func (s *store) decodeRows(model string, found []item) (rows []engine.Row, err e
 	return rows, nil
 }
 
-// siftPages is how many pages of up to 1 MB a list by owner and field reads at most
+// siftPages is how many pages of up to 1 MB a list by owner and field, or a search, reads at most
 // to fill its own.
 const siftPages = 4
 
-// sift lists an owner's rows that pass the filter. It reads on until the page is
+// sift lists rows that pass the filter. It reads on until the page is
 // full and another row is found, so that there is no cursor where nothing follows.
 func (s *store) sift(ctx context.Context, q engine.Query, belongs string, in *dynamodb.QueryInput) (rows []engine.Row, next string, err error) {
 	for range siftPages {
-		out, err := s.db.Query(ctx, in)
+		found, next, err := s.page(ctx, in)
 		if err != nil {
-			return nil, "", failure(err)
+			return nil, "", err
 		}
-		page, err := s.decodeRows(q.Model, out.Items)
+		page, err := s.decodeRows(q.Model, found)
 		if err != nil {
 			return nil, "", err
 		}
 		if rows = append(rows, page...); len(rows) > q.Limit {
 			rows = rows[:q.Limit]
-			last := item{wiring.Key: str(rows[q.Limit-1].ID), wiring.Owner: str(q.Owner)}
+			last := s.rowKey(q.Model, rows[q.Limit-1].ID)
+			switch {
+			case q.Owner != "":
+				last[wiring.Owner] = str(q.Owner)
+			case q.Field != "":
+				last[wiring.Index(q.Field)] = str(q.Value)
+			}
 			return rows, encodeCursor(belongs, last), nil
 		}
-		if in.ExclusiveStartKey = out.LastEvaluatedKey; in.ExclusiveStartKey == nil {
+		if in.ExclusiveStartKey = next; next == nil {
 			break
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
@@ -76,8 +75,11 @@ type message = sqstypes.SendMessageBatchRequestEntry
 // Send implements [engine.Hints]. Only mappings have a delay, so none is asked of
 // a FIFO queue, which refuses one.
 func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hint) error {
+	if delay > maxDelay {
+		return h.keepUntil(ctx, h.clock.Now().Add(delay), list)
+	}
 	byQueue := map[string][]message{}
-	seconds := int32((min(delay, es.MaxDelay) + time.Second - 1) / time.Second) // not before its time
+	seconds := int32((delay + time.Second - 1) / time.Second) // not before its time
 	for _, x := range list {
 		queue, err := h.inbox(x.Follower, x.Bulk)
 		if err != nil {
@@ -95,16 +97,19 @@ func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hi
 		byQueue[queue] = append(byQueue[queue], m)
 	}
 	for queue, messages := range byQueue {
-		err := forEachBatch(messages, messageSize, func(batch []message) error {
-			return sendWithRetry(ctx, h.clock, batch, func(batch []message) ([]message, string, error) {
-				return h.send(ctx, queue, batch)
-			})
-		})
-		if err != nil {
+		if err := h.sendAll(ctx, queue, messages); err != nil {
 			return fmt.Errorf("send hints to %s: %w", queue, err)
 		}
 	}
 	return nil
+}
+
+func (h *hints) sendAll(ctx context.Context, queue string, messages []message) error {
+	return forEachBatch(messages, messageSize, func(batch []message) error {
+		return sendWithRetry(ctx, h.clock, batch, func(batch []message) ([]message, string, error) {
+			return h.send(ctx, queue, batch)
+		})
+	})
 }
 
 func messageSize(m message) int { return len(*m.MessageBody) + 200 }

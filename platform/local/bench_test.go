@@ -41,7 +41,7 @@ func BenchmarkAppend(b *testing.B) {
 		if err := db.Close(); err != nil {
 			b.Fatal(err)
 		}
-		s, err := openStore(b.Context(), filepath.Join(b.TempDir(), "shop.db"), nil)
+		s, err := openStore(b.Context(), storeOptions{dir: b.TempDir()})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func BenchmarkPeers(b *testing.B) {
 	onHot := func(_ int, n int64) engine.Commit { return measure("hot", n) }
 	for b.Loop() {
 		ours, bbolt := map[string]any{}, map[string]any{}
-		s, err := openStore(b.Context(), filepath.Join(b.TempDir(), "shop.db"), nil)
+		s, err := openStore(b.Context(), storeOptions{dir: b.TempDir()})
 		if err != nil {
 			b.Fatal(err)
 		}

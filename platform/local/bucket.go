@@ -93,14 +93,6 @@ func isUnfinished(name string) bool {
 // openBuckets makes the folder of each task that has a bucket, and finds what
 // was claimed before.
 func (p *Platform) openBuckets(ctx context.Context) error {
-	stopping := func() bool {
-		select {
-		case <-p.stop:
-			return true
-		default:
-			return false
-		}
-	}
 	for _, x := range p.Plugins {
 		for _, t := range x.Tasks {
 			if t.Bucket == "" {
@@ -110,9 +102,9 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log, problems: &p.problems,
 				odd: map[string]bool{}, running: map[string]bool{},
 				handle: func(ctx context.Context, o es.Object) error {
-					return p.engine.OnObject(context.WithValue(ctx, taskKey{}, true), x.Name, t, o, stopping)
+					return p.engine.OnObject(context.WithValue(ctx, taskKey{}, true), x.Name, t, o, p.stopping)
 				},
-				report:  func(key string) string { return p.reportFile(naming.Full(x.Name, t.Name), key) },
+				report:  func(key string) string { return reportFile(p.Dir, naming.Full(x.Name, t.Name), key) },
 				growing: map[string]growth{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
 			}
 			if err := b.open(ctx); err != nil {
@@ -152,7 +144,7 @@ func (b *bucket) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// sweepLeftovers removes copies that "shop import" was killed in the middle of.
+// sweepLeftovers removes uploads that the shop was killed in the middle of.
 func (b *bucket) sweepLeftovers() {
 	left, _ := filepath.Glob(filepath.Join(b.dir, ".import-*")) // the pattern is well-formed
 	for _, file := range left {
@@ -276,7 +268,7 @@ func (b *bucket) scan(ctx context.Context, now time.Time) (more bool, err error)
 		if !known || g.size != info.Size() || !g.mtime.Equal(info.ModTime()) {
 			g = growth{info.Size(), info.ModTime(), now}
 		}
-		if growing[e.Name()] = g; !b.still(info, now.Sub(g.since)) || now.Before(b.paused) {
+		if growing[e.Name()] = g; !still(b.dir, info, now.Sub(g.since)) || now.Before(b.paused) {
 			continue
 		}
 		if taken == claimsAtOnce {
@@ -297,11 +289,11 @@ func (b *bucket) scan(ctx context.Context, now time.Time) (more bool, err error)
 // still says whether a file that has not changed for so long is whole, as far as
 // can be told: nobody has it open for writing or, where that is not known, it ends
 // with a line break or is not young any more.
-func (b *bucket) still(info fs.FileInfo, unchanged time.Duration) bool {
+func still(dir string, info fs.FileInfo, unchanged time.Duration) bool {
 	if unchanged < settleTime {
 		return false
 	}
-	file := filepath.Join(b.dir, info.Name())
+	file := filepath.Join(dir, info.Name())
 	writing, known := beingWritten(file)
 	return !writing && (known || unchanged >= openEndFor || endsLine(file, info.Size()) || old(info))
 }
@@ -469,9 +461,8 @@ func (b *bucket) finish(ctx context.Context, c *claim, err error) {
 		b.problems.set(b.component()+"/"+c.key, nil)
 		b.claims = slices.DeleteFunc(b.claims, func(x *claim) bool { return x == c })
 	case !errors.Is(err, es.ErrUnfinished) && ctx.Err() == nil:
-		wait := min(firstRetry<<min(c.attempts, 10), maxRetry)
+		c.notBefore = time.Now().Add(retryAfter(c.attempts))
 		c.attempts++
-		c.notBefore = time.Now().Add(wait)
 		b.problems.set(b.component()+"/"+c.key, fmt.Errorf("the task %s.%s failed, and is called again: %w", b.plugin, b.task.Name, err))
 	}
 	<-b.room
@@ -487,29 +478,50 @@ func (b *bucket) object(c *claim, file string) es.Object {
 	return es.Object{
 		Key: c.key, ETag: fmt.Sprintf("%x-%s", c.info.Size(), c.marker), Upload: c.marker, Size: c.info.Size(),
 		Open: func(_ context.Context, offset int64) (io.ReadCloser, error) {
-			f, err := os.Open(file)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("open %s: %w", c.key, es.ErrObjectGone)
-			}
-			if err != nil {
+			f, err := openObject(file, c.key)
+			switch {
+			case errors.Is(err, es.ErrObjectGone):
+				return nil, err
+			case err != nil:
 				return nil, c.unreadable(err)
 			}
-			now, err := f.Stat()
-			if err == nil && !sameContent(now, c.info) {
-				err = fmt.Errorf("open %s: it has changed: %w", c.key, es.ErrObjectGone)
-			}
-			if err == nil {
-				_, err = f.Seek(offset, io.SeekStart)
-			}
-			if err != nil {
-				return nil, errors.Join(err, f.Close())
-			}
-			return limited{io.LimitReader(f, c.info.Size()-offset), f}, nil
+			return f.from(offset, c.info.Size(), func(now fs.FileInfo) bool { return sameContent(now, c.info) })
 		},
 		WriteReport: func(_ context.Context, write func(io.Writer) error) error {
 			return writeFile(b.report(c.key), write)
 		},
 	}
+}
+
+// objectFile is an object's file.
+type objectFile struct {
+	*os.File
+	key string
+}
+
+// openObject opens an object's file. It returns [es.ErrObjectGone] if there is none.
+func openObject(file, key string) (objectFile, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("open %s: %w", key, es.ErrObjectGone)
+	}
+	return objectFile{f, key}, err
+}
+
+// from returns the file from offset on, up to the size that the object had, if it is still
+// the same; otherwise [es.ErrObjectGone].
+func (f objectFile) from(offset, size int64, same func(now fs.FileInfo) bool) (io.ReadCloser, error) {
+	now, err := f.Stat()
+	if err == nil && !same(now) {
+		err = fmt.Errorf("open %s: it has changed: %w", f.key, es.ErrObjectGone)
+	}
+	if err == nil {
+		_, err = f.Seek(offset, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return limited{io.LimitReader(f, size-offset), f}, nil
 }
 
 // limited is the beginning of a file.

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -37,7 +38,7 @@ type consumer struct {
 // A consumer's pass has at most so many commits and bytes in hand; its backlog stays on
 // disk.
 const (
-	handCommits = 2048
+	handCommits = 1024
 	handBytes   = 16 << 20
 )
 
@@ -222,11 +223,22 @@ func (c *consumer) waiting(ctx context.Context) (oldest *engine.Commit, err erro
 	if done >= c.store.feed.last() {
 		return nil, nil
 	}
-	err = c.store.at(ctx, done+1, func(p positioned) bool {
+	end, err := c.store.reading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	p, found, err := c.store.at(done + 1)
+	switch {
+	case errors.Is(err, engine.ErrBroken): // nobody knows how old it is; it will be parked
+		return nil, nil
+	case err != nil:
+		return nil, c.store.trouble.unavailable(err)
+	}
+	if found {
 		oldest = &p.Commit
-		return true
-	})
-	return oldest, err
+	}
+	return oldest, nil
 }
 
 // reach waits until everything up to the position is done.

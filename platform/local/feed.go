@@ -16,8 +16,8 @@ type feed struct {
 
 // A feed holds at most so many commits and bytes.
 const (
-	feedCommits = 8192
-	feedBytes   = 16 << 20
+	feedCommits = 2048
+	feedBytes   = 4 << 20
 )
 
 func newFeed() *feed { return &feed{changed: make(chan struct{})} }

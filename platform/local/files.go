@@ -72,13 +72,13 @@ func makeDir(dir string) error {
 	return syncDir(filepath.Dir(dir))
 }
 
-func (p *Platform) reportFile(task, key string) string {
-	return filepath.Join(p.Dir, "reports", task, document.Name(key, ".csv"))
+func reportFile(data, task, key string) string {
+	return filepath.Join(data, "reports", task, document.Name(key, ".csv"))
 }
 
 // Report implements [engine.Reports].
 func (p *Platform) Report(_ context.Context, task, key string) (engine.Report, error) {
-	f, err := os.Open(p.reportFile(task, key))
+	f, err := os.Open(reportFile(p.Dir, task, key))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return engine.Report{}, engine.ErrNotFound.Because("%s has no report on %q", task, key)
@@ -86,29 +86,4 @@ func (p *Platform) Report(_ context.Context, task, key string) (engine.Report, e
 		return engine.Report{}, fmt.Errorf("read the report of %s on %q: %w", task, key, err)
 	}
 	return engine.Report{Body: f}, nil
-}
-
-// Outbox is an e-mail service for one's own machine: it keeps messages in a
-// folder, as files that mail programs open.
-type Outbox struct{ dir, from string }
-
-// NewOutbox keeps messages in the folder, which is made with the first one. from
-// is their sender's address.
-func NewOutbox(dir, from string) *Outbox { return &Outbox{dir, from} }
-
-// Send writes a message in plain text as <message id>.eml. A message with the
-// same id is replaced, so that a repeat is no second message.
-func (o *Outbox) Send(messageID, to, subject, body string) error {
-	b, err := document.Email(o.from, to, messageID, subject, body)
-	if err != nil {
-		return fmt.Errorf("send e-mail %s: %w", messageID, err)
-	}
-	err = writeFile(filepath.Join(o.dir, document.Name(messageID, ".eml")), func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("send e-mail %s: %w", messageID, err)
-	}
-	return nil
 }

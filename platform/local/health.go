@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,19 +16,16 @@ import (
 
 // heartbeat notes that a plugin is alive.
 func (s *store) heartbeat(ctx context.Context, plugin string, now time.Time) error {
-	return s.writer.write(ctx, func(t *tx) error {
-		_, err := t.exec("REPLACE INTO heartbeats (plugin, time) VALUES (?, ?)", plugin, nanos(now))
-		return err
+	return s.writer.apply(ctx, func(t *tx) error {
+		t.set(keyIn(tableHeartbeats).text(plugin), value(nil).number(nanos(now)))
+		return nil
 	}, nil)
 }
 
-func (s *store) lastBeat(ctx context.Context, plugin string) (time.Time, error) {
-	var at int64
-	found, err := s.get(ctx, "SELECT time FROM heartbeats WHERE plugin = ?", []any{plugin}, []any{&at})
-	if err != nil || !found {
-		return time.Time{}, err
-	}
-	return fromNanos(at), nil
+// lastBeat is when a plugin was alive; zero: never.
+func (s *store) lastBeat(ctx context.Context, plugin string) (at time.Time, err error) {
+	_, err = s.get(ctx, keyIn(tableHeartbeats).text(plugin), func(f *fields) { at = fromNanos(f.number()) })
+	return at, err
 }
 
 // Health is what the platform knows about itself and its plugins.
@@ -54,8 +52,24 @@ func (p *Platform) health(ctx context.Context, now time.Time) (engine.Health, er
 			return engine.Health{}, err
 		}
 	}
-	return p.Engine().Health(p.Version, now, append(p.problems.list(), p.counts.clock(now)...), heard, func(c *engine.ConsumerHealth) {
+	rejected := map[string]int{}
+	for _, name := range p.Engine().Consumers() {
+		if rejected[name], err = p.Engine().RecentRejections(ctx, name); err != nil {
+			return engine.Health{}, err
+		}
+	}
+	problems, err := p.Engine().ScheduleProblems(ctx)
+	if err != nil {
+		return engine.Health{}, err
+	}
+	problems = append(append(p.problems.list(), p.counts.clock(now)...), append(p.counts.damaged(now), problems...)...)
+	return p.Engine().Health(p.Version, now, problems, heard, func(c *engine.ConsumerHealth) {
 		c.LagSeconds, c.Parked = lag(c.Name).Seconds(), p.store.parked.count(c.Name)
+		c.Rejected = rejected[c.Name]
+		id := engine.ParseConsumer(c.Name)
+		if x, stale := p.refolding.get(id.Name); stale && id.Kind == engine.KindReadModel {
+			c.Stale, c.Refolded = true, &x.Refolded
+		}
 		c.Failed = p.counts.recent(engine.SideEffectFailed, c.Name, now) + p.counts.recent(engine.TaskFailed, c.Name, now)
 	}), nil
 }
@@ -127,6 +141,45 @@ func (c *counts) clock(now time.Time) []engine.Problem {
 		Component: "clock", Since: first.UTC(),
 		Detail: fmt.Sprintf("the clock is wrong, or was: %d times in the latest hour something was from the future, by the clock; what waits is done after its delay; set the clock, and keep it by NTP", n),
 	}}
+}
+
+// damaged is the problem that damaged streams are, which were read in the latest 24 hours.
+func (c *counts) damaged(now time.Time) []engine.Problem {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var first time.Time
+	var aggregates []string
+	for k, times := range c.when {
+		if k.metric != engine.StreamDamaged {
+			continue
+		}
+		i := slices.IndexFunc(times, func(at time.Time) bool { return now.Sub(at) < countedFor })
+		if i < 0 {
+			continue
+		}
+		if aggregates = append(aggregates, k.consumer); first.IsZero() || times[i].Before(first) {
+			first = times[i]
+		}
+	}
+	if len(aggregates) == 0 {
+		return nil
+	}
+	slices.Sort(aggregates)
+	return []engine.Problem{{
+		Component: "log", Since: first.UTC(),
+		Detail: fmt.Sprintf("some of the log of %s is not what was written: commands on those streams are refused, and nothing is made of them; \"shop verify\" lists them; restore a backup", strings.Join(aggregates, ", ")),
+	}}
+}
+
+// Counted calls each with how often a metric of a consumer was counted since the platform
+// was opened.
+func (p *Platform) Counted(each func(metric, consumer string, n int)) {
+	p.counts.mu.Lock()
+	of := maps.Clone(p.counts.of)
+	p.counts.mu.Unlock()
+	for k, n := range of {
+		each(k.metric, k.consumer, n)
+	}
 }
 
 // log logs them.

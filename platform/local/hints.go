@@ -43,12 +43,9 @@ func (h hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hin
 
 // Publish implements [engine.Bus].
 func (h hints) Publish(ctx context.Context, entries ...engine.Entry) error {
-	for i := range entries {
-		e := &entries[i]
-		for _, name := range h.engine.Listeners(e.Point) {
-			if err := h.Send(ctx, 0, engine.Hint{Follower: name, Stream: e.Stream, Seq: e.Seq, Entry: e, Bulk: e.Meta.Bulk}); err != nil {
-				return err
-			}
+	for _, e := range entries {
+		if err := h.Send(ctx, 0, h.engine.Heard(e)...); err != nil {
+			return err
 		}
 	}
 	return nil

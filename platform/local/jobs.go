@@ -1,7 +1,9 @@
 package local
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,6 +38,38 @@ type job struct {
 	seq      int64
 	attempts int
 	bulk     bool
+	since    int64 // when it was due at first; Unix nanoseconds, as due is
+	due      int64
+}
+
+// jobsIn are the keys of a lane's jobs, by when they are due.
+func jobsIn(bulk bool) key {
+	lane := lanes.Live
+	if bulk {
+		lane = lanes.Bulk
+	}
+	return keyIn(tableJobs).number(int64(lane))
+}
+
+func (j job) key() key { return jobsIn(j.bulk).number(j.due).number(j.number) }
+
+func (j job) value() value {
+	return value(nil).text(j.consumer).text(j.Aggregate).text(j.ID).number(j.seq).number(j.since).number(int64(j.attempts))
+}
+
+func jobOf(k, v []byte) (job, error) {
+	p, f := partsOf(k), fields{rest: v}
+	j := job{bulk: p.number() == int64(lanes.Bulk), due: p.number(), number: p.number()}
+	j.consumer, j.Aggregate, j.ID, j.seq, j.since, j.attempts = f.text(), f.text(), f.text(), f.number(), f.number(), int(f.number())
+	return j, cmp.Or(p.err(), f.err())
+}
+
+// jobs yields jobs of a lane until yield has enough, those that are due first.
+func (s *store) jobs(ctx context.Context, bulk bool, from key, yield func(job) bool) error {
+	return s.scan(ctx, jobsIn(bulk), from, forward, func(k, v []byte) (bool, error) {
+		j, err := jobOf(k, v)
+		return err == nil && yield(j), err
+	})
 }
 
 // A job that fails waits for firstRetry, doubled each time, at most maxRetry.
@@ -43,6 +77,9 @@ const (
 	firstRetry = time.Second
 	maxRetry   = time.Minute
 )
+
+// retryAfter returns how long what failed waits that had failed so often before.
+func retryAfter(failures int) time.Duration { return min(firstRetry<<min(failures, 10), maxRetry) }
 
 // laterWorkers is how many jobs of a lane are done concurrently.
 const laterWorkers = 32
@@ -54,16 +91,22 @@ func newLater(s *store, log *slog.Logger, do func(context.Context, job) error) *
 	}
 }
 
-// add puts jobs off; they are durable when it returns.
+// add puts jobs off. They are durable no later than what is written after them, such as the
+// mark that says that their commits are dealt with.
 func (l *jobQueue) add(ctx context.Context, wait time.Duration, jobs ...job) error {
 	due := nanos(l.now().Add(wait))
-	return l.store.writer.write(ctx, func(t *tx) error {
-		for _, j := range jobs {
-			if _, err := t.exec("INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts, bulk) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-				j.consumer, j.Aggregate, j.ID, j.seq, due, due, j.attempts, j.bulk); err != nil {
-				return err
-			}
+	return l.store.writer.apply(ctx, func(t *tx) error {
+		latest := keyIn(tableStore).text(jobsName)
+		n, err := t.integer(latest)
+		if err != nil {
+			return err
 		}
+		for _, j := range jobs {
+			n++
+			j.number, j.since, j.due = n, due, due
+			t.set(j.key(), j.value())
+		}
+		t.set(latest, value(nil).number(n))
 		return nil
 	}, l.look)
 }
@@ -129,22 +172,18 @@ func (l *jobQueue) due(ctx context.Context, lane lanes.Lane) (jobs []job, next t
 		return nil, time.Second, err
 	}
 	next = time.Second
-	err = l.store.query(ctx, "SELECT number, consumer, aggregate, id, seq, attempts, due FROM later WHERE bulk = ? ORDER BY due LIMIT ?", []any{int(lane), 4 * laterWorkers},
-		func(scan func(...any) error) (bool, error) {
-			j := job{bulk: lane == lanes.Bulk}
-			var due int64
-			if err := scan(&j.number, &j.consumer, &j.Aggregate, &j.ID, &j.seq, &j.attempts, &due); err != nil {
-				return false, err
-			}
-			if wait := fromNanos(due).Sub(now); wait > 0 {
-				next = min(next, wait)
-				return false, nil
-			}
-			if l.claim(j.number) {
-				jobs = append(jobs, j)
-			}
-			return true, nil
-		})
+	seen := 0
+	err = l.store.jobs(ctx, lane == lanes.Bulk, nil, func(j job) bool {
+		if wait := fromNanos(j.due).Sub(now); wait > 0 {
+			next = min(next, wait)
+			return false
+		}
+		if l.claim(j.number) {
+			jobs = append(jobs, j)
+		}
+		seen++
+		return seen < 4*laterWorkers
+	})
 	return jobs, next, err
 }
 
@@ -158,30 +197,29 @@ func (l *jobQueue) hasten(ctx context.Context, now time.Time) error {
 		l.seen = now
 		return nil
 	}
-	late := map[int64]time.Time{}
-	err := l.store.query(ctx, "SELECT number, consumer, attempts, due FROM later WHERE due > ?", []any{nanos(now.Add(firstRetry))},
-		func(scan func(...any) error) (bool, error) {
-			var number, due int64
-			var consumer string
-			var attempts int
-			if err := scan(&number, &consumer, &attempts, &due); err != nil {
-				return false, err
-			}
-			longest := l.delay(consumer)
-			if longest == 0 || attempts > 0 {
+	var late, sooner []job
+	var err error
+	for _, bulk := range []bool{false, true} {
+		err = errors.Join(err, l.store.jobs(ctx, bulk, jobsIn(bulk).number(nanos(now.Add(firstRetry))+1), func(j job) bool {
+			longest := l.delay(j.consumer)
+			if longest == 0 || j.attempts > 0 {
 				longest = max(longest, maxRetry)
 			}
-			if at := now.Add(longest); fromNanos(due).After(at) {
-				late[number] = at
-				l.count(engine.ClockBehind, consumer)
+			if at := now.Add(longest); fromNanos(j.due).After(at) {
+				late = append(late, j)
+				j.due = nanos(at)
+				j.since = min(j.since, j.due)
+				sooner = append(sooner, j)
+				l.count(engine.ClockBehind, j.consumer)
 			}
-			return true, nil
-		})
+			return true
+		}))
+	}
 	if err == nil && len(late) > 0 {
 		l.log.WarnContext(ctx, "the clock was ahead, or is set back: what waits is done after its delay", "jobs", len(late))
-		err = l.store.writer.write(ctx, func(t *tx) error {
-			for number, at := range late {
-				if _, err := t.exec("UPDATE later SET due = ?1, since = min(since, ?1) WHERE number = ?2", nanos(at), number); err != nil {
+		err = l.store.writer.apply(ctx, func(t *tx) error {
+			for i, j := range late {
+				if err := move(t, j, sooner[i]); err != nil {
 					return err
 				}
 			}
@@ -190,6 +228,16 @@ func (l *jobQueue) hasten(ctx context.Context, now time.Time) error {
 	}
 	if err == nil {
 		l.seen = now
+	}
+	return err
+}
+
+// move puts a job off, or brings it forward, unless it is done.
+func move(t *tx, from, to job) error {
+	there, err := t.has(from.key())
+	if err == nil && there {
+		t.delete(from.key())
+		t.set(to.key(), to.value())
 	}
 	return err
 }
@@ -214,19 +262,22 @@ func (l *jobQueue) release(number int64) {
 // one does a job: it is forgotten when it is done, and put off when it fails.
 func (l *jobQueue) one(ctx context.Context, j job) {
 	defer l.release(j.number)
-	query, args := "DELETE FROM later WHERE number = ?", []any{j.number}
+	end := func(t *tx) error {
+		t.delete(j.key())
+		return nil
+	}
 	if err := engine.Guarded(j.consumer, func() error { return l.do(ctx, j) }); err != nil {
 		if ctx.Err() != nil {
 			return // it is still there at the next start
 		}
-		wait := min(firstRetry<<min(j.attempts, 10), maxRetry)
+		wait := retryAfter(j.attempts)
 		l.log.WarnContext(ctx, "deferred again", "consumer", j.consumer, "stream", j.Stream, "seq", j.seq, "wait", wait, "error", err)
-		query, args = "UPDATE later SET due = ?, attempts = attempts + 1 WHERE number = ?", []any{nanos(l.now().Add(wait)), j.number}
+		again := j
+		again.attempts++
+		again.due = nanos(l.now().Add(wait))
+		end = func(t *tx) error { return move(t, j, again) }
 	}
-	for l.store.writer.write(ctx, func(t *tx) error {
-		_, err := t.exec(query, args...)
-		return err
-	}, nil) != nil {
+	for l.store.writer.apply(ctx, end, nil) != nil {
 		if (clock.Clock{}).Sleep(ctx, time.Second) != nil {
 			return
 		}
@@ -236,15 +287,16 @@ func (l *jobQueue) one(ctx context.Context, j job) {
 // overdue is since when the oldest job of a consumer waits, of those that are due.
 func (l *jobQueue) overdue(ctx context.Context, now time.Time) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
-	err := l.store.query(ctx, "SELECT consumer, min(since) FROM later WHERE since <= ? GROUP BY consumer", []any{nanos(now)},
-		func(scan func(...any) error) (bool, error) {
-			var name string
-			var since int64
-			err := scan(&name, &since)
-			out[name] = fromNanos(since)
-			return true, err
-		})
-	return out, err
+	var errs []error
+	for _, bulk := range []bool{false, true} {
+		errs = append(errs, l.store.jobs(ctx, bulk, nil, func(j job) bool {
+			if at, ok := out[j.consumer]; j.since <= nanos(now) && (!ok || fromNanos(j.since).Before(at)) {
+				out[j.consumer] = fromNanos(j.since)
+			}
+			return j.due <= nanos(now.Add(maxRetry)) // what failed is due again by then
+		}))
+	}
+	return out, errors.Join(errs...)
 }
 
 // doLater does a job whose time has come.

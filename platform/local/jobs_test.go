@@ -2,10 +2,7 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -127,38 +124,10 @@ func TestAParkedKeyWithoutAttemptsIsTriedAgain(t *testing.T) {
 }
 
 func TestJobsOfAnEarlierProgramGoOn(t *testing.T) {
-	// Given a folder of a program that knew no lanes, with a job
-	file := filepath.Join(t.TempDir(), "shop.db")
-	s, err := openStore(t.Context(), file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.writer.write(t.Context(), func(tx *tx) error {
-		for _, q := range []string{"DROP INDEX later_by_lane", "ALTER TABLE later DROP COLUMN bulk",
-			"INSERT INTO later (consumer, aggregate, id, seq, since, due, attempts) VALUES ('mapping:A.B', 'A.C', '1', 0, 1, 1, 0)"} {
-			if _, err := tx.exec(q); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil)
-	if err := errors.Join(err, s.close()); err != nil {
-		t.Fatal(err)
-	}
-	// When this program opens it, twice
-	for range 2 {
-		if s, err = openStore(t.Context(), file, nil); err != nil {
-			t.Fatal(err)
-		}
-		l := newLater(s, slog.New(slog.DiscardHandler), nil)
-		// Then the job is there, and is live work
-		for lane, want := range map[lanes.Lane]int{lanes.Live: 1, lanes.Bulk: 0} {
-			if jobs, _, err := l.due(t.Context(), lane); err != nil || len(jobs) != want {
-				t.Errorf("lane %d has %d jobs, %v", lane, len(jobs), err)
-			}
-		}
-		if err := s.close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	// Given a folder of a program that knew no lanes, with two jobs
+	dir := earlier(t, "DROP INDEX later_by_lane; ALTER TABLE later DROP COLUMN bulk; UPDATE later SET due = 1, since = 1")
+	// When it is opened by this one, then they wait in the live lane
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
+	caughtUp(t, p)
+	until(t, p, "the order is shipped", func() bool { return len(types(t, p, "Ordering.Order", "o1")) == 2 })
 }

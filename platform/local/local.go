@@ -1,4 +1,4 @@
-// Package local runs plugins in one process on one folder: a SQLite file that
+// Package local runs plugins in one process on one folder: a Pebble database that
 // holds everything, and a watched folder for each task's bucket.
 //
 // All writes pass one goroutine, which commits whatever is waiting with one
@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/es/naming"
@@ -30,8 +32,16 @@ import (
 type Options struct {
 	Dir     string // the data folder; made where there is none
 	Plugins []es.Plugin
-	Version string       // of the program, for Health
-	Logger  *slog.Logger // nil: slog.Default
+	Version string        // of the program, for Health
+	Logger  *slog.Logger  // nil: slog.Default
+	Tracer  engine.Tracer // the engine's; nil: no spans
+	// AcceptLoss goes on although the end of the log is lost; otherwise such a folder is
+	// opened to be read only: see [Platform.Lost].
+	AcceptLoss bool
+
+	disk     vfs.FS // of the database, for tests; nil: the machine's
+	toRead   bool   // see OpenToRead
+	unsealed bool   // commits get no hash, as in earlier versions; for tests
 }
 
 // Platform runs plugins on a data folder.
@@ -46,6 +56,8 @@ type Platform struct {
 	marks      map[string]int64 // the consumers', as they are stored
 	following  *keylock.Locks[place]
 	buckets    []*bucket
+	shelves    []*shelf
+	refolding  refolding
 	backfilled bool // what is new here was shown all that this version can read
 	counts     counts
 	problems   problems
@@ -65,11 +77,11 @@ const (
 
 // parallel is how many aggregates a task works on side by side: enough to fill
 // the writer's batches.
-const parallel = 512
+const parallel = 256
 
 // cacheBytes bounds the folded aggregates in memory, so that the process stays
 // below 256 MiB, garbage and the database's own caches included.
-const cacheBytes = 32 << 20
+const cacheBytes = 16 << 20
 
 // Open locks the folder, opens what it holds and starts to work on it.
 func Open(ctx context.Context, o Options) (_ *Platform, err error) {
@@ -95,23 +107,57 @@ func Open(ctx context.Context, o Options) (_ *Platform, err error) {
 }
 
 func (p *Platform) open(ctx context.Context) (err error) {
-	if p.store, err = openStore(ctx, filepath.Join(p.Dir, "shop.db"), listedByOwner(p.Plugins)); err != nil {
+	if p.toRead {
+		// whose database is there
+	} else if err := upgrade(ctx, p.Dir, p.log); err != nil {
+		return fmt.Errorf("bring the data folder %s up to date: %w", p.Dir, err)
+	}
+	if p.store, err = openStore(ctx, storeOptions{dir: databaseDir(p.Dir), disk: p.disk, owned: listedByOwner(p.Plugins), log: p.log, acceptLoss: p.AcceptLoss, toRead: p.toRead}); err != nil {
 		return err
 	}
 	tell := func(err error) { p.problems.set("database", err) }
 	p.store.trouble.tell.Store(&tell)
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
-		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Snapshots: p.store,
-		Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), &p.store.trouble}, Clock: clock.Clock{},
-		Logger: p.log, Count: p.counts.add, Parallel: parallel, CacheBytes: cacheBytes,
+		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Schedules: p.store,
+		Buckets: buckets{p.Dir, keylock.New[string]()}, Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), p.store.trouble}, Clock: clock.Clock{},
+		Logger: p.log, Count: p.counts.add, Tracer: p.Tracer, Refolding: p.stale, Parallel: parallel, CacheBytes: cacheBytes, Unsealed: p.unsealed, CheckLog: p.store.checkLog,
 	})
 	if err != nil {
 		return err
 	}
+	if p.Lost() == nil {
+		if err := p.beginWork(ctx); err != nil {
+			return err
+		}
+	} else {
+		p.problems.set("log", p.Lost())
+	}
+	return p.prepare(ctx)
+}
+
+// Lost tells why commands are refused and nothing is done, such as that the end of the log
+// is lost; nil: it is not.
+func (p *Platform) Lost() error {
+	if l := p.store.trouble.lost.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// beginWork writes what has to be there before there is work.
+func (p *Platform) beginWork(ctx context.Context) (err error) {
 	if err := p.engine.Begin(ctx); err != nil {
 		return err
 	}
+	if err := p.outdated(ctx); err != nil {
+		return err
+	}
+	return p.engine.ReleaseSchedules(ctx)
+}
+
+// prepare makes who does the work.
+func (p *Platform) prepare(ctx context.Context) error {
 	p.later = newLater(p.store, p.log, p.doLater)
 	p.later.delay, p.later.count = p.engine.Delay, p.counts.add
 	for _, x := range []struct {
@@ -120,8 +166,8 @@ func (p *Platform) open(ctx context.Context) (err error) {
 		workers int
 		do      func(context.Context, engine.Commit) error
 	}{
-		{rows, p.engine.Sources(engine.KindReadModel), 512, p.engine.Project},
-		{commands, p.engine.Sources(engine.KindMapping, engine.KindPublication), 512, p.engine.RelayCommands},
+		{rows, p.engine.Sources(engine.KindReadModel), 128, p.engine.Project},
+		{commands, p.engine.Sources(engine.KindMapping, engine.KindPublication), 128, p.engine.RelayCommands},
 		{effects, p.engine.Sources(engine.KindSideEffect), 64, p.engine.RelayEffects},
 	} {
 		c, err := newConsumer(ctx, x.name, x.sources, x.workers, p.store, p.later, p.log, x.do)
@@ -136,7 +182,10 @@ func (p *Platform) open(ctx context.Context) (err error) {
 			c.live(commit)
 		}
 	}
-	return p.openBuckets(ctx)
+	if p.Lost() == nil {
+		return errors.Join(p.openShelves(ctx), p.openBuckets(ctx))
+	}
+	return nil
 }
 
 // listedByOwner are the read models whose owners may list their own rows.
@@ -152,6 +201,9 @@ func listedByOwner(plugins []es.Plugin) map[string]bool {
 
 func (p *Platform) start(ctx context.Context) {
 	ctx, p.cancel = context.WithCancel(ctx)
+	if p.Lost() != nil {
+		return // what can't be kept is not done
+	}
 	following := engine.Bulk(ctx)
 	for _, c := range p.consumers {
 		p.working.Go(func() { c.run(ctx, p.stop) })
@@ -159,14 +211,22 @@ func (p *Platform) start(ctx context.Context) {
 	p.working.Go(func() { p.later.run(ctx, p.stop) })
 	p.every(following, "marks", time.Second/4, p.saveMarks)
 	p.every(following, "what is new here", time.Minute, p.backfill)
-	p.every(following, "database's log", 10*time.Second, func(ctx context.Context) error { return p.store.truncate(ctx, truncateFrom) })
+	p.every(following, "views whose code has changed", time.Minute, p.refold)
 	p.every(ctx, "look at the database", time.Second, p.store.probe)
 	p.every(following, "parked keys", 10*time.Second, p.redrive)
 	for _, x := range p.Plugins {
 		p.every(ctx, "heartbeat of "+x.Name, x.HeartbeatInterval, func(ctx context.Context) error { return p.store.heartbeat(ctx, x.Name, time.Now()) })
 	}
+	for _, name := range p.engine.ScheduleNames() {
+		p.every(context.WithValue(ctx, taskKey{}, true), "schedule "+name, time.Second, func(ctx context.Context) error {
+			return p.engine.RunSchedule(ctx, name, p.stopping)
+		})
+	}
 	for _, b := range p.buckets {
 		p.working.Go(func() { b.run(ctx, p.stop) })
+	}
+	for _, s := range p.shelves {
+		p.working.Go(func() { s.run(ctx, p.stop) })
 	}
 }
 

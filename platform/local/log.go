@@ -1,12 +1,11 @@
 package local
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
-	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	jsonv2 "github.com/go-json-experiment/json" // reads three times as fast
 
 	"onlineshop/es/engine"
@@ -22,53 +21,59 @@ const (
 
 // Append implements [engine.Log].
 func (s *store) Append(ctx context.Context, c engine.Commit) error {
-	events, err := json.Marshal(c.Events)
+	events, meta, err := c.Encode()
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", c.Stream, err)
 	}
-	meta, err := json.Marshal(c.Meta)
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", c.Stream, err)
+	p := positioned{Commit: c.Lean(), size: len(events) + len(meta)}
+	v := make(value, 0, p.size+len(c.Stream.Aggregate)+len(c.Stream.ID)+64).text(c.Stream.Aggregate).text(c.Stream.ID).number(c.Seq).number(c.Version).bytes(events).bytes(meta)
+	if len(c.Hash) > 0 {
+		v = v.bytes(c.Hash)
 	}
-	p := positioned{Commit: c, size: len(events) + len(meta)}
+	k := streamKey(c.Stream, c.Seq)
 	return s.writer.write(ctx, func(t *tx) error {
-		head, err := s.tail.head(t, c.Stream)
-		if err != nil {
+		switch taken, err := t.has(k); {
+		case err != nil:
 			return err
-		}
-		switch {
-		case c.Seq > head+1:
-			return fmt.Errorf("append to %s at %d: the stream ends before %d, and has no gaps", c.Stream, c.Seq, head+1)
-		case c.Seq <= head:
+		case taken:
 			return s.conflict(t, c)
 		}
+		if c.Seq > 0 {
+			if follows, err := t.has(streamKey(c.Stream, c.Seq-1)); err != nil {
+				return err
+			} else if !follows {
+				return fmt.Errorf("append to %s at %d: the stream ends before %d, and has no gaps", c.Stream, c.Seq, c.Seq-1)
+			}
+		}
+		if err := refused(t, c); err != nil {
+			return err
+		}
 		p.position = t.next
-		_, err = t.exec("INSERT INTO commits (position, aggregate, id, seq, version, events, meta) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			p.position, c.Stream.Aggregate, c.Stream.ID, c.Seq, c.Version, text(events), text(meta))
 		t.next++
-		t.appended[c.Stream] = append(t.appended[c.Stream], location{c.Seq, p.position})
-		return err
-	}, func() {
-		s.tail.add(c.Stream, location{c.Seq, p.position})
-		s.feed.add(p)
-	})
+		t.set(commitKey(p.position), v)
+		t.set(k, value(nil).number(p.position))
+		return nil
+	}, func() { s.feed.add(p) })
 }
+
+func commitKey(position int64) key { return keyIn(tableCommits).number(position) }
+
+func streamKey(st engine.Stream, seq int64) key { return streamPrefix(st).number(seq) }
+
+func streamPrefix(st engine.Stream) key { return keyIn(tableStreams).text(st.Aggregate).text(st.ID) }
 
 // conflict is the refusal of a commit whose place is taken.
 func (s *store) conflict(t *tx, c engine.Commit) error {
-	position, err := s.tail.position(t, c.Stream, c.Seq)
+	position, err := t.integer(streamKey(c.Stream, c.Seq))
 	if err != nil {
 		return err
 	}
-	var r commitRow
-	if err := t.get(selectCommits+"FROM commits c WHERE position = ?", []any{position}, r.dest()); err != nil {
+	var theirs positioned
+	var failure error
+	if _, err := t.get(commitKey(position), func(f *fields) { theirs, failure = commitOf(f, position) }); err != nil {
 		return err
 	}
-	theirs, err := r.commit()
-	if err != nil {
-		return err
-	}
-	return &engine.ConflictError{Theirs: theirs.Commit}
+	return cmp.Or(failure, error(&engine.ConflictError{Theirs: theirs.Commit}))
 }
 
 // Read implements [engine.Log].
@@ -77,161 +82,125 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit in
 		limit = pageCommits
 	}
 	size := 0
-	page := func(p positioned) bool {
+	err = s.scan(ctx, streamPrefix(st), streamKey(st, from), forward, func(_, v []byte) (bool, error) {
 		if more = len(commits) == limit || size >= pageBytes; more {
-			return false
+			return false, nil
 		}
-		size += p.size
-		commits = append(commits, p.Commit)
-		return true
-	}
-	// The tail comes first: what leaves it meanwhile is in the database by then.
-	tail := s.tail.of(st, from, math.MaxInt64)
-	if len(tail) == 0 || tail[0].seq > from {
-		to := int64(math.MaxInt64)
-		if len(tail) > 0 {
-			to = tail[0].seq
+		p, found, err := s.located(v)
+		if found {
+			size += p.size
+			commits = append(commits, p.Commit)
 		}
-		err = s.commits(ctx, fromStreams+"AND i.seq >= ? AND i.seq < ? ORDER BY i.seq LIMIT ?", []any{st.Aggregate, st.ID, from, to, limit + 1}, page)
-	}
-	if err == nil && !more {
-		var cut bool
-		cut, err = s.each(ctx, tail[:min(len(tail), limit+1)], page)
-		more = more || cut
-	}
+		return found, err
+	})
 	return commits, more, err
 }
 
 // ReadBackward implements [engine.Log].
 func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
-	page := func(p positioned) bool {
-		commits, before = append(commits, p.Commit), p.Seq
-		return len(commits) < pageBack
-	}
-	tail := s.tail.of(st, 0, before)
-	for i := len(tail) - 1; i >= 0 && len(commits) < pageBack; i-- {
-		if err := s.at(ctx, tail[i].position, page); err != nil {
-			return nil, err
+	err = s.scan(ctx, streamPrefix(st), streamKey(st, before), backward, func(_, v []byte) (bool, error) {
+		p, found, err := s.located(v)
+		if found {
+			commits = append(commits, p.Commit)
 		}
-	}
-	if len(commits) < pageBack && before > 0 {
-		err = s.commits(ctx, fromStreams+"AND i.seq < ? ORDER BY i.seq DESC LIMIT ?", []any{st.Aggregate, st.ID, before, pageBack}, page)
-	}
+		return len(commits) < pageBack, err
+	})
 	return commits, err
 }
 
-// each yields the commits at the locations until yield has enough, or, cut, until there is
-// a page of bytes. What the feed does not have is read by one query.
-func (s *store) each(ctx context.Context, at []location, yield func(positioned) bool) (cut bool, err error) {
-	found := make([]positioned, len(at))
-	var missing []int64
-	for i, l := range at {
-		var ok bool
-		if found[i], ok = s.feed.at(l.position); !ok {
-			missing = append(missing, l.position)
-		}
+// located is the commit at the position that a value of a stream's names, if it is
+// durable.
+func (s *store) located(v []byte) (p positioned, durable bool, err error) {
+	f := fields{rest: v}
+	position := f.number()
+	if err := f.err(); err != nil {
+		return p, false, err
 	}
-	if missing != nil {
-		list, err := json.Marshal(missing)
-		if err != nil {
-			return false, err
-		}
-		read := map[int64]positioned{}
-		size := 0
-		err = s.commits(ctx, "FROM json_each(?) j CROSS JOIN commits c ON c.position = j.value", []any{text(list)}, func(p positioned) bool {
-			read[p.position] = p
-			size += p.size
-			cut = size > pageBytes
-			return !cut
-		})
-		if err != nil {
-			return false, err
-		}
-		for i, l := range at {
-			if found[i].position == 0 {
-				found[i] = read[l.position]
-			}
-		}
+	if position > s.feed.last() {
+		return p, false, nil
 	}
-	for _, p := range found {
-		if p.position == 0 && cut {
-			return true, nil
-		}
-		if p.position != 0 && !yield(p) {
-			return false, nil
-		}
+	p, found, err := s.at(position)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: there is no commit %d, which a stream has", pebble.ErrCorruption, position)
 	}
-	return false, nil
+	return p, true, err
 }
 
-// at yields the commit at a position.
-func (s *store) at(ctx context.Context, position int64, yield func(positioned) bool) error {
+// at is the commit at a position, if there is one.
+func (s *store) at(position int64) (p positioned, found bool, err error) {
 	if p, ok := s.feed.at(position); ok {
-		yield(p)
-		return nil
+		return p, true, nil
 	}
-	return s.commits(ctx, "FROM commits c WHERE position = ?", []any{position}, yield)
+	var failure error
+	found, err = read(s.db, commitKey(position), func(f *fields) { p, failure = commitOf(f, position) })
+	return p, found, cmp.Or(err, failure)
 }
 
 // after are commits behind a position, in the order in which they became
 // durable. Those of aggregates that do not concern the caller are there with
 // their place only.
 func (s *store) after(ctx context.Context, position int64, aggregates map[string]bool) (commits []positioned, err error) {
-	size := 0
-	err = s.query(ctx, selectCommits+"FROM commits c WHERE position > ? ORDER BY position LIMIT ?", []any{position, pageCommits},
-		func(scan func(...any) error) (bool, error) {
-			var r commitRow
-			if err := scan(r.dest()...); err != nil {
-				return false, err
+	size, end := 0, s.feed.last()
+	err = s.scan(ctx, keyIn(tableCommits), commitKey(position+1), forward, func(k, v []byte) (bool, error) {
+		at := partsOf(k).number()
+		if at > end {
+			return false, nil
+		}
+		f := fields{rest: v}
+		r := recordOf(&f)
+		if err := f.err(); err != nil {
+			return false, err
+		}
+		p := positioned{position: at, Commit: engine.Commit{Stream: r.stream}}
+		if aggregates[r.stream.Aggregate] {
+			if whole, err := r.commit(at); err == nil {
+				p = whole
+			} else { // it stands for what is in the log, where it is found again and parked
+				p.Commit.Seq = r.seq
 			}
-			p := r.positioned
-			if aggregates[p.Stream.Aggregate] {
-				var err error
-				if p, err = r.commit(); err != nil {
-					return false, err
-				}
-			}
-			commits = append(commits, p)
-			size += p.size
-			return size < pageBytes, nil
-		})
+		}
+		commits = append(commits, p)
+		size += p.size
+		return size < pageBytes && len(commits) < pageCommits, nil
+	})
 	return commits, err
 }
 
-// Streams implements [engine.Log]. Its cursors are ids.
+// Streams implements [engine.Log]. Its cursors are ids. A stream whose first commit is not
+// durable yet may be among them.
 func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
-	if err := s.index(ctx); err != nil {
+	prefix := keyIn(tableStreams).text(aggregate)
+	done, err := s.reading(ctx)
+	if err != nil {
 		return nil, "", err
 	}
-	err = s.query(ctx, "SELECT id FROM streams WHERE aggregate = ? AND id > ? AND seq = 0 ORDER BY id LIMIT ?",
-		[]any{aggregate, cursor, pageStreams + 1}, func(scan func(...any) error) (bool, error) {
-			if len(ids) == pageStreams {
-				next = ids[len(ids)-1]
-				return false, nil
-			}
-			var id string
-			err := scan(&id)
-			ids = append(ids, id)
-			return true, err
-		})
-	return ids, next, err
-}
-
-const (
-	selectCommits = "SELECT c.position, c.aggregate, c.id, c.seq, c.version, c.events, c.meta "
-	fromStreams   = "FROM streams i JOIN commits c ON c.position = i.position WHERE i.aggregate = ? AND i.id = ? "
-)
-
-// commits yields what a query selects until yield has enough.
-func (s *store) commits(ctx context.Context, from string, args []any, yield func(positioned) bool) error {
-	return s.query(ctx, selectCommits+from, args, func(scan func(...any) error) (bool, error) {
-		var r commitRow
-		if err := scan(r.dest()...); err != nil {
-			return false, err
+	defer done()
+	i, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefix.end()})
+	if err != nil {
+		return nil, "", s.trouble.unavailable(err)
+	}
+	defer func() {
+		if failure := cmp.Or(err, i.Close()); failure != nil {
+			err = s.trouble.unavailable(failure)
 		}
-		p, err := r.commit()
-		return err == nil && yield(p), err
-	})
+	}()
+	behind := func(id string) key { return streamPrefix(engine.Stream{Aggregate: aggregate, ID: id}).end() }
+	from := prefix
+	if cursor != "" {
+		from = behind(cursor)
+	}
+	for i.SeekGE(from) {
+		if len(ids) == pageStreams {
+			return ids, ids[len(ids)-1], nil
+		}
+		p := partsOf(i.Key())
+		_, id := p.text(), p.text()
+		if err := p.err(); err != nil {
+			return nil, "", err
+		}
+		ids, from = append(ids, id), behind(id)
+	}
+	return ids, "", i.Error()
 }
 
 // positioned is a commit with its place among all of them.
@@ -241,36 +210,43 @@ type positioned struct {
 	size int // bytes of its events and metadata
 }
 
-// commitRow is a commit as it is stored.
-type commitRow struct {
-	positioned
+// record is a commit as it is stored.
+type record struct {
+	stream       engine.Stream
+	seq, version int64
 	events, meta []byte
+	hash         []byte // empty: of an earlier version
 }
 
-func (r *commitRow) dest() []any {
-	return []any{&r.position, &r.Stream.Aggregate, &r.Stream.ID, &r.Seq, &r.Version, &r.events, &r.meta}
-}
-
-func (r *commitRow) commit() (positioned, error) {
-	r.size = len(r.events) + len(r.meta)
-	if err := jsonv2.Unmarshal(r.events, &r.Events); err != nil {
-		return r.positioned, fmt.Errorf("events of %s at %d: %w", r.Stream, r.Seq, err)
+// recordOf reads it in place: it is there as long as the value is.
+func recordOf(f *fields) (r record) {
+	r.stream = engine.Stream{Aggregate: f.text(), ID: f.text()}
+	r.seq, r.version = f.number(), f.number()
+	r.events, r.meta = f.raw(), f.raw()
+	if len(f.rest) > 0 {
+		r.hash = f.bytes()
 	}
-	if err := jsonv2.Unmarshal(r.meta, &r.Meta); err != nil {
-		return r.positioned, fmt.Errorf("metadata of %s at %d: %w", r.Stream, r.Seq, err)
-	}
-	return r.positioned, nil
+	return r
 }
 
-// text lets the driver bind JSON as text, which SQLite's own tools show.
-func text(b []byte) string { return string(b) }
-
-// nanos is a time as it is stored; fromNanos reads it.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return math.MinInt64
+func commitOf(f *fields, position int64) (positioned, error) {
+	r := recordOf(f)
+	if f.bad {
+		return positioned{}, f.err()
 	}
-	return t.UnixNano()
+	return r.commit(position)
 }
 
-func fromNanos(n int64) time.Time { return time.Unix(0, n).UTC() }
+func (r *record) commit(position int64) (positioned, error) {
+	p := positioned{position: position, Commit: engine.Commit{Stream: r.stream, Seq: r.seq, Version: r.version, Hash: r.hash}, size: len(r.events) + len(r.meta)}
+	if err := p.CheckStored(r.events, r.meta); err != nil {
+		return p, err
+	}
+	if err := jsonv2.Unmarshal(r.events, &p.Events); err != nil {
+		return p, fmt.Errorf("events of %s at %d: %w", r.stream, r.seq, err)
+	}
+	if err := jsonv2.Unmarshal(r.meta, &p.Meta); err != nil {
+		return p, fmt.Errorf("metadata of %s at %d: %w", r.stream, r.seq, err)
+	}
+	return p, nil
+}

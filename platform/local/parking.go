@@ -1,9 +1,9 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
-	"strings"
 	"sync"
 
 	"onlineshop/es/engine"
@@ -49,22 +49,45 @@ func (p *parkedKeys) set(consumer string, s engine.Stream, parked bool) {
 
 func (s *store) loadParked(ctx context.Context) (*parkedKeys, error) {
 	p := &parkedKeys{keys: map[parkedKey]bool{}, of: map[string]int{}}
-	return p, s.query(ctx, "SELECT consumer, aggregate, id FROM parked", nil, func(scan func(...any) error) (bool, error) {
-		var consumer string
-		var st engine.Stream
-		err := scan(&consumer, &st.Aggregate, &st.ID)
+	return p, s.scan(ctx, keyIn(tableParked), nil, forward, func(k, _ []byte) (bool, error) {
+		consumer, st, err := parkedOf(k)
 		p.set(consumer, st, true)
 		return true, err
 	})
 }
 
+func parkedAt(consumer string, st engine.Stream) key {
+	return keyIn(tableParked).text(consumer).text(st.Aggregate).text(st.ID)
+}
+
+func parkedOf(k []byte) (consumer string, st engine.Stream, err error) {
+	p := partsOf(k)
+	consumer, st.Aggregate, st.ID = p.text(), p.text(), p.text()
+	return consumer, st, p.err()
+}
+
+func parkedValue(p engine.Parked) value {
+	return value(nil).text(p.Error).number(nanos(p.Since)).number(nanos(p.Last)).number(int64(p.Attempts))
+}
+
+func readParked(f *fields, p *engine.Parked) {
+	p.Error, p.Since, p.Last, p.Attempts = f.text(), fromNanos(f.number()), fromNanos(f.number()), int(f.number())
+}
+
 // Park implements [engine.Parking].
 func (s *store) Park(ctx context.Context, p engine.Parked) error {
-	return s.writer.write(ctx, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO parked (consumer, aggregate, id, error, since, last, attempts) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET error = excluded.error, last = excluded.last, attempts = attempts + 1`,
-			p.Consumer, p.Stream.Aggregate, p.Stream.ID, p.Error, nanos(p.Since), nanos(p.Last), p.Attempts)
-		return err
+	return s.writer.apply(ctx, func(t *tx) error {
+		k, was := parkedAt(p.Consumer, p.Stream), engine.Parked{}
+		again, err := t.get(k, func(f *fields) { readParked(f, &was) })
+		if err != nil {
+			return err
+		}
+		now := p
+		if again {
+			now.Since, now.Attempts = was.Since, was.Attempts+1
+		}
+		t.set(k, parkedValue(now))
+		return nil
 	}, func() { s.parked.set(p.Consumer, p.Stream, true) })
 }
 
@@ -74,13 +97,10 @@ func (s *store) Parked(ctx context.Context, consumer string, st engine.Stream) (
 		return nil, nil
 	}
 	p := engine.Parked{Consumer: consumer, Stream: st}
-	var since, last int64
-	found, err := s.get(ctx, "SELECT error, since, last, attempts FROM parked WHERE consumer = ? AND aggregate = ? AND id = ?",
-		[]any{consumer, st.Aggregate, st.ID}, []any{&p.Error, &since, &last, &p.Attempts})
+	found, err := s.get(ctx, parkedAt(consumer, st), func(f *fields) { readParked(f, &p) })
 	if err != nil || !found {
 		return nil, err
 	}
-	p.Since, p.Last = fromNanos(since), fromNanos(last)
 	return &p, nil
 }
 
@@ -89,13 +109,16 @@ func (s *store) Unpark(ctx context.Context, p engine.Parked) error {
 	if !s.parked.has(p.Consumer, p.Stream) {
 		return nil
 	}
-	var gone int64
-	return s.writer.write(ctx, func(t *tx) (err error) {
-		gone, err = t.exec("DELETE FROM parked WHERE consumer = ? AND aggregate = ? AND id = ? AND last = ? AND attempts = ?",
-			p.Consumer, p.Stream.Aggregate, p.Stream.ID, nanos(p.Last), p.Attempts)
+	gone := false
+	return s.writer.apply(ctx, func(t *tx) error {
+		k, is := parkedAt(p.Consumer, p.Stream), engine.Parked{}
+		found, err := t.get(k, func(f *fields) { readParked(f, &is) })
+		if gone = found && is.Last.Equal(p.Last) && is.Attempts == p.Attempts; gone {
+			t.delete(k)
+		}
 		return err
 	}, func() {
-		if gone > 0 {
+		if gone {
 			s.parked.set(p.Consumer, p.Stream, false)
 		}
 	})
@@ -104,30 +127,29 @@ func (s *store) Unpark(ctx context.Context, p engine.Parked) error {
 // pageParked is how many parked keys a page has.
 const pageParked = 100
 
-// ListParked implements [engine.Parking]. Its cursors are consumer, aggregate and
-// id, with a byte between them that is in none of the first two.
+// ListParked implements [engine.Parking]. Its cursors are the last key of a page.
 func (s *store) ListParked(ctx context.Context, cursor string) (parked []engine.Parked, next string, err error) {
-	from := []string{"", "", ""}
+	var from key
 	if cursor != "" {
-		b, err := base64.RawURLEncoding.DecodeString(cursor)
-		if from = strings.SplitN(string(b), "\n", 3); err != nil || len(from) != 3 {
+		last, err := base64.RawURLEncoding.DecodeString(cursor)
+		if _, _, bad := parkedOf(append(keyIn(tableParked), last...)); err != nil || bad != nil {
 			return nil, "", engine.ErrCursor
 		}
+		from = append(keyIn(tableParked), last...).end()
 	}
-	err = s.query(ctx, `SELECT consumer, aggregate, id, error, since, last, attempts FROM parked
-		WHERE (consumer, aggregate, id) > (?, ?, ?) ORDER BY consumer, aggregate, id LIMIT ?`,
-		[]any{from[0], from[1], from[2], pageParked + 1}, func(scan func(...any) error) (bool, error) {
-			if len(parked) == pageParked {
-				l := parked[pageParked-1]
-				next = base64.RawURLEncoding.EncodeToString([]byte(l.Consumer + "\n" + l.Stream.Aggregate + "\n" + l.Stream.ID))
-				return false, nil
-			}
-			var p engine.Parked
-			var since, last int64
-			err := scan(&p.Consumer, &p.Stream.Aggregate, &p.Stream.ID, &p.Error, &since, &last, &p.Attempts)
-			p.Since, p.Last = fromNanos(since), fromNanos(last)
-			parked = append(parked, p)
-			return true, err
-		})
+	var last []byte
+	err = s.scan(ctx, keyIn(tableParked), from, forward, func(k, v []byte) (bool, error) {
+		if len(parked) == pageParked {
+			next = base64.RawURLEncoding.EncodeToString(last[1:])
+			return false, nil
+		}
+		var p engine.Parked
+		var err error
+		p.Consumer, p.Stream, err = parkedOf(k)
+		f := fields{rest: v}
+		readParked(&f, &p)
+		parked, last = append(parked, p), append(last[:0], k...)
+		return true, cmp.Or(err, f.err())
+	})
 	return parked, next, err
 }

@@ -1,47 +1,83 @@
 package local
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"strings"
-
-	jsonv2 "github.com/go-json-experiment/json"
 
 	"onlineshop/es/engine"
 )
 
+func rowKey(model, id string) key { return keyIn(tableRows).text(model).text(id) }
+
+func indexPrefix(model, field, value string) key {
+	return keyIn(tableIndexes).text(model).text(field).text(value)
+}
+
 // Row implements [engine.Rows].
 func (s *store) Row(ctx context.Context, model, id string) (engine.Row, error) {
 	row := engine.Row{Model: model, ID: id}
-	err := s.query(ctx, "SELECT id, rev, view, owner, at, indexed FROM rows WHERE model = ? AND id = ?", []any{model, id},
-		func(scan func(...any) error) (bool, error) { return false, scanRow(scan, &row) })
+	_, err := s.get(ctx, rowKey(model, id), func(f *fields) { readRow(f, &row) })
 	return row, err
 }
 
-func scanRow(scan func(...any) error, row *engine.Row) error {
-	var at, indexed []byte
-	var view sql.RawBytes
-	if err := scan(&row.ID, &row.Rev, &view, &row.Owner, &at, &indexed); err != nil {
-		return err
+// A row's value: its revision, what of it is indexed (a number of fields, and of each its
+// name and value; the owner is a field of its own if the model is listed by it, and so are
+// its order keys and its words, see sorted.go), its owner, its positions, if it is not
+// absent its view, and which code has made it.
+
+func readRow(f *fields, row *engine.Row) {
+	row.Rev = f.number()
+	row.Indexed = readIndexed(f)
+	delete(row.Indexed, ownerField)
+	row.Sorted, row.Words = takeSorted(row.Indexed)
+	row.Owner = f.text()
+	row.At = map[string]engine.Position{}
+	for range f.number() {
+		source := f.text()
+		row.At[source] = engine.Position{Next: f.number(), Version: f.number()}
 	}
-	if view != nil {
-		row.View = json.RawMessage(append([]byte{}, view...))
+	if f.bool() {
+		row.View = f.bytes()
 	}
-	if err := jsonv2.Unmarshal(at, &row.At); err != nil {
-		return fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
+	if len(f.rest) > 0 { // of an earlier version: none
+		row.Made = f.number()
 	}
-	if indexed != nil {
-		if err := json.Unmarshal(indexed, &row.Indexed); err != nil {
-			return fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
-		}
-		delete(row.Indexed, ownerField)
+}
+
+func readIndexed(f *fields) (indexed map[string]string) {
+	n := f.number()
+	if n > 0 {
+		indexed = map[string]string{}
 	}
-	return nil
+	for range n {
+		field := f.text()
+		indexed[field] = f.text()
+	}
+	return indexed
+}
+
+func rowValue(row engine.Row, fields map[string]string) value {
+	v := make(value, 0, len(row.View)+64*(1+len(row.At)+len(fields))).number(row.Rev).number(int64(len(fields)))
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		v = v.text(field).text(fields[field])
+	}
+	v = v.text(row.Owner).number(int64(len(row.At)))
+	for _, source := range slices.Sorted(maps.Keys(row.At)) {
+		v = v.text(source).number(row.At[source].Next).number(row.At[source].Version)
+	}
+	if v = v.bool(row.View != nil); row.View != nil {
+		v = v.bytes(row.View)
+	}
+	if row.Made != 0 {
+		v = v.number(row.Made)
+	}
+	return v
 }
 
 // ownerField stands for the owner among a row's indexed fields.
@@ -49,54 +85,21 @@ const ownerField = ""
 
 // Put implements [engine.Rows].
 func (s *store) Put(ctx context.Context, row engine.Row) (bool, error) {
-	at, err := json.Marshal(row.At)
-	if err != nil {
-		return false, fmt.Errorf("positions of row %s of %s: %w", row.ID, row.Model, err)
-	}
-	var view any // NULL: absent
-	var fields map[string]string
-	if row.View != nil {
-		view = text(row.View)
-		if fields = maps.Clone(row.Indexed); s.owned[row.Model] && row.Owner != "" {
-			if fields == nil {
-				fields = map[string]string{}
-			}
-			fields[ownerField] = row.Owner
-		}
-	}
-	var indexed any // NULL: nothing
-	if len(fields) > 0 {
-		b, err := json.Marshal(fields)
-		if err != nil {
-			return false, fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
-		}
-		indexed = text(b)
-	}
+	indexed := s.indexedOf(row)
+	k, v := rowKey(row.Model, row.ID), rowValue(row, indexed)
 	var lost bool
-	err = s.writer.write(ctx, func(t *tx) error {
+	err := s.writer.apply(ctx, func(t *tx) error {
 		var rev int64
-		var old []byte
-		if row.Rev > 1 {
-			if err := t.get("SELECT rev, indexed FROM rows WHERE model = ? AND id = ?", []any{row.Model, row.ID}, []any{&rev, &old}); err != nil {
-				return err
-			}
+		var had map[string]string
+		if _, err := t.get(k, func(f *fields) { rev, had = f.number(), readIndexed(f) }); err != nil {
+			return err
 		}
 		if lost = rev != row.Rev-1; lost {
 			return nil
 		}
-		var had map[string]string
-		if old != nil {
-			if err := json.Unmarshal(old, &had); err != nil {
-				return fmt.Errorf("index of row %s of %s: %w", row.ID, row.Model, err)
-			}
-		}
-		n, err := t.exec(`INSERT INTO rows (model, id, rev, view, owner, at, indexed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-			ON CONFLICT DO UPDATE SET rev = ?3, view = ?4, owner = ?5, at = ?6, indexed = ?7 WHERE rev = ?3 - 1`,
-			row.Model, row.ID, row.Rev, view, row.Owner, text(at), indexed)
-		if lost = n == 0; err != nil || lost {
-			return err
-		}
-		return reindex(t, row, had, fields)
+		t.set(k, v)
+		reindex(t, row, had, indexed)
+		return nil
 	}, nil)
 	if err != nil {
 		return false, err // where the context has ended, lost may still be written to
@@ -104,26 +107,31 @@ func (s *store) Put(ctx context.Context, row engine.Row) (bool, error) {
 	return lost, nil
 }
 
+// indexedOf returns what is indexed of a row.
+func (s *store) indexedOf(row engine.Row) map[string]string {
+	if row.View == nil {
+		return nil
+	}
+	indexed := withSorted(row)
+	if s.owned[row.Model] && row.Owner != "" {
+		indexed[ownerField] = row.Owner
+	}
+	return indexed
+}
+
 // reindex changes a row's entries in its model's indexes.
-func reindex(t *tx, row engine.Row, had, fields map[string]string) error {
-	for field, value := range had {
-		if now, ok := fields[field]; ok && now == value {
-			continue
-		}
-		if _, err := t.exec("DELETE FROM rows_by_field WHERE model = ? AND field = ? AND value = ? AND id = ?", row.Model, field, value, row.ID); err != nil {
-			return err
+func reindex(t *tx, row engine.Row, had, fields map[string]string) {
+	before, now := entries(row.Model, row.ID, had), entries(row.Model, row.ID, fields)
+	for k := range before {
+		if _, still := now[k]; !still {
+			t.delete(key(k))
 		}
 	}
-	for field, value := range fields {
-		if was, ok := had[field]; ok && was == value {
-			continue
-		}
-		// An entry may be left over, of a row that was thrown away.
-		if _, err := t.exec("INSERT OR IGNORE INTO rows_by_field (model, field, value, id) VALUES (?, ?, ?, ?)", row.Model, field, value, row.ID); err != nil {
-			return err
+	for k, v := range now {
+		if was, there := before[k]; !there || !bytes.Equal(was, v) {
+			t.set(key(k), v)
 		}
 	}
-	return nil
 }
 
 // scanned is how many rows a page looks at, of which those without a view are left
@@ -137,45 +145,57 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 	if err != nil {
 		return nil, "", err
 	}
-	const columns = "SELECT r.id, r.rev, r.view, r.owner, r.at, r.indexed "
-	var query string
-	var args []any
-	indexed := func(field, value string) {
-		// A cross join keeps its order: from the index to the rows.
-		query = columns + `FROM rows_by_field f CROSS JOIN rows r ON r.model = f.model AND r.id = f.id
-			WHERE f.model = ? AND f.field = ? AND f.value = ? AND f.id > ? ORDER BY f.id LIMIT ?`
-		args = []any{q.Model, field, value, from, scanned + 1}
-	}
-	switch {
-	case q.Owner != "" && !s.owned[q.Model]:
+	if q.Owner != "" && !s.owned[q.Model] {
 		return nil, "", fmt.Errorf("list %s by owner: it is not listed by owner", q.Model)
-	case q.Owner != "" && q.Field != "":
-		query = columns + `FROM rows_by_field o CROSS JOIN rows_by_field f ON f.model = o.model AND f.field = ? AND f.value = ? AND f.id = o.id
-			CROSS JOIN rows r ON r.model = o.model AND r.id = o.id
-			WHERE o.model = ? AND o.field = '' AND o.value = ? AND o.id > ? ORDER BY o.id LIMIT ?`
-		args = []any{q.Field, q.Value, q.Model, q.Owner, from, scanned + 1}
+	}
+	if len(q.Words) > 0 || q.Sort != "" {
+		found, err := s.findRare(ctx, q)
+		if err != nil {
+			return nil, "", err
+		}
+		if found != nil {
+			rows, next = firstPage(q, from, found)
+			return rows, next, nil
+		}
+	}
+	if q.Sort != "" {
+		return s.listSorted(ctx, q, from)
+	}
+	prefix := keyIn(tableRows).text(q.Model)
+	switch {
 	case q.Owner != "":
-		indexed(ownerField, q.Owner)
+		prefix = indexPrefix(q.Model, ownerField, q.Owner)
 	case q.Field != "":
-		indexed(q.Field, q.Value)
-	default:
-		query = columns + "FROM rows r WHERE r.model = ? AND r.id > ? ORDER BY r.id LIMIT ?"
-		args = []any{q.Model, from, scanned + 1}
+		prefix = indexPrefix(q.Model, q.Field, q.Value)
+	}
+	begin := prefix
+	if q.Cursor != "" {
+		begin = prefix.text(from).end()
 	}
 	seen, size := 0, 0
 	last := from
-	err = s.query(ctx, query, args, func(scan func(...any) error) (bool, error) {
+	err = s.scan(ctx, prefix, begin, forward, func(k, v []byte) (bool, error) {
 		if seen == scanned || len(rows) == q.Limit || size >= pageBytes {
 			next = cursor(q, last)
 			return false, nil
 		}
-		row := engine.Row{Model: q.Model}
-		if err := scanRow(scan, &row); err != nil {
+		p := parts{rest: k[len(prefix):]}
+		row := engine.Row{Model: q.Model, ID: p.text()}
+		if err := p.err(); err != nil {
 			return false, err
 		}
 		seen, last = seen+1, row.ID
-		// An index entry that is left over says nothing.
-		if row.View != nil && (q.Owner == "" || row.Owner == q.Owner) && (q.Field == "" || row.Indexed[q.Field] == q.Value) {
+		if prefix[0] == tableRows {
+			f := fields{rest: v}
+			readRow(&f, &row)
+			if err := f.err(); err != nil {
+				return false, err
+			}
+		} else if _, err := read(s.db, rowKey(q.Model, row.ID), func(f *fields) { readRow(f, &row) }); err != nil {
+			return false, err
+		}
+		// An index is read a moment before its rows.
+		if q.Matches(row) {
 			rows = append(rows, row)
 			size += len(row.View)
 		}
@@ -184,12 +204,12 @@ func (s *store) List(ctx context.Context, q engine.Query) (rows []engine.Row, ne
 	return rows, next, err
 }
 
-// cursor names the last row of a page, for the next one of the same query.
+// cursor names the place of the last row of a page, for the next one of the same query.
 func cursor(q engine.Query, id string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(queryHash(q) + id))
 }
 
-// after is the id that a query's cursor names, or [engine.ErrCursor].
+// after is the place that a query's cursor names, or [engine.ErrCursor].
 func after(q engine.Query) (id string, err error) {
 	if q.Cursor == "" {
 		return "", nil
@@ -204,6 +224,6 @@ func after(q engine.Query) (id string, err error) {
 
 func queryHash(q engine.Query) string {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%q %q %q %q", q.Model, q.Field, q.Value, q.Owner)
+	h.Write([]byte(q.Identity()))
 	return string(h.Sum(nil))
 }

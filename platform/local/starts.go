@@ -17,28 +17,21 @@ type starts struct {
 	at    map[string]int64
 }
 
-// Folders of earlier versions have no such table.
-const createStarts = `CREATE TABLE IF NOT EXISTS starts (
-	follower TEXT    PRIMARY KEY,
-	position INTEGER NOT NULL -- of the log's last commit before it began
-) WITHOUT ROWID`
-
 // Begin implements [engine.Starts]. Followers of an earlier version, which kept no
 // starts, are known by what they did.
 func (s *starts) Begin(ctx context.Context, _ string, followers []string, _ time.Time) error {
 	at := map[string]int64{}
 	err := s.store.writer.write(ctx, func(t *tx) error {
-		if _, err := t.exec(createStarts); err != nil {
-			return err
-		}
 		for _, f := range followers {
-			if _, err := t.exec(`INSERT OR IGNORE INTO starts (follower, position) SELECT ?1, CASE
-				WHEN EXISTS (SELECT 1 FROM known WHERE consumer = ?1) OR EXISTS (SELECT 1 FROM cursors WHERE follower = ?1) THEN 0
-				ELSE (SELECT coalesce(max(position), 0) FROM commits) END`, f); err != nil {
-				return err
-			}
+			k := keyIn(tableStarts).text(f)
 			var position int64
-			if err := t.get("SELECT position FROM starts WHERE follower = ?", []any{f}, []any{&position}); err != nil {
+			began, err := t.get(k, func(f *fields) { position = f.number() })
+			if err == nil && !began {
+				if position, err = s.beginning(t, f); err == nil {
+					t.set(k, value(nil).number(position))
+				}
+			}
+			if err != nil {
 				return err
 			}
 			at[f] = position
@@ -56,6 +49,25 @@ func (s *starts) Begin(ctx context.Context, _ string, followers []string, _ time
 	return nil
 }
 
+// beginning is where a follower without a start begins: with the first commit if it was
+// here before, otherwise with the next.
+func (s *starts) beginning(t *tx, follower string) (position int64, err error) {
+	before, err := t.has(keyIn(tableKnown).text(follower))
+	if err == nil && !before {
+		err = scan(t.batch, keyIn(tableCursors).text(follower), nil, forward, func(_, _ []byte) (bool, error) {
+			before = true
+			return false, nil
+		})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errStore, err)
+	}
+	if before {
+		return 0, nil
+	}
+	return t.next - 1, nil
+}
+
 // Past implements [engine.Starts].
 func (s *starts) Past(ctx context.Context, follower string, st engine.Stream, seq int64, _ time.Time) (bool, error) {
 	s.mu.RLock()
@@ -70,10 +82,7 @@ func (s *starts) Past(ctx context.Context, follower string, st engine.Stream, se
 
 // position is the commit's among all commits.
 func (s *store) position(ctx context.Context, st engine.Stream, seq int64) (position int64, err error) {
-	if tail := s.tail.of(st, seq, seq+1); len(tail) > 0 && tail[0].seq == seq {
-		return tail[0].position, nil
-	}
-	found, err := s.get(ctx, "SELECT position FROM streams WHERE aggregate = ? AND id = ? AND seq = ?", []any{st.Aggregate, st.ID, seq}, []any{&position})
+	found, err := s.get(ctx, streamKey(st, seq), func(f *fields) { position = f.number() })
 	if err == nil && !found {
 		err = fmt.Errorf("%s has no commit %d", st, seq)
 	}

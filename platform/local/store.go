@@ -1,264 +1,342 @@
 package local
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
-	_ "embed"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
+	"io/fs"
+	"log/slog"
 	"path/filepath"
-	"runtime"
 	"sync"
+	"time"
 
-	"onlineshop/es/engine"
-	"onlineshop/platform/internal/lanes"
-
-	"modernc.org/sqlite"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// store keeps everything in one SQLite file: written by one goroutine, read over
-// a small pool of connections. It implements the engine's ports.
+// store keeps everything in one Pebble database: written by one goroutine, read by
+// anybody. It implements the engine's ports.
 type store struct {
 	*writer
-	write   *sql.DB
-	read    [2]pool // by lane: live reads wait for no bulk ones
+	db      *pebble.DB
 	feed    *feed
-	tail    *unindexed
 	parked  *parkedKeys
 	owned   map[string]bool // read models that are listed by owner
-	file    string
-	trouble trouble
+	trouble *trouble
+	ends    *acknowledged
+
+	inUse sync.RWMutex // read-locked by whoever reads, locked once it is closed
 }
 
-//go:embed schema.sql
-var schema string
+// schemaVersion counts changes of what keys and values are made of.
+const schemaVersion = 2 // 2: commits have hashes; those of 1, which have none, are read
 
-// schemaVersion counts changes of schema.sql.
-const schemaVersion = 1
+// What the store knows about itself, by name.
+const (
+	schemaName = "schema" // schemaVersion of the program that made it
+	jobsName   = "jobs"   // the number of the latest job
+)
 
-// applicationID says that a database is a shop's. Folders of earlier versions have
-// none.
-const applicationID = 0x53686f70 // "Shop"
+// storeOptions say where a store is, and on which disk; nil: the machine's.
+type storeOptions struct {
+	dir   string
+	disk  vfs.FS
+	owned map[string]bool
+	log   *slog.Logger
+	// acceptLoss goes on with a log whose end is lost; otherwise it is opened to be read.
+	acceptLoss bool
+	toRead     bool // writes nothing
+}
 
-// openStore opens the database in the file, made where there is none.
-func openStore(ctx context.Context, file string, owned map[string]bool) (*store, error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	if runtime.GOOS == "linux" {
-		// As durable as fsync, and it spares writing the file's times. For the whole
-		// process, which has no other databases.
-		if _, err := sqlite.Fdatasync(true); err != nil {
-			return nil, err
+// openStore opens the database in the folder, made where there is none.
+func openStore(ctx context.Context, o storeOptions) (*store, error) {
+	if o.disk == nil {
+		o.disk = vfs.Default
+		if err := makeDir(o.dir); err != nil {
+			return nil, fmt.Errorf("make the folder of the database: %w", err)
 		}
 	}
-	write, err := openDB(file, 1, "journal_mode(wal)", "synchronous(full)", "cache_size(-16384)", "wal_autocheckpoint(8000)")
-	if err != nil {
-		return nil, err
-	}
-	s := &store{write: write, owned: owned, file: file, feed: newFeed(), tail: newTail()}
-	if err := s.open(ctx, file); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", file, explained(err)), s.close())
+	s := &store{owned: o.owned, feed: newFeed(), trouble: newTrouble()}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the database in %s: %w", o.dir, explained(err)), s.close())
 	}
 	return s, nil
 }
 
-func (s *store) open(ctx context.Context, file string) (err error) {
-	conn, err := s.write.Conn(ctx)
+// databaseOptions bound what the database takes: of memory some 100 MiB.
+func databaseOptions(disk vfs.FS, log pebble.Logger, t *trouble) *pebble.Options {
+	o := &pebble.Options{
+		FS:                          disk,
+		Logger:                      log,
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   32 << 20,
+		MemTableSize:                8 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               32 << 20,
+		MaxOpenFiles:                500,
+		BytesPerSync:                1 << 20,
+		WALBytesPerSync:             1 << 20,
+		EventListener: &pebble.EventListener{
+			BackgroundError: t.note,
+			DataCorruption:  func(i pebble.DataCorruptionInfo) { t.note(i.Details) },
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most appends and rows ask for a key that is not there
+	}
+	return o
+}
+
+func (s *store) open(ctx context.Context, o storeOptions) (err error) {
+	var at time.Time
+	if s.ends, at, err = openAcknowledged(o.disk, o.dir, o.toRead); err != nil {
+		return err
+	}
+	if o.toRead || s.ends.position > 0 && !o.acceptLoss {
+		if whole, err := s.openToRead(ctx, o, at); !whole || err != nil {
+			return err
+		}
+	}
+	// Pebble asks for its disk's patience, and tells of an end that it can't avoid.
+	if s.db, err = pebble.Open(o.dir, databaseOptions(s.trouble.waitingForRoom(o.disk, o.dir), databaseLog{o.log}, s.trouble)); err != nil {
+		return err
+	}
+	version, err := s.about(schemaName)
+	switch {
+	case err != nil:
+		return err
+	case version > schemaVersion:
+		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d): use that one", version, schemaVersion)
+	case version < schemaVersion:
+		if err := s.db.Set(keyIn(tableStore).text(schemaName), value(nil).number(schemaVersion), pebble.Sync); err != nil {
+			return err
+		}
+	}
+	return s.begin(ctx, o)
+}
+
+// begin reads what is kept in memory, and starts to write.
+func (s *store) begin(ctx context.Context, o storeOptions) error {
+	head, err := s.last(ctx)
 	if err != nil {
 		return err
 	}
-	var version, application, tables, ours int
-	for query, dest := range map[string]*int{
-		"PRAGMA user_version": &version, "PRAGMA application_id": &application, "SELECT count(*) FROM sqlite_schema": &tables,
-		"SELECT count(*) FROM sqlite_schema WHERE name IN ('commits', 'rows_by_field', 'known')": &ours,
-	} {
-		if err := conn.QueryRowContext(ctx, query).Scan(dest); err != nil {
+	s.feed.head = head.position
+	if s.ends.position > head.position && s.trouble.final() == nil {
+		if o.log != nil {
+			o.log.WarnContext(ctx, "the end of the log is lost, and that is accepted", "acknowledged", s.ends.position, "end", head.position)
+		}
+		if err := s.ends.set(head.position); err != nil {
 			return err
 		}
-	}
-	switch {
-	case application != 0 && application != applicationID, version == 0 && tables > 0, version > 0 && version <= schemaVersion && ours < 3:
-		return errors.New("it is the database of another program: choose another data folder, or put it elsewhere")
-	case version > schemaVersion:
-		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d): use that one", version, schemaVersion)
-	case version == schemaVersion:
-		if err := addLanes(ctx, conn); err != nil {
-			return err
-		}
-	case version == 0:
-		if _, err := conn.ExecContext(ctx, fmt.Sprintf("BEGIN; %s; PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT", schema, schemaVersion, applicationID)); err != nil {
-			return err
-		}
-		if err := syncDir(filepath.Dir(file)); err != nil {
-			return err
-		}
-	}
-	for lane := range s.read {
-		if s.read[lane].DB, err = openDB(file, readers[lane], "query_only(true)", "cache_size(-2048)"); err != nil {
-			return err
-		}
-	}
-	if err := s.read[lanes.Live].QueryRowContext(ctx, "SELECT coalesce(max(position), 0) FROM commits").Scan(&s.feed.head); err != nil {
-		return err
 	}
 	if s.parked, err = s.loadParked(ctx); err != nil {
 		return err
 	}
-	if err := s.loadTail(ctx); err != nil {
-		return err
-	}
-	s.writer = startWriter(conn, func() (*sql.Conn, error) { return s.write.Conn(context.Background()) }, s.feed.head+1, s.tail, &s.trouble)
+	s.writer = startWriter(s.db, s.feed.head+1, s.trouble, s.ends)
 	return nil
 }
 
-// addLanes adds to a database of an earlier program what says whether a job is bulk
-// work. Such a program goes on with it.
-func addLanes(ctx context.Context, conn *sql.Conn) error {
-	var has bool
-	err := conn.QueryRowContext(ctx, "SELECT count(*) > 0 FROM pragma_table_info('later') WHERE name = 'bulk'").Scan(&has)
-	if err != nil || has {
-		return err
+// last is the commit with the highest position; one that can't be read is its place only.
+func (s *store) last(ctx context.Context) (p positioned, err error) {
+	err = s.scan(ctx, keyIn(tableCommits), nil, backward, func(k, v []byte) (bool, error) {
+		at := partsOf(k).number()
+		if p, _ = commitOf(&fields{rest: v}, at); p.position == 0 {
+			p.position = at
+		}
+		return false, nil
+	})
+	return p, err
+}
+
+// openToRead opens the database without writing to it, and sees whether all is there that
+// was acknowledged. If it is not, that is how it stays open: opened to be written, the
+// database would drop what is left of the end, which somebody may still read.
+func (s *store) openToRead(ctx context.Context, o storeOptions, at time.Time) (whole bool, err error) {
+	options := databaseOptions(o.disk, databaseLog{o.log}, s.trouble)
+	options.ReadOnly, options.FormatMajorVersion = true, 0 // whatever it has
+	if s.db, err = pebble.Open(o.dir, options); errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, fs.ErrNotExist) {
+		s.db = nil
+		return false, lost(positioned{}, s.ends.position, at)
+	} else if err != nil {
+		return false, err
 	}
-	_, err = conn.ExecContext(ctx, "BEGIN; ALTER TABLE later ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0; CREATE INDEX later_by_lane ON later (bulk, due); COMMIT")
-	return err
-}
-
-// readers is how many connections read at a time, by lane.
-var readers = [2]int{lanes.Live: 4, lanes.Bulk: 2}
-
-// pool is connections to read with, and what is prepared on them.
-type pool struct {
-	*sql.DB
-	prepared sync.Map // query → *sql.Stmt
-}
-
-// openDB waits shortly where another program has the database: whoever asks tries
-// again, and has no more than seconds.
-func openDB(file string, connections int, pragmas ...string) (*sql.DB, error) {
-	u := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": append(pragmas, "busy_timeout(20)")}.Encode()}
-	db, err := sql.Open("sqlite", u.String())
+	head, err := s.last(ctx)
 	if err != nil {
+		return false, err
+	}
+	switch {
+	case s.ends.position > head.position:
+		s.trouble.lose(lost(head, s.ends.position, at))
+		return false, s.begin(ctx, o)
+	case o.toRead:
+		s.trouble.lose(errToRead)
+		return false, s.begin(ctx, o)
+	}
+	err = s.db.Close()
+	s.db = nil
+	return true, err
+}
+
+// about is what the store knows about itself; 0: nothing.
+func (s *store) about(name string) (n int64, err error) {
+	_, err = read(s.db, keyIn(tableStore).text(name), func(f *fields) { n = f.number() })
+	return n, err
+}
+
+// close writes what is waiting. A database whose disk is full, or has failed, is left
+// as it is: what was acknowledged is in it. A damaged one is closed, since it would try
+// again and again in the background to write what it can't.
+func (s *store) close() (err error) {
+	written := s.writer == nil || s.writer.close()
+	if s.ends != nil {
+		defer func() { err = errors.Join(err, s.ends.close()) }()
+	}
+	if s.db == nil || !written {
+		return nil
+	}
+	s.inUse.Lock() // for ever
+	return s.db.Close()
+}
+
+// read reads a value, if it is there.
+func read(from pebble.Reader, k key, each func(*fields)) (found bool, err error) {
+	b, closer, err := from.Get(k)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	f := fields{rest: b}
+	each(&f)
+	return true, cmp.Or(f.err(), closer.Close())
+}
+
+// get reads a value, if it is there, for the engine.
+func (s *store) get(ctx context.Context, k key, each func(*fields)) (found bool, err error) {
+	done, err := s.reading(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	if found, err = read(s.db, k, each); err != nil {
+		return found, s.trouble.unavailable(err)
+	}
+	return found, nil
+}
+
+// reading begins to read, which done ends. Nobody may begin again meanwhile.
+func (s *store) reading(ctx context.Context) (done func(), err error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
+	if !s.inUse.TryRLock() {
+		return nil, fmt.Errorf("read: %w", errShuttingDown)
+	}
+	return s.inUse.RUnlock, nil
 }
 
-// close writes what is waiting, and leaves one file without a log of its own.
-func (s *store) close() error {
-	var errs []error
-	if s.writer != nil {
-		err := s.index(context.Background())
-		s.writer.close()
-		errs = append(errs, err)
-		_, err = s.tx.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
-		errs = append(errs, err, s.tx.conn.Close())
-	}
-	for lane := range s.read {
-		if db := s.read[lane].DB; db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(append(errs, s.write.Close())...)
-}
+// direction is that of a scan.
+type direction bool
 
-// query runs a prepared query for each of its rows. A false from each ends it.
-func (s *store) query(ctx context.Context, query string, args []any, each func(scan func(...any) error) (more bool, err error)) error {
-	if err := ctx.Err(); err != nil {
+const (
+	forward  direction = false
+	backward direction = true
+)
+
+// scan calls each for what is at and after from, or in the other direction before it,
+// among the keys that begin with the prefix; nil: for all of them. A false from each
+// ends it. Keys and values are each's until it returns.
+func (s *store) scan(ctx context.Context, prefix, from key, to direction, each func(k, v []byte) (more bool, err error)) error {
+	done, err := s.reading(ctx)
+	if err != nil {
 		return err
 	}
-	lane := lanes.Live
-	if engine.IsBulk(ctx) {
-		lane = lanes.Bulk
+	defer done()
+	return s.trouble.noted(scan(s.db, prefix, from, to, each))
+}
+
+// scanError marks an error of a scan's each, not of the database.
+type scanError struct{ error }
+
+func scan(db pebble.Reader, prefix, from key, to direction, each func(k, v []byte) (more bool, err error)) error {
+	first, end := prefix, prefix.end()
+	switch {
+	case from != nil && to == forward:
+		first = from
+	case from != nil:
+		end = from
 	}
-	st, err := s.read[lane].prepare(query)
+	return scanBetween(db, first, end, to, each)
+}
+
+// scanBetween calls each for what is at and after lower, and before upper.
+func scanBetween(db pebble.Reader, lower, upper key, to direction, each func(k, v []byte) (more bool, err error)) (err error) {
+	i, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return s.trouble.unavailable(err)
+		return err
 	}
-	// Not ctx: the driver watches one that can end with a goroutine per query,
-	// which costs more than these queries do.
-	rows, err := st.QueryContext(context.WithoutCancel(ctx), args...)
-	if err != nil {
-		return s.trouble.unavailable(err)
+	defer func() { err = cmp.Or(err, i.Close()) }()
+	first, next := i.First, i.Next
+	if to == backward {
+		first, next = i.Last, i.Prev
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if more, err := each(rows.Scan); err != nil || !more {
+	for ok := first(); ok; ok = next() {
+		v, err := i.ValueAndErr()
+		if err != nil {
 			return err
 		}
+		if more, err := each(i.Key(), v); err != nil {
+			return scanError{err}
+		} else if !more {
+			return nil
+		}
 	}
-	if err := rows.Err(); err != nil {
-		return s.trouble.unavailable(err)
-	}
-	return nil
+	return i.Error()
 }
 
-// get reads at most one row.
-func (s *store) get(ctx context.Context, query string, args, dest []any) (found bool, err error) {
-	err = s.query(ctx, query, args, func(scan func(...any) error) (bool, error) {
-		found = true
-		return false, scan(dest...)
-	})
-	return found, err
+// databaseLog is Pebble's logger.
+type databaseLog struct{ log *slog.Logger }
+
+func (databaseLog) Infof(string, ...any) {}
+
+func (l databaseLog) Errorf(format string, args ...any) {
+	if l.log != nil {
+		l.log.Warn("the database", "error", fmt.Sprintf(format, args...))
+	}
 }
 
-func (p *pool) prepare(query string) (*sql.Stmt, error) {
-	if st, ok := p.prepared.Load(query); ok {
-		return st.(*sql.Stmt), nil
-	}
-	st, err := p.Prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	if other, loaded := p.prepared.LoadOrStore(query, st); loaded {
-		return other.(*sql.Stmt), st.Close()
-	}
-	return st, nil
+// Fatalf does not return, as Pebble expects. On the writer's goroutine it ends what is
+// being written. On Pebble's own it ends the process: the next one goes on with all that
+// was acknowledged.
+func (l databaseLog) Fatalf(format string, args ...any) {
+	panic(fatal{fmt.Errorf(format, args...)})
 }
 
-// truncateFrom is how large the write-ahead log may be before it is cut: a reader
-// that lasts lets it grow, and it does not shrink by itself.
-const truncateFrom = 64 << 20
+// fatal is what Pebble can't go on after.
+type fatal struct{ error }
 
-// truncate cuts the write-ahead log where it has grown and nobody reads what is in
-// it. What is in it goes into the database beside the writer's work, so that the
-// writer is kept waiting for the cut alone. The writer cuts it itself: it would take
-// the lock of anybody else for another program's.
-func (s *store) truncate(ctx context.Context, from int64) error {
-	info, err := os.Stat(s.file + "-wal")
-	if err != nil || info.Size() < from {
-		return nil // there is none, or it is small
-	}
-	db, err := openDB(s.file, 1)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	var busy, pages, done int
-	if err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done); err != nil {
-		return s.trouble.unavailable(err)
-	}
-	if busy != 0 || done < pages {
-		return nil // somebody still reads it
-	}
-	return s.writer.write(ctx, func(*tx) error { return nil }, func() {
-		// That it fails, as where somebody reads again, shows in the next attempt.
-		_ = s.tx.get("PRAGMA wal_checkpoint(TRUNCATE)", nil, []any{&busy, &pages, &done})
-	})
+func (f fatal) Unwrap() error { return f.error }
+
+func (f fatal) Error() string {
+	return "the database can't go on, and what it acknowledged is safe: look at the disk, and start the shop again: " + f.error.Error()
 }
 
-// probe writes nothing, to see whether what was wrong with the database still is.
+// databaseDir is where a data folder has its database.
+func databaseDir(folder string) string { return filepath.Join(folder, "database") }
+
+// probe writes something, to see whether what was wrong with the database still is.
 func (s *store) probe(ctx context.Context) error {
 	if s.trouble.is() && s.trouble.final() == nil {
-		_ = s.writer.write(ctx, func(*tx) error { return nil }, nil) // it is noted how it ends
+		_ = s.writer.write(ctx, func(t *tx) error { // it is noted how it ends
+			t.set(keyIn(tableStore).text(schemaName), value(nil).number(schemaVersion))
+			return nil
+		}, nil)
 	}
 	return nil
 }

@@ -1,11 +1,12 @@
 package local
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 func newStore(t *testing.T) *store {
 	t.Helper()
-	s, err := openStore(t.Context(), filepath.Join(t.TempDir(), "shop.db"), nil)
+	s, err := openStore(t.Context(), storeOptions{dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,10 +70,9 @@ func checkStream(t *testing.T, s *store, id string, length int64) {
 	}
 }
 
-func TestStreamsAreWholeWhileTheyAreIndexed(t *testing.T) {
-	// Given a log whose index is written in runs, of which there are many
+func TestStreamsAreWholeWhileTheyGrow(t *testing.T) {
+	// Given many streams that grow side by side, each read as it grows
 	s := newStore(t)
-	s.tail.spillFrom = 50
 	lengths := map[string]int64{}
 	var wg sync.WaitGroup
 	for w := range 8 {
@@ -87,7 +87,7 @@ func TestStreamsAreWholeWhileTheyAreIndexed(t *testing.T) {
 					t.Error(err)
 				}
 				if i%10 == 0 {
-					checkStream(t, s, id, i+1) // in the table, in the tail, or in both
+					checkStream(t, s, id, i+1)
 				}
 				if i < 80 {
 					if err := s.Append(t.Context(), commit(fmt.Sprintf("short-%d-%d", w, i/2), i%2)); err != nil {
@@ -98,115 +98,65 @@ func TestStreamsAreWholeWhileTheyAreIndexed(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	check := func(s *store) {
-		t.Helper()
-		for id, length := range lengths {
-			checkStream(t, s, id, length)
-			for _, seq := range []int64{0, length / 2, length - 1} {
-				var conflict *engine.ConflictError
-				if err := s.Append(t.Context(), commit(id, seq)); !errors.As(err, &conflict) || conflict.Theirs.Seq != seq || conflict.Theirs.Stream.ID != id {
-					t.Fatalf("append to %s at %d: %v; a conflict was expected", id, seq, err)
-				}
+	// Then each is whole, its places are taken, and it has no gaps
+	for id, length := range lengths {
+		checkStream(t, s, id, length)
+		for _, seq := range []int64{0, length / 2, length - 1} {
+			var conflict *engine.ConflictError
+			if err := s.Append(t.Context(), commit(id, seq)); !errors.As(err, &conflict) || conflict.Theirs.Seq != seq || conflict.Theirs.Stream.ID != id {
+				t.Fatalf("append to %s at %d: %v; a conflict was expected", id, seq, err)
 			}
 		}
-		if ids, _, err := s.Streams(t.Context(), "Test.Thing", ""); err != nil || len(ids) != len(lengths) {
-			t.Errorf("%d streams are listed, %v; expected %d", len(ids), err, len(lengths))
+		if err := s.Append(t.Context(), commit(id, length+1)); err == nil {
+			t.Fatalf("append to %s at %d leaves a gap", id, length+1)
 		}
 	}
-	check(s)
-	if len(s.tail.spots) > 0 {
-		t.Errorf("%d streams are left in the tail after the index was asked for", len(s.tail.spots))
+	if ids, _, err := s.Streams(t.Context(), "Test.Thing", ""); err != nil || len(ids) != len(lengths) {
+		t.Errorf("%d streams are listed, %v; expected %d", len(ids), err, len(lengths))
 	}
 }
 
-func TestTheTailIsReadAgain(t *testing.T) {
-	// Given a store that ends without having indexed its latest commits
-	file := filepath.Join(t.TempDir(), "shop.db")
-	s, err := openStore(t.Context(), file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range int64(30) {
-		if err := s.Append(t.Context(), commit("a", i)); err != nil {
-			t.Fatal(err)
-		}
-		if i == 10 {
-			if err := s.index(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	s.writer.close()
-	if err := errors.Join(s.read[0].Close(), s.read[1].Close(), s.tx.conn.Close(), s.write.Close()); err != nil {
-		t.Fatal(err)
-	}
-	// When it is opened again, then it knows them
-	s, err = openStore(t.Context(), file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	checkStream(t, s, "a", 30)
-	if err := s.Append(t.Context(), commit("a", 30)); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestAFullDiskLosesNothingAcknowledged(t *testing.T) {
+func TestStreamsAreListedByPages(t *testing.T) {
+	// Given streams of any length, and of other aggregates, and ids that begin with others
 	s := newStore(t)
-	limit := func(pages int) {
-		t.Helper()
-		if err := s.writer.write(t.Context(), func(tx *tx) error {
-			return tx.get(fmt.Sprintf("PRAGMA max_page_count = %d", pages), nil, []any{new(int)})
-		}, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Given a disk that is soon full
-	limit(60)
-	// When many append
-	var mu sync.Mutex
-	acknowledged, refused := map[string]int64{}, 0
+	want := map[string]bool{}
 	var wg sync.WaitGroup
-	for w := range 16 {
+	for i := range 2*pageStreams + 1 {
+		id := fmt.Sprint(i)
+		want[id] = true
 		wg.Go(func() {
-			id := fmt.Sprintf("w%d", w)
-			for i := range int64(50) {
-				c := commit(id, i)
-				c.Events[0].Data = []byte(`"` + string(make([]byte, 0)) + fmt.Sprintf("%0500d", i) + `"`)
-				err := s.Append(t.Context(), c)
-				mu.Lock()
-				switch {
-				case err == nil:
-					acknowledged[id]++
-				case errors.Is(err, engine.ErrUnavailable):
-					refused++
-				default:
-					t.Errorf("append: %v; ErrUnavailable was expected", err)
+			for seq := range int64(1 + i%3) {
+				if err := s.Append(t.Context(), commit(id, seq)); err != nil {
+					t.Error(err)
 				}
-				mu.Unlock()
-				if err != nil {
-					return
-				}
+			}
+			c := commit(id, 0)
+			c.Stream.Aggregate = "Test.Thin"
+			if err := s.Append(t.Context(), c); err != nil {
+				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	// Then some are refused, and what was acknowledged is there
-	if refused == 0 {
-		t.Fatal("the disk was not full: this test shows nothing")
-	}
-	for id, n := range acknowledged {
-		checkStream(t, s, id, n)
-	}
-	// And when there is room again, the writer goes on
-	limit(1 << 30)
-	for id, n := range acknowledged {
-		if err := s.Append(t.Context(), commit(id, n)); err != nil {
-			t.Errorf("append to %s: %v", id, err)
+	// When they are listed, then each is there once
+	pages := 0
+	for cursor := ""; ; pages++ {
+		ids, next, err := s.Streams(t.Context(), "Test.Thing", cursor)
+		if err != nil {
+			t.Fatal(err)
 		}
-		checkStream(t, s, id, n+1)
+		for _, id := range ids {
+			if !want[id] {
+				t.Fatalf("%s is listed twice, or is not there", id)
+			}
+			delete(want, id)
+		}
+		if cursor = next; cursor == "" {
+			break
+		}
 	}
+	expect(t, "left out", len(want), 0)
+	expect(t, "pages before the last", pages, 2)
 }
 
 func TestOneOperationThatFailsTakesNoneWithIt(t *testing.T) {
@@ -215,12 +165,11 @@ func TestOneOperationThatFailsTakesNoneWithIt(t *testing.T) {
 	ops := make([]*op, 5)
 	for i := range ops {
 		ops[i] = &op{done: make(chan struct{}), do: func(t *tx) error {
-			query := "REPLACE INTO marks (consumer, position) VALUES (?, 1)"
 			if i == 2 {
-				query = "INSERT INTO marks (consumer, position) VALUES (?, NULL)"
+				return fmt.Errorf("%w: %w", errStore, syscall.EIO)
 			}
-			_, err := t.exec(query, fmt.Sprint("m", i))
-			return err
+			t.set(keyIn(tableMarks).text(fmt.Sprint("m", i)), value(nil).number(1))
+			return nil
 		}}
 	}
 	s.writer.mu.Lock()
@@ -236,6 +185,25 @@ func TestOneOperationThatFailsTakesNoneWithIt(t *testing.T) {
 		}
 		if refused := errors.Is(o.err, engine.ErrUnavailable); refused != (i == 2) || (mark == 1) == refused {
 			t.Errorf("operation %d: %v, mark %d", i, o.err, mark)
+		}
+	}
+}
+
+func TestKeysSortAsWhatTheyAreMadeOf(t *testing.T) {
+	texts := []string{"", "\x00", "\x00\x00", "\x00a", "a", "a\x00", "a\x00b", "aa", "b", "\xff"}
+	numbers := []int64{math.MinInt64, -1, 0, 1, 255, 256, math.MaxInt64}
+	var last key
+	for _, s := range texts {
+		for _, n := range numbers {
+			k := keyIn(tableStreams).text(s).number(n)
+			if last != nil && bytes.Compare(last, k) >= 0 {
+				t.Errorf("%q, %d does not come after the one before it", s, n)
+			}
+			p := partsOf(k)
+			if got, at := p.text(), p.number(); got != s || at != n || p.err() != nil {
+				t.Errorf("%q, %d is read as %q, %d, %v", s, n, got, at, p.err())
+			}
+			last = k
 		}
 	}
 }

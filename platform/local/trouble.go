@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"onlineshop/es/engine"
 	"onlineshop/platform/internal/keylock"
@@ -19,7 +22,13 @@ type trouble struct {
 	tell   atomic.Pointer[func(error)] // with each change; nil: nobody listens yet
 	now    atomic.Pointer[error]       // nil: nothing is wrong
 	damage atomic.Pointer[error]       // which does not pass; nil: none is known
+	lost   atomic.Pointer[error]       // the end of the log is; nil: it is not
+
+	mu   sync.Mutex
+	room chan struct{} // closed while the disk is full
 }
+
+func newTrouble() *trouble { return &trouble{room: make(chan struct{})} }
 
 // unavailable is the error of a store that failed, for the engine: damage is final,
 // anything else may pass.
@@ -55,18 +64,91 @@ func (t *trouble) note(err error) {
 	}
 }
 
+// noted is how a scan ended, for the engine.
+func (t *trouble) noted(err error) error {
+	if each := (scanError{}); errors.As(err, &each) && !damaged(err) {
+		return each.error
+	}
+	if err != nil {
+		return t.unavailable(err)
+	}
+	return nil
+}
+
 // is says whether something is wrong.
 func (t *trouble) is() bool {
 	now := t.now.Load()
 	return now != nil && *now != nil
 }
 
-// final is the error of a database that is known to be damaged; nil: it is not.
+// lose notes that the end of the log is lost.
+func (t *trouble) lose(err error) { t.lost.Store(&err) }
+
+// final is the error of a database that is known to be damaged, or to lack something; nil:
+// it is not.
 func (t *trouble) final() error {
+	if l := t.lost.Load(); l != nil {
+		return *l
+	}
 	if d := t.damage.Load(); d != nil {
 		return fmt.Errorf("%w: %w", engine.ErrDamaged, *d)
 	}
 	return nil
+}
+
+// full is closed while the disk is full.
+func (t *trouble) full() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.room
+}
+
+// stuck is the error of a database whose disk is full; nil: it is not.
+func (t *trouble) stuck() error {
+	select {
+	case <-t.full():
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, explained(syscall.ENOSPC))
+	default:
+		return nil
+	}
+}
+
+// How much room there must be before a database goes on whose disk was full, and how
+// often that is looked at.
+const (
+	roomBytes    = 4 << 20
+	roomInterval = 250 * time.Millisecond
+)
+
+// waitingForRoom is the disk for a database in the folder. What finds it full waits until
+// there is room, and trouble tells of it meanwhile.
+func (t *trouble) waitingForRoom(disk vfs.FS, folder string) vfs.FS {
+	return vfs.OnDiskFull(disk, func() {
+		t.note(syscall.ENOSPC)
+		t.mu.Lock()
+		close(t.room)
+		t.mu.Unlock()
+		tick := time.NewTicker(roomInterval)
+		defer tick.Stop()
+		for hasRoom(disk, folder) != nil {
+			<-tick.C
+		}
+		t.mu.Lock()
+		t.room = make(chan struct{})
+		t.mu.Unlock()
+		t.note(nil)
+	})
+}
+
+// hasRoom is nil if the disk takes a file of some size.
+func hasRoom(disk vfs.FS, folder string) error {
+	name := disk.PathJoin(folder, "room")
+	f, err := disk.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, roomBytes))
+	return errors.Join(err, f.Sync(), f.Close(), disk.Remove(name))
 }
 
 // patience is how long somebody waits for others who can't get on, because the
@@ -111,39 +193,24 @@ func (l streamLock) Lock(ctx context.Context, s engine.Stream) (unlock func(), e
 	return unlock, err
 }
 
-// result is SQLite's result code, and its primary one; 0: the error is none of its.
-func result(err error) (code, primary int) {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return 0, 0
-	}
-	return e.Code(), e.Code() & 0xff
-}
-
-// damaged says whether the error shows that the database's file is not what was
-// written: no retry helps, and what else it holds can't be trusted.
+// damaged says whether the error shows that the database can't go on: its files are not
+// what was written, or could not be written.
 func damaged(err error) bool {
-	switch code, primary := result(err); {
-	case primary == sqlite3.SQLITE_CORRUPT, primary == sqlite3.SQLITE_NOTADB,
-		code == sqlite3.SQLITE_IOERR_SHORT_READ, code == sqlite3.SQLITE_IOERR_DATA, code == sqlite3.SQLITE_IOERR_CORRUPTFS:
-		return true
-	}
-	return false
+	return errors.Is(err, pebble.ErrCorruption) || pebble.IsCorruptionError(err) || errors.As(err, &fatal{})
 }
 
-// explained says what an error of SQLite's means, and what to do about it.
+// explained says what an error of the database's means, and what to do about it.
 func explained(err error) error {
-	_, primary := result(err)
 	switch {
+	case errors.As(err, &fatal{}):
+		return err
 	case damaged(err):
-		return fmt.Errorf("it is damaged, and nothing is written to it any more: stop the shop, keep a copy of shop.db, shop.db-wal and shop.db-shm, and restore the data folder from a backup: %w", err)
-	case primary == sqlite3.SQLITE_BUSY, primary == sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("another program has it locked: close what has shop.db open, such as a database browser with unsaved changes: %w", err)
-	case primary == sqlite3.SQLITE_FULL:
+		return fmt.Errorf("it is damaged, and nothing is written to it any more: stop the shop, keep a copy of the data folder, and restore it from a backup: %w", err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("the disk is full: make room: %w", err)
-	case primary == sqlite3.SQLITE_READONLY, primary == sqlite3.SQLITE_CANTOPEN, primary == sqlite3.SQLITE_PERM:
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("it can't be written: see who may write to the data folder, and whether its disk is read-only: %w", err)
-	case primary == sqlite3.SQLITE_IOERR:
+	case errors.Is(err, syscall.EIO):
 		return fmt.Errorf("its disk can't be read or written: look at the disk: %w", err)
 	}
 	return err

@@ -3,25 +3,30 @@ package local
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	sqlite3 "modernc.org/sqlite/lib"
+	"github.com/cockroachdb/pebble/v2"
 
 	"onlineshop/es/engine"
 )
 
 // writer is the one goroutine that writes to the database. It takes whatever is
-// waiting, executes it in one transaction with one fsync, and acknowledges each:
-// the more is asked of it at a time, the less each costs.
+// waiting and executes it as one batch. Another goroutine waits until batches are
+// durable, one fsync for all that are there by then, and acknowledges them in order: the
+// more is asked of a writer at a time, the less each costs.
+//
+// What is written is seen before it is durable. Nobody acts on a commit that is not: those
+// behind the feed's head are in nobody's answer, and an append that met one is
+// acknowledged after it. All else follows from the log, and need not be waited for: the
+// database's own log is in order, so that a mark is never durable without what it says is
+// done.
 type writer struct {
 	tx         *tx
-	tail       *unindexed
+	syncing    chan *batch // executed, in order
 	wake       chan struct{}
 	ended      chan struct{}
 	mu         sync.Mutex
@@ -31,16 +36,19 @@ type writer struct {
 	live, busy time.Time   // when there were foreground, and many tasks writes
 
 	trouble *trouble
+	ends    *acknowledged
 }
 
 // op is one thing to write.
 type op struct {
-	// do runs in the transaction, again where the first one failed as a whole.
+	// do runs in the transaction, again where the first one failed as a whole. It reads
+	// before it writes.
 	do func(*tx) error
-	// committed runs when it is durable, in the order of commits; may be nil.
-	committed func()
-	err       error
-	done      chan struct{}
+	// then runs when it is done, in the order of the operations; may be nil.
+	then    func()
+	durable bool // it is done when it is durable; otherwise, when others see it
+	err     error
+	done    chan struct{}
 }
 
 // Priorities: live work comes before bulk work, and a task's commands before what follows
@@ -75,20 +83,41 @@ func priority(ctx context.Context) int {
 	return background
 }
 
+// batch is operations that were executed together, of which some are done when they are
+// durable.
+type batch struct {
+	ops     []*op
+	written *pebble.Batch // nil: nothing was
+	last    int64         // position of the latest commit
+}
+
+// maxSyncing is how many batches wait to be durable at a time.
+const maxSyncing = 16
+
 // startWriter starts to write; the next commit has that position.
-func startWriter(conn *sql.Conn, reopen func() (*sql.Conn, error), next int64, tail *unindexed, trouble *trouble) *writer {
-	w := &writer{tx: &tx{conn: conn, reopen: reopen, statements: map[string]*sql.Stmt{}, next: next}, tail: tail, trouble: trouble, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+func startWriter(db *pebble.DB, next int64, trouble *trouble, ends *acknowledged) *writer {
+	w := &writer{tx: &tx{db: db, next: next}, trouble: trouble, ends: ends, syncing: make(chan *batch, maxSyncing), wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
+	go w.acknowledge()
 	return w
 }
 
 // write waits until the operation is durable. An error of do other than those
-// of the store is a verdict, and leaves the transaction's other operations alone.
-func (w *writer) write(ctx context.Context, do func(*tx) error, committed func()) error {
-	if err := cmp.Or(ctx.Err(), w.trouble.final()); err != nil {
+// of the store is a verdict, and leaves the transaction's other operations alone. Where
+// the disk is full, the operation may still be done once there is room.
+func (w *writer) write(ctx context.Context, do func(*tx) error, then func()) error {
+	return w.wait(ctx, &op{do: do, then: then, durable: true, done: make(chan struct{})})
+}
+
+// apply is write for what follows from the log: it waits until others see it.
+func (w *writer) apply(ctx context.Context, do func(*tx) error, then func()) error {
+	return w.wait(ctx, &op{do: do, then: then, done: make(chan struct{})})
+}
+
+func (w *writer) wait(ctx context.Context, o *op) error {
+	if err := cmp.Or(ctx.Err(), w.trouble.final(), w.trouble.stuck()); err != nil {
 		return err
 	}
-	o := &op{do: do, committed: committed, done: make(chan struct{})}
 	if err := w.submit(priority(ctx), o); err != nil {
 		return err
 	}
@@ -97,6 +126,8 @@ func (w *writer) write(ctx context.Context, do func(*tx) error, committed func()
 		return o.err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-w.trouble.full():
+		return w.trouble.stuck()
 	}
 }
 
@@ -104,7 +135,7 @@ func (w *writer) submit(priority int, o *op) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return fmt.Errorf("write: the shop is shutting down: %w", engine.ErrUnavailable)
+		return fmt.Errorf("write: %w", errShuttingDown)
 	}
 	w.queues[priority] = append(w.queues[priority], o)
 	select {
@@ -114,30 +145,65 @@ func (w *writer) submit(priority int, o *op) error {
 	return nil
 }
 
-// close lets what is waiting be written, and stops.
-func (w *writer) close() {
+var errShuttingDown = fmt.Errorf("the shop is shutting down: %w", engine.ErrUnavailable)
+
+// close lets what is waiting be written, and stops. It returns false if the disk is full:
+// then the writer waits for it.
+func (w *writer) close() bool {
 	w.mu.Lock()
 	if !w.closed {
 		w.closed = true
 		close(w.wake)
 	}
 	w.mu.Unlock()
-	<-w.ended
+	select {
+	case <-w.ended:
+		return true
+	case <-w.trouble.full():
+		return false
+	}
 }
 
 func (w *writer) run() {
-	defer close(w.ended)
+	defer close(w.syncing)
 	for open := true; open; {
 		_, open = <-w.wake
-		for batch := w.take(); len(batch) > 0; batch = w.take() {
-			if err := w.transact(batch); err != nil {
-				w.retryIndividually(batch, err)
-			}
-			for _, o := range batch {
-				close(o.done)
+		for ops := w.take(); len(ops) > 0; ops = w.take() {
+			if err := w.transact(ops); err != nil {
+				w.retryIndividually(ops, err)
 			}
 		}
 	}
+}
+
+// acknowledge says of each operation that it is durable, or why it is not.
+func (w *writer) acknowledge() {
+	defer close(w.ended)
+	for b := range w.syncing {
+		var err error
+		if b.written != nil {
+			err = cmp.Or(w.trouble.final(), guarded(b.written.SyncWait))
+			w.trouble.note(err)
+			_ = b.written.Close() // frees it
+		}
+		if err == nil && b.written != nil {
+			w.ends.raise(b.last)
+		}
+		for _, o := range b.ops {
+			if err != nil {
+				o.err = w.trouble.unavailable(err)
+			}
+			o.end()
+		}
+	}
+}
+
+// end acknowledges an operation.
+func (o *op) end() {
+	if o.err == nil && o.then != nil {
+		o.then()
+	}
+	close(o.done)
 }
 
 // take is the next batch: foreground operations first, and a share for the others.
@@ -177,133 +243,111 @@ func (w *writer) take() []*op {
 // busyFrom is how many operations of tasks make the writer busy.
 const busyFrom = 32
 
-// transact executes a batch in one transaction. An error says that none of it
-// happened.
-func (w *writer) transact(batch []*op) error {
+// transact executes operations as one batch. An error says that none of them happened.
+func (w *writer) transact(ops []*op) error {
 	if err := w.trouble.final(); err != nil {
 		return err // it turned out while they waited
 	}
 	first := w.tx.next
-	w.tx.appended = map[engine.Stream][]location{}
-	err := w.tx.do(func() error {
-		for _, o := range batch {
-			if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
-				return o.err
-			}
-		}
-		return w.tail.spill(w.tx, 64+2*len(batch), w.tail.spillFrom) // faster than it grows
-	})
-	w.tail.settled(err == nil)
-	w.trouble.note(err)
+	w.tx.batch = w.tx.db.NewIndexedBatch()
+	err := w.execute(ops)
 	if err != nil {
+		w.trouble.note(err)
 		w.tx.next = first
 		return err
 	}
-	for _, o := range batch {
-		if o.err == nil && o.committed != nil {
-			o.committed()
+	b := &batch{ops: ops[:0], last: w.tx.next - 1}
+	for _, o := range ops {
+		if o.durable {
+			b.ops = append(b.ops, o)
+		} else {
+			o.end()
 		}
 	}
+	if !w.tx.batch.Empty() {
+		b.written = w.tx.batch
+	}
+	w.syncing <- b
 	return nil
 }
 
+func (w *writer) execute(ops []*op) error {
+	for _, o := range ops {
+		if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
+			return o.err
+		}
+	}
+	return w.tx.apply()
+}
+
 // retryIndividually executes the operations of a batch that failed one by one, so that
-// one that the store refuses does not take others with it. Where nothing can be
-// written now, each would wait in vain, one after the other.
-func (w *writer) retryIndividually(batch []*op, failure error) {
-	_, primary := result(failure)
-	alone := len(batch) > 1 && !damaged(failure) && primary != sqlite3.SQLITE_BUSY && primary != sqlite3.SQLITE_FULL && primary != sqlite3.SQLITE_READONLY
-	for _, o := range batch {
-		if alone {
+// one that reads what can't be read does not take others with it.
+func (w *writer) retryIndividually(ops []*op, failure error) {
+	alone := len(ops) > 1
+	for _, o := range ops {
+		if alone && w.trouble.final() == nil {
 			failure = w.transact([]*op{o})
 		}
 		if failure != nil {
 			o.err = w.trouble.unavailable(failure)
+			o.end()
 		}
 	}
 }
 
-// errStore marks an error of SQLite's: the disk is full, or cannot be written.
+// errStore marks an error of the database's: it can't be read, or is damaged.
 var errStore = errors.New("the database failed")
 
-// tx is the transaction being written.
+// tx is what is being written in one go.
 type tx struct {
-	conn       *sql.Conn
-	reopen     func() (*sql.Conn, error)
-	statements map[string]*sql.Stmt
-	next       int64                        // the next commit's position
-	appended   map[engine.Stream][]location // by this transaction
+	db    *pebble.DB
+	batch *pebble.Batch // read through, so that each operation sees those before it
+	next  int64         // the next commit's position
 }
 
-// do runs f in a transaction. With an error nothing of it has happened.
-func (t *tx) do(f func() error) error {
-	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
+// apply writes the batch, to be durable soon. An error is the end of the database.
+func (t *tx) apply() error {
+	if t.batch.Empty() {
+		return nil
 	}
-	err := f()
-	if err == nil {
-		_, err = t.exec("COMMIT")
-	}
-	if err != nil {
-		// Also after a failed commit, which may leave the transaction open. After some
-		// errors SQLite has ended it by itself, and says that there is none.
-		_, rollback := t.exec("ROLLBACK")
-		if _, primary := result(rollback); rollback != nil && primary != sqlite3.SQLITE_ERROR {
-			err = errors.Join(err, t.replace())
+	return guarded(func() error { return t.db.ApplyNoSyncWait(t.batch, pebble.Sync) })
+}
+
+// guarded returns the error that Pebble can't go on after.
+func guarded(do func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case fatal:
+			err = r
+		default:
+			panic(r)
 		}
-	}
-	return err
-}
-
-// replace takes a new connection for one that can't be used any more.
-func (t *tx) replace() error {
-	for _, s := range t.statements {
-		_ = s.Close()
-	}
-	clear(t.statements)
-	_ = t.conn.Raw(func(any) error { return driver.ErrBadConn }) // or it would be used again
-	_ = t.conn.Close()
-	conn, err := t.reopen()
-	if err == nil {
-		t.conn = conn
-	}
-	return err
-}
-
-// exec executes a statement, prepared the first time, and returns how many rows
-// it changed. Contexts play no part: what was begun is brought to its end.
-func (t *tx) exec(query string, args ...any) (changed int64, err error) {
-	s, err := t.prepare(query)
-	if err != nil {
-		return 0, err
-	}
-	r, err := s.Exec(args...)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errStore, err)
-	}
-	return r.RowsAffected()
-}
-
-// get reads one row into dest, which stays as it is where there is none.
-func (t *tx) get(query string, args, dest []any) error {
-	s, err := t.prepare(query)
-	if err != nil {
-		return err
-	}
-	if err := s.QueryRow(args...).Scan(dest...); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("%w: %w", errStore, err)
+	}()
+	if err := do(); err != nil {
+		return fatal{err}
 	}
 	return nil
 }
 
-func (t *tx) prepare(query string) (*sql.Stmt, error) {
-	if s := t.statements[query]; s != nil {
-		return s, nil
+// Batches are built in memory, which does not fail.
+
+func (t *tx) set(k key, v value) { _ = t.batch.Set(k, v, nil) }
+
+func (t *tx) delete(k key) { _ = t.batch.Delete(k, nil) }
+
+// get reads a value, if it is there.
+func (t *tx) get(k key, each func(*fields)) (found bool, err error) {
+	if found, err = read(t.batch, k, each); err != nil {
+		err = fmt.Errorf("%w: %w", errStore, err)
 	}
-	s, err := t.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errStore, err)
-	}
-	t.statements[query] = s
-	return s, nil
+	return found, err
+}
+
+func (t *tx) has(k key) (bool, error) { return t.get(k, func(*fields) {}) }
+
+// integer reads a number; 0 if it is not there.
+func (t *tx) integer(k key) (n int64, err error) {
+	_, err = t.get(k, func(f *fields) { n = f.number() })
+	return n, err
 }

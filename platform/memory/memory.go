@@ -25,6 +25,8 @@ type Platform struct {
 
 	mu      sync.Mutex
 	waiting []message
+	objects map[place][]byte
+	changes int // of objects
 }
 
 // message is a commit, a hint or an entry on its way.
@@ -48,8 +50,8 @@ func New(plugins []es.Plugin, change func(*engine.Config)) (*Platform, error) {
 // and what is on its way reaches the new ones.
 func (p *Platform) Deploy(plugins []es.Plugin, change func(*engine.Config)) error {
 	c := engine.Config{
-		Plugins: plugins, Log: log{p.Store, p.post}, Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Snapshots: p.Store,
-		Hints: p, Bus: p, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler),
+		Plugins: plugins, Log: log{p.Store, p.post}, Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Rejections: p.Store, Snapshots: p.Store, Schedules: p.Store,
+		Buckets: p, Hints: p, Bus: p, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)
@@ -97,8 +99,8 @@ func (p *Platform) Publish(ctx context.Context, entries ...engine.Entry) error {
 		for _, en := range entries {
 			p.post(0, func(ctx context.Context, e *engine.Engine) error {
 				var errs []error
-				for _, name := range e.Listeners(en.Point) {
-					errs = append(errs, e.Follow(ctx, engine.Hint{Follower: name, Stream: en.Stream, Seq: en.Seq, Entry: &en}))
+				for _, h := range e.Heard(en) {
+					errs = append(errs, e.Follow(ctx, h))
 				}
 				return errors.Join(errs...)
 			})

@@ -11,8 +11,8 @@ import (
 func TestConformance(t *testing.T) {
 	ports := func(p *memory.Platform) platformtest.Ports {
 		return platformtest.Ports{
-			Log: p.Store, Cursors: p.Store, Rows: p.Store, Parking: p.Store, Snapshots: p.Store,
-			SeesGaps: true, Engine: p.Engine(), Settle: p.Settle,
+			Log: p.Store, Cursors: p.Store, Rows: p.Store, Parking: p.Store, Rejections: p.Store, Schedules: p.Store, Snapshots: p.Store,
+			SeesGaps: true, Objects: p, Engine: p.Engine(), Settle: p.Settle,
 		}
 	}
 	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {

@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"onlineshop/es/engine"
-	"onlineshop/es/naming"
 )
 
 // Store keeps everything that an engine stores, in memory. It implements
-// [engine.Log], [engine.Cursors], [engine.Starts], [engine.Rows], [engine.Parking] and
-// [engine.Snapshots]. Safe for concurrent use.
+// [engine.Log], [engine.Cursors], [engine.Starts], [engine.Rows], [engine.Parking],
+// [engine.Rejections], [engine.Schedules] and [engine.Snapshots]. Safe for concurrent use.
 type Store struct {
 	// Before, if set, is called before each call of a port with the method's name, e.g.
 	// "Append". If it returns an error, the call returns that and does nothing.
@@ -33,7 +32,9 @@ type Store struct {
 	cursors   map[key]int64
 	rows      map[rowKey]engine.Row
 	parked    map[key]engine.Parked
+	rejected  map[engine.CommandID]engine.KeptRejection
 	snapshots map[engine.Stream][]byte
+	schedules map[string]engine.ScheduleState
 }
 
 // key is a consumer on a stream.
@@ -48,7 +49,8 @@ type rowKey struct{ model, id string }
 func NewStore() *Store {
 	return &Store{
 		log: map[engine.Stream][]engine.Commit{}, positions: map[engine.Stream][]int64{}, starts: map[string]map[string]int64{},
-		cursors: map[key]int64{}, rows: map[rowKey]engine.Row{}, parked: map[key]engine.Parked{}, snapshots: map[engine.Stream][]byte{},
+		cursors: map[key]int64{}, rows: map[rowKey]engine.Row{}, parked: map[key]engine.Parked{}, rejected: map[engine.CommandID]engine.KeptRejection{}, snapshots: map[engine.Stream][]byte{},
+		schedules: map[string]engine.ScheduleState{},
 	}
 }
 
@@ -91,6 +93,12 @@ func upTo(page, limit int) int {
 // limit is how many items a page holds.
 func (s *Store) limit() int { return cmp.Or(s.Page, 50) }
 
+// placeOf is where a commit is in its log, which lacks some only where a test took them.
+func placeOf(log []engine.Commit, seq int64) int {
+	i, _ := slices.BinarySearchFunc(log, seq, func(c engine.Commit, seq int64) int { return cmp.Compare(c.Seq, seq) })
+	return i
+}
+
 func sizeOf(c engine.Commit) (n int) {
 	for _, e := range c.Events {
 		n += len(e.Data)
@@ -102,7 +110,7 @@ func sizeOf(c engine.Commit) (n int) {
 func (s *Store) Read(ctx context.Context, st engine.Stream, from int64, limit int) (commits []engine.Commit, more bool, err error) {
 	err = s.call(ctx, "Read", func() error {
 		log := s.log[st]
-		commits, more = page(upTo(s.limit(), limit), slices.Clone(log[min(from, int64(len(log))):]), sizeOf)
+		commits, more = page(upTo(s.limit(), limit), slices.Clone(log[placeOf(log, from):]), sizeOf)
 		return nil
 	})
 	return commits, more, err
@@ -112,7 +120,7 @@ func (s *Store) Read(ctx context.Context, st engine.Stream, from int64, limit in
 func (s *Store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
 	err = s.call(ctx, "ReadBackward", func() error {
 		log := s.log[st]
-		commits = slices.Clone(log[:min(before, int64(len(log)))])
+		commits = slices.Clone(log[:placeOf(log, before)])
 		slices.Reverse(commits)
 		commits, _ = page(s.limit(), commits, sizeOf)
 		return nil
@@ -124,11 +132,18 @@ func (s *Store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 func (s *Store) Append(ctx context.Context, c engine.Commit) error {
 	return s.call(ctx, "Append", func() error {
 		log := s.log[c.Stream]
-		switch n := int64(len(log)); {
-		case c.Seq < n:
-			return &engine.ConflictError{Theirs: log[c.Seq]}
-		case c.Seq > n:
-			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, n)
+		next := int64(0)
+		if n := len(log); n > 0 {
+			next = log[n-1].Seq + 1
+		}
+		switch {
+		case c.Seq < next:
+			return &engine.ConflictError{Theirs: log[placeOf(log, c.Seq)]}
+		case c.Seq > next:
+			return fmt.Errorf("append to %s at %d: its next place is %d", c.Stream, c.Seq, next)
+		}
+		if _, rejected := s.rejected[c.Meta.Command]; rejected && c.UnlessRejected {
+			return engine.ErrRejected
 		}
 		s.log[c.Stream] = append(log, c.Detached())
 		s.positions[c.Stream] = append(s.positions[c.Stream], s.position)
@@ -180,8 +195,8 @@ func (s *Store) Advance(ctx context.Context, consumer string, st engine.Stream, 
 func (s *Store) Begin(ctx context.Context, plugin string, followers []string, _ time.Time) error {
 	return s.call(ctx, "Begin", func() error {
 		known, now := s.starts[plugin], s.position
-		if known == nil { // a new plugin starts with its first commit
-			known, now = map[string]int64{}, 0
+		if known == nil {
+			known = map[string]int64{}
 			s.starts[plugin] = known
 		}
 		for _, f := range followers {
@@ -196,7 +211,7 @@ func (s *Store) Begin(ctx context.Context, plugin string, followers []string, _ 
 // Past implements [engine.Starts].
 func (s *Store) Past(ctx context.Context, follower string, st engine.Stream, seq int64, _ time.Time) (past bool, err error) {
 	err = s.call(ctx, "Past", func() error {
-		plugin := naming.Plugin(st.Aggregate)
+		plugin := engine.ParseConsumer(follower).Plugin()
 		at := s.positions[st]
 		past = seq < int64(len(at)) && at[seq] < s.starts[plugin][follower]
 		return nil
@@ -221,8 +236,7 @@ func (s *Store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 	err = s.call(ctx, "Put", func() error {
 		k := rowKey{row.Model, row.ID}
 		if lost = s.rows[k].Rev != row.Rev-1; !lost {
-			row.At, row.Indexed = maps.Clone(row.At), maps.Clone(row.Indexed)
-			s.rows[k] = row
+			s.put(row)
 		}
 		return nil
 	})
@@ -231,26 +245,25 @@ func (s *Store) Put(ctx context.Context, row engine.Row) (lost bool, err error) 
 
 // List implements [engine.Rows]. A cursor names the query that it is good for.
 func (s *Store) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
-	of := fmt.Sprintf("%q %q %q %q after ", q.Model, q.Field, q.Value, q.Owner)
+	of := q.Identity() + " after "
 	after, ok := strings.CutPrefix(q.Cursor, of)
 	if q.Cursor != "" && !ok {
 		return nil, "", engine.ErrCursor
 	}
 	err = s.call(ctx, "List", func() error {
 		for k, r := range s.rows {
-			if k.model == q.Model && r.View != nil && (q.Cursor == "" || r.ID > after) &&
-				(q.Owner == "" || r.Owner == q.Owner) && (q.Field == "" || r.Indexed[q.Field] == q.Value) {
+			if k.model == q.Model && q.Matches(r) && (q.Cursor == "" || q.Compare(q.Key(r), after) > 0) {
 				rows = append(rows, r)
 			}
 		}
-		slices.SortFunc(rows, func(a, b engine.Row) int { return strings.Compare(a.ID, b.ID) })
+		slices.SortFunc(rows, func(a, b engine.Row) int { return q.Compare(q.Key(a), q.Key(b)) })
 		all := len(rows)
 		if q.Limit > 0 && all > q.Limit {
 			rows = rows[:q.Limit]
 		}
 		rows, _ = page(len(rows), rows, func(r engine.Row) int { return len(r.View) })
 		if len(rows) < all {
-			next = of + rows[len(rows)-1].ID
+			next = of + q.Key(rows[len(rows)-1])
 		}
 		return nil
 	})
@@ -310,6 +323,47 @@ func (s *Store) ListParked(ctx context.Context, cursor string) (parked []engine.
 	return parked, next, err
 }
 
+// Reject implements [engine.Rejections].
+func (s *Store) Reject(ctx context.Context, r engine.KeptRejection, next int64) (kept bool, err error) {
+	err = s.call(ctx, "Reject", func() error {
+		if _, there := s.rejected[r.Command]; there {
+			return nil
+		}
+		if next >= 0 && int64(len(s.log[r.Target])) > next {
+			return engine.ErrConflict
+		}
+		s.rejected[r.Command], kept = r, true
+		return nil
+	})
+	return kept, err
+}
+
+// Rejection implements [engine.Rejections].
+func (s *Store) Rejection(ctx context.Context, id engine.CommandID) (r *engine.KeptRejection, err error) {
+	err = s.call(ctx, "Rejection", func() error {
+		if kept, ok := s.rejected[id]; ok {
+			r = &kept
+		}
+		return nil
+	})
+	return r, err
+}
+
+// ListRejections implements [engine.Rejections].
+func (s *Store) ListRejections(ctx context.Context, follower, before string, limit int) (list []engine.KeptRejection, err error) {
+	err = s.call(ctx, "ListRejections", func() error {
+		for _, r := range s.rejected {
+			if r.Follower() == follower && (before == "" || r.Order() < before) {
+				list = append(list, r)
+			}
+		}
+		slices.SortFunc(list, func(a, b engine.KeptRejection) int { return strings.Compare(b.Order(), a.Order()) })
+		list = list[:min(limit, len(list))]
+		return nil
+	})
+	return list, err
+}
+
 // Snapshot implements [engine.Snapshots].
 func (s *Store) Snapshot(ctx context.Context, st engine.Stream) (data []byte, err error) {
 	err = s.call(ctx, "Snapshot", func() error { data = s.snapshots[st]; return nil })
@@ -319,6 +373,27 @@ func (s *Store) Snapshot(ctx context.Context, st engine.Stream) (data []byte, er
 // SaveSnapshot implements [engine.Snapshots].
 func (s *Store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte) error {
 	return s.call(ctx, "SaveSnapshot", func() error { s.snapshots[st] = slices.Clone(data); return nil })
+}
+
+// Schedule implements [engine.Schedules].
+func (s *Store) Schedule(ctx context.Context, name string) (st engine.ScheduleState, err error) {
+	err = s.call(ctx, "Schedule", func() error {
+		st = s.schedules[name]
+		st.Name = name
+		return nil
+	})
+	return st, err
+}
+
+// PutSchedule implements [engine.Schedules].
+func (s *Store) PutSchedule(ctx context.Context, st engine.ScheduleState) (lost bool, err error) {
+	err = s.call(ctx, "PutSchedule", func() error {
+		if lost = s.schedules[st.Name].Rev != st.Rev-1; !lost {
+			s.schedules[st.Name] = st
+		}
+		return nil
+	})
+	return lost, err
 }
 
 // What follows is for tests: what is stored, and changes to it behind the engine's back.
@@ -357,12 +432,26 @@ func (s *Store) AllParked() []engine.Parked {
 	})
 }
 
+// AllRejections returns every rejection, oldest first.
+func (s *Store) AllRejections() []engine.KeptRejection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.rejected), func(a, b engine.KeptRejection) int { return strings.Compare(a.Order(), b.Order()) })
+}
+
 // Restore replaces a stream's commits, as from a backup. Its snapshot is gone.
 func (s *Store) Restore(st engine.Stream, commits []engine.Commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log[st], s.positions[st] = slices.Clone(commits), s.positions[st][:len(commits)]
 	delete(s.snapshots, st)
+}
+
+// ForgetCursors forgets where followers are.
+func (s *Store) ForgetCursors() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.cursors)
 }
 
 // Rewrite changes a stored commit.

@@ -13,14 +13,19 @@ import (
 
 // Ports is a platform under test. Tests share it, each with ids of its own.
 type Ports struct {
-	Log       engine.Log
-	Cursors   engine.Cursors
-	Rows      engine.Rows
-	Parking   engine.Parking
-	Snapshots engine.Snapshots // nil: the platform keeps none
+	Log        engine.Log
+	Cursors    engine.Cursors
+	Rows       engine.Rows
+	Parking    engine.Parking
+	Rejections engine.Rejections
+	Schedules  engine.Schedules
+	Snapshots  engine.Snapshots // nil: the platform keeps none
 	// SeesGaps says that Append refuses a commit beyond the stream's end. A store
 	// that can only tell whether a place is taken does not.
 	SeesGaps bool
+	// Objects are the buckets whose objects stay, as somebody else sees them; nil: the
+	// platform under test has none.
+	Objects Objects
 	// Engine runs the plugins that the ports were opened with.
 	Engine *engine.Engine
 	// Reopen opens what is there with other plugins, as a later version of them does.
@@ -31,6 +36,12 @@ type Ports struct {
 	Settle func(ctx context.Context) error
 }
 
+// Objects puts objects into buckets, and takes them out, beside the shop.
+type Objects interface {
+	PutObject(ctx context.Context, bucket, key string, content []byte) error
+	RemoveObject(ctx context.Context, bucket, key string) error
+}
+
 // Test runs the suite on a platform that open opens for the plugins of the world's
 // library, and closes with t.Cleanup.
 func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Ports) {
@@ -38,10 +49,19 @@ func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Po
 	t.Run("Log", func(t *testing.T) { testLog(t, p) })
 	t.Run("Cursors", func(t *testing.T) { testCursors(t, p) })
 	t.Run("Rows", func(t *testing.T) { testRows(t, p) })
+	t.Run("Sorts", func(t *testing.T) { testSorts(t, p) })
+	t.Run("Items", func(t *testing.T) { testItems(t, p) })
 	t.Run("Parking", func(t *testing.T) { testParking(t, p) })
+	t.Run("Rejections", func(t *testing.T) { testRejections(t, p) })
+	t.Run("Schedules", func(t *testing.T) { testSchedules(t, p) })
+	if p.Objects != nil {
+		t.Run("Buckets", func(t *testing.T) { testBuckets(t, p) })
+	}
 	if p.Snapshots != nil {
 		t.Run("Snapshots", func(t *testing.T) { testSnapshots(t, p) })
 	}
 	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, w) })
+	t.Run("Parts", func(t *testing.T) { testParts(t, p) })
+	t.Run("Rows below a stream", func(t *testing.T) { testItemScenarios(t, p) })
 	t.Run("what is new in a shop with history leaves that alone, but for what says otherwise", func(t *testing.T) { testStarts(t, p, w) })
 }

@@ -256,7 +256,7 @@ func testCursors(t *testing.T, p Ports) {
 func row(id string, rev int64, view string, owner, color string) engine.Row {
 	r := engine.Row{Model: probesView, ID: id, Rev: rev, Owner: owner, At: map[string]engine.Position{"Lending.Blank": {Next: rev, Version: 2 * rev}}}
 	if view != "" {
-		r.View = json.RawMessage(view)
+		r.View, r.Made = json.RawMessage(view), math.MinInt64+rev
 	}
 	if color != "" {
 		r.Indexed = map[string]string{"color": color}

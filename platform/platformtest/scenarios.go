@@ -1,9 +1,11 @@
 package platformtest
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -86,7 +88,7 @@ func (s scene) again(id string) {
 					s.Errorf("project %s at %d: %v", st, c.Seq, err)
 				}
 			}
-			for _, f := range []string{remind, mention} {
+			for _, f := range []string{remind, reserve, mention, announce} {
 				if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: f, Stream: st, Seq: engine.StreamEnd}); err != nil {
 					s.Errorf("follow %s: %v", st, err)
 				}
@@ -152,6 +154,100 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		same(s.T, "reader", s.events(readerName, "rita"), []string{"Noted emma"})
 		same(s.T, "article", s.events(articleName, "emma"), []string{"Mentioned rita"})
 		same(s.T, "congratulations", w.Congratulations("emma"), map[string]int{"emma at 2": 1})
+	})
+	run("a side effect reads rows that have what sets it off", func(s scene) {
+		s.acquire(ada, "praised-1", "Persuasion")
+		s.lend("praised-1", "pia")
+		s.settle()
+		same(s.T, "praise", w.Congratulations("Persuasion with 1 loans: true"), map[string]int{"Persuasion with 1 loans: true at 2": 1})
+	})
+	run("several aggregates publish at one point, each its own stream", func(s scene) {
+		for _, stars := range []string{"*", "**", "***"} {
+			s.send(bob, rating, "bleak", "Rate", stars)
+		}
+		s.acquire(ada, "bleak", "Bleak")
+		s.lend("bleak", "renata")
+		s.settle()
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+		same(s.T, "of the book", s.events(articleName, "bleak"), []string{"Mentioned renata"})
+		same(s.T, "of its rating", s.events(articleName, "rated-bleak"), []string{
+			`Mentioned * in Lending by "": true`, `Mentioned ** in Lending by "": true`, `Mentioned *** in Lending by "": true`,
+		})
+	})
+	run("what follows from a refused command follows once", func(s scene) {
+		for _, id := range []string{"sitter-1", "sitter-2", "sitter-3"} {
+			s.acquire(ada, id, id)
+			s.lend(id, "sits-sue")
+			s.settle()
+		}
+		for _, id := range []string{"sitter-1", "sitter-2", "sitter-3"} {
+			s.again(id)
+		}
+		same(s.T, "seat", s.events(seatName, "sits-sue"), []string{"Taken sitter-1"})
+		same(s.T, "refused", s.events(readerName, "refused-sits-sue"), []string{
+			"Noted sitter-2 is not read here: SeatNotInOrder of Lending.Seat",
+			"Noted sitter-3 is not read here: SeatNotInOrder of Lending.Seat",
+		})
+	})
+	run("what follows from a refused command follows after a crash, too", func(s scene) {
+		// Given a refusal that is kept, of a program that ended before it went on
+		st := engine.Stream{Aggregate: bookName, ID: "sitter-5"}
+		id := engine.CommandID{Origin: reserve + "/" + st.String(), Seq: 1}
+		no := engine.KeptRejection{Command: id, Target: engine.Stream{Aggregate: seatName, ID: "sits-stan"}, Code: "Closed", Time: time.Now().UTC().Truncate(time.Millisecond)}
+		if kept, err := s.Rejections.Reject(s.Context(), no, -1); err != nil || !kept {
+			s.Fatalf("reject: %v, %v", kept, err)
+		}
+		// When the follower comes to the commit, whose command could be accepted now
+		s.acquire(ada, "sitter-5", "Five")
+		s.lend("sitter-5", "sits-stan")
+		s.settle()
+		// Then the refusal stands, and what follows from it has happened
+		same(s.T, "seat", s.events(seatName, "sits-stan"), nil)
+		same(s.T, "refused", s.events(readerName, "refused-sits-stan"), []string{"Noted sitter-5 is not read here: Closed of Lending.Seat"})
+	})
+	run("what a plugin asks of another's point arrives once, in order", func(s scene) {
+		s.acquire(ada, "wanted-1", "Wanted")
+		for _, to := range []string{"wim", "wanda", "wim"} {
+			s.lend("wanted-1", to)
+		}
+		s.settle()
+		s.again("wanted-1")
+		// Given an entry that came again, and one that nobody sent
+		st := engine.Stream{Aggregate: articleName, ID: "wanted-1"}
+		for _, seq := range []int64{0, 2, 1_000_000} {
+			data := es.NewStoredEvent("CopyWanted", 1, []byte(`{"book":"wanted-1","to":"mallory"}`))
+			entry := engine.Entry{Point: "Press.Lending.Books", Stream: st, Seq: seq, Prev: -1, Events: []engine.PublishedEvent{{StoredEvent: data, Key: "wanted-1"}}}
+			if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: copies, Stream: st, Seq: seq, Entry: &entry}); err != nil {
+				s.Fatalf("follow: %v", err)
+			}
+		}
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+		same(s.T, "copies", s.events(readerName, "copies-of-wanted-1"), []string{
+			"Noted Press wants one for wim", "Noted Press wants one for wanda", "Noted Press wants one for wim",
+		})
+	})
+	run("an event of an earlier version is several today, in rows and states and for followers", func(s scene) {
+		c := engine.Commit{
+			Stream: engine.Stream{Aggregate: ratingName, ID: "much"}, Seq: 0, Version: 1,
+			Events: []es.StoredEvent{{Type: "Several", Data: []byte(`{"texts":["*","**"]}`)}},
+			Meta:   engine.Meta{Command: engine.CommandID{Origin: "user:bob\nold"}, MessageID: "old", CorrelationID: "old", User: "bob", Owner: "bob", Service: "Lending", Time: time.Now().UTC().Truncate(time.Millisecond)},
+		}
+		s.acquire(ada, "much", "Much")
+		if err := s.Log.Append(s.Context(), c); err != nil {
+			s.Fatalf("append: %v", err)
+		}
+		if out := s.send(bob, rating, "much", "Rate", "***"); out.Version != 2 {
+			s.Errorf("the rating has version %d, want 2", out.Version)
+		}
+		s.settle()
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+		same(s.T, "shelf", s.view(shelfView, "much"), `{"title":"Much","loans":0,"stars":6}`)
+		same(s.T, "articles", len(s.events(articleName, "rated-much")), 3)
+		state, err := s.Engine.State(s.Context(), admin, ratingName, "much", nil)
+		if err != nil {
+			s.Fatalf("state: %v", err)
+		}
+		same(s.T, "state", state.Version, int64(2))
 	})
 	run("one's own write is read at once", func(s scene) {
 		s.acquire(ada, "walden", "Walden")
@@ -284,11 +380,25 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		s.settle()
 		shelf, books := s.view(shelfView, "rebuilt"), s.view(booksView, "rebuilt")
 		damage(s, shelfView, "rebuilt", `{"title":"Torn","loans":7}`)
+		check := func() (found []string) {
+			s.steps("check", func(cursor string) (engine.Progress, error) {
+				p, err := s.Engine.CheckRows(s.Context(), shelfView, cursor)
+				for _, d := range p.Differences {
+					if d.ID == "rebuilt" {
+						found = append(found, fmt.Sprintf("%s: %s, %s", d.Field, d.Stored, d.Folded))
+					}
+				}
+				return p, err
+			})
+			return found
+		}
+		same(s.T, "differences", check(), []string{`holder: , "rune"`, "loans: 7, 1", "stars: , 1", `title: "Torn", "Rebuilt"`})
 		for _, model := range []string{shelfView, booksView} {
 			s.steps("rebuild "+model, func(cursor string) (engine.Progress, error) { return s.Engine.Rebuild(s.Context(), model, cursor) })
 		}
 		same(s.T, "shelf", s.view(shelfView, "rebuilt"), shelf)
 		same(s.T, "books", s.view(booksView, "rebuilt"), books)
+		same(s.T, "differences after that", check(), nil)
 		same(s.T, "reader", s.events(readerName, "rune"), []string{"Noted rebuilt"})
 		same(s.T, "congratulations", w.Congratulations("rebuilt"), map[string]int{"rebuilt at 2": 1})
 	})
@@ -307,7 +417,7 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		s.settle()
 		// Given cursors as they are when the log was restored from an older backup
 		st := engine.Stream{Aggregate: bookName, ID: "beyond"}
-		for _, f := range []string{remind, mention} {
+		for _, f := range []string{remind, reserve, mention} {
 			if err := s.Cursors.Advance(s.Context(), f, st, 2, 1000); err != nil {
 				s.Fatalf("move the cursor of %s: %v", f, err)
 			}
@@ -321,6 +431,21 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		same(s.T, "bert", s.events(readerName, "bert"), []string{"Noted beyond"})
 		same(s.T, "article", s.events(articleName, "beyond"), []string{"Mentioned bea", "Mentioned bert"})
 	})
+	run("a side effect at the boundary is done once for each publication", func(s scene) {
+		// Given loans that another plugin announces
+		s.acquire(ada, "told", "Told")
+		s.lend("told", "tom")
+		s.lend("told", "tim")
+		s.send(bob, rating, "told", "Rate", "*")
+		s.settle()
+		// When they are delivered again, and swept
+		s.again("told")
+		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
+		// Then each was announced once
+		for _, to := range []string{"tom", "tim", "*"} {
+			same(s.T, "announcements", w.Congratulations("announcement of told for "+to), map[string]int{"announcement of told for " + to + " at 0": 1})
+		}
+	})
 	run("an entry beyond the end of the publisher's log is asked for, not believed", func(s scene) {
 		s.acquire(ada, "forged", "Forged")
 		s.lend("forged", "fay")
@@ -328,15 +453,19 @@ func testScenarios(t *testing.T, p Ports, w World) {
 		st := engine.Stream{Aggregate: bookName, ID: "forged"}
 		data := es.NewStoredEvent("BookLent", 1, []byte(`{"book":"forged","to":"mallory"}`))
 		for _, prev := range []int64{-1, 1} {
-			if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: mention, Stream: st, Seq: 1_000_000, Entry: &engine.Entry{
-				Point: "Lending.Books", Stream: st, Seq: 1_000_000, Prev: prev, Events: []engine.PublishedEvent{{StoredEvent: data, Key: "forged"}},
-			}}); err != nil {
-				s.Fatalf("follow: %v", err)
+			for _, f := range []string{mention, announce} {
+				if err := s.Engine.Follow(s.Context(), engine.Hint{Follower: f, Stream: st, Seq: 1_000_000, Entry: &engine.Entry{
+					Point: "Lending.Books", Stream: st, Seq: 1_000_000, Prev: prev, Events: []engine.PublishedEvent{{StoredEvent: data, Key: "forged"}},
+				}}); err != nil {
+					s.Fatalf("follow: %v", err)
+				}
 			}
 		}
 		s.lend("forged", "finn")
 		s.settle()
 		same(s.T, "article", s.events(articleName, "forged"), []string{"Mentioned fay", "Mentioned finn"})
+		same(s.T, "announcements", w.Congratulations("announcement of forged for mallory"), map[string]int{})
+		same(s.T, "announcements", w.Congratulations("announcement of forged for finn"), map[string]int{"announcement of forged for finn at 0": 1})
 	})
 }
 
@@ -351,25 +480,43 @@ func testStarts(t *testing.T, p Ports, w World) {
 		t.Helper()
 		return map[string][]string{"recalled": s.events(readerName, "recalled-"+who), "recounted": s.events(readerName, "recounted-"+who)}
 	}
-	// Given a loan, in a library that was swept
+	shelved := func(id string) string {
+		t.Helper()
+		r, err := s.Engine.Row(s.Context(), ada, shelfView, id, nil)
+		if err != nil {
+			t.Fatalf("row %s: %v", id, err)
+		}
+		return string(r.View)
+	}
+	// Given a loan, and a rated book, in a library that was swept
+	s.acquire(ada, "rated", "Rated")
+	s.send(bob, rating, "rated", "Rate", "*")
 	s.acquire(ada, "old", "Old")
 	s.lend("old", "otto")
 	s.settle()
 	sweep()
+	same(t, "the rated one", shelved("rated"), `{"title":"Rated","loans":0,"stars":1}`)
 	// When a later version comes, and a book that was there is lent again, and a new one
 	s.Ports = s.Reopen(t, Library{World: w, Later: true}.Plugins())
+	same(t, "the rated one, by other code", shelved("rated"), `{"title":"Rated","loans":0,"stars":2}`)
 	s.lend("old", "odile")
 	s.acquire(ada, "new", "New")
 	s.lend("new", "nina")
 	s.settle()
 	sweep()
 	sweep() // what the first one set off
+	s.steps("refold", func(cursor string) (engine.Progress, error) { return s.Engine.Refold(s.Context(), shelfView, cursor) })
+	same(t, "the rated one, as it is stored", s.view(shelfView, "rated"), `{"title":"Rated","loans":0,"stars":2}`)
 	// Then what is new acts on the new loans, and only what says so on the old one
 	same(t, "the old loan", notes("otto"), map[string][]string{"recalled": nil, "recounted": {"Noted old"}})
 	same(t, "a new loan of it", notes("odile"), map[string][]string{"recalled": {"Noted old"}, "recounted": {"Noted old"}})
 	same(t, "a loan of a new one", notes("nina"), map[string][]string{"recalled": {"Noted new"}, "recounted": {"Noted new"}})
 	same(t, "applause for the old one", w.Congratulations("applause for old"), map[string]int{"applause for old at 3": 1})
 	same(t, "applause for the new one", w.Congratulations("applause for new"), map[string]int{"applause for new at 2": 1})
+	headlines := func(of string) map[string]int { return w.Congratulations("headline of " + of) }
+	same(t, "headlines on the old loan", headlines("old for otto"), map[string]int{})
+	same(t, "headlines on a new loan of it", headlines("old for odile"), map[string]int{"headline of old for odile at 0": 1})
+	same(t, "headlines on a loan of a new one", headlines("new for nina"), map[string]int{"headline of new for nina at 0": 1})
 	// And what was there before goes on, once
 	same(t, "reminders", s.events(readerName, "otto"), []string{"Noted old"})
 	same(t, "congratulations", w.Congratulations("old"), map[string]int{"old at 2": 1, "old at 3": 1})

@@ -88,15 +88,17 @@ func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[
 	state = d.Initial
 	for _, c := range w.Log(engine.Stream{Aggregate: d.Name, ID: id}) {
 		for i, s := range c.Events {
-			e, err := d.DecodeEvent(s.Type, s.Version, s.Data)
+			decoded, err := d.DecodeEvent(s.Type, s.Version, s.Data)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s: %w", c.Stream, err)
 			}
-			events = append(events, es.Recorded[any]{
-				ID: id, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1, Time: c.Meta.Time,
-				Meta: es.Meta{MessageID: c.Meta.MessageID, CorrelationID: c.Meta.CorrelationID, CausationID: c.Meta.CausationID, User: c.Meta.User, Owner: c.Meta.Owner, Service: c.Meta.Service},
-			})
-			state = d.Evolve(e, state)
+			for _, e := range decoded {
+				events = append(events, es.Recorded[any]{
+					ID: id, Event: e, Version: c.Version - int64(len(c.Events)) + int64(i) + 1, Time: c.Meta.Time,
+					Meta: es.Meta{MessageID: c.Meta.MessageID, CorrelationID: c.Meta.CorrelationID, CausationID: c.Meta.CausationID, User: c.Meta.User, Owner: c.Meta.Owner, Service: c.Meta.Service},
+				})
+				state = d.Evolve(e, state)
+			}
 		}
 	}
 	return events, state, nil
@@ -128,6 +130,29 @@ func (w *World) CheckLogs() error {
 	return nil
 }
 
+// CheckRejections holds kept rejections to be final: no command that was rejected took
+// effect.
+func (w *World) CheckRejections() error {
+	for _, r := range w.store.AllRejections() {
+		for _, c := range w.Log(r.Target) {
+			if c.Meta.Command == r.Command {
+				return fmt.Errorf("%s at %d: the command %v took effect, and was rejected: %s %s", r.Target, c.Seq, r.Command, r.Code, r.Detail)
+			}
+		}
+	}
+	return nil
+}
+
+// Rejections is how many commands to the stream were refused.
+func (w *World) Rejections(of engine.Stream) (n int) {
+	for _, r := range w.store.AllRejections() {
+		if r.Target == of {
+			n++
+		}
+	}
+	return n
+}
+
 // isKey says whether the id is a user's Idempotency-Key's, not a follower's place.
 func isKey(id engine.CommandID) bool { return strings.HasPrefix(id.Origin, "user:") }
 
@@ -143,6 +168,16 @@ func (w *World) CheckViews() error {
 		for _, rm := range p.ReadModels {
 			m := rm.Definition()
 			name := naming.Full(p.Name, m.Name)
+			if m.Kind != es.ViewRows {
+				check := w.checkItems
+				if m.Kind == es.ViewKeyed {
+					check = w.checkKeyed
+				}
+				if err := check(name, m, rows); err != nil {
+					return err
+				}
+				continue
+			}
 			ids := map[string]bool{}
 			for _, s := range m.Sources {
 				for _, id := range w.StreamsOf(s) {
@@ -181,6 +216,128 @@ func (w *World) CheckViews() error {
 					return fmt.Errorf("row %s of %s is %s of %q, the logs say %s of %q", id, name, got.View, got.Owner, want, owner)
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// item is a row below a stream, or a part.
+type item struct{ view, owner string }
+
+// itemsOf folds each stream's rows, or parts, by the stream's id and their sub-ids.
+func (w *World) itemsOf(m es.ReadModelDefinition) (map[string]map[string]item, error) {
+	out := map[string]map[string]item{}
+	source := w.Definitions()[m.Sources[0]]
+	for _, id := range w.StreamsOf(source.Name) {
+		events, _, err := w.Fold(source, id)
+		if err != nil {
+			return nil, err
+		}
+		views, owners := map[string]any{}, map[string]string{}
+		for _, e := range events {
+			for _, c := range m.ProjectItems(source.Name, e) {
+				subIDs := []string{c.SubID}
+				if c.All {
+					subIDs = slices.Collect(maps.Keys(views))
+				}
+				for _, sub := range subIDs {
+					if views[sub] = c.Apply(views[sub]); views[sub] == nil {
+						delete(views, sub)
+					}
+					owners[sub] = e.Meta.Owner
+				}
+			}
+		}
+		out[id] = map[string]item{}
+		for sub, v := range views {
+			b, err := m.Encode(v)
+			if err != nil {
+				return nil, err
+			}
+			out[id][sub] = item{string(b), owners[sub]}
+		}
+	}
+	return out, nil
+}
+
+// checkKeyed compares the rows of a keyed view with all parts of their keys.
+func (w *World) checkKeyed(name string, m es.ReadModelDefinition, _ map[string]engine.Row) error {
+	streams, err := w.itemsOf(m)
+	if err != nil {
+		return err
+	}
+	want := map[string]map[string]any{}
+	for _, parts := range streams {
+		for key, part := range parts {
+			var fields map[string]any
+			if err := json.Unmarshal([]byte(part.view), &fields); err != nil {
+				return err
+			}
+			row := want[key]
+			if row == nil {
+				want[key] = fields
+				continue
+			}
+			for _, merge := range m.Merges {
+				switch was, is := row[merge.Field], fields[merge.Field]; {
+				case merge.How == es.MergeSum:
+					row[merge.Field] = was.(float64) + is.(float64)
+				case (was.(string) < is.(string)) == (merge.How == es.MergeLast): // times, of one length
+					row[merge.Field] = is
+				}
+			}
+		}
+	}
+	got := map[string]map[string]any{}
+	var failed error
+	w.Do(func(ctx context.Context, p *Process) {
+		for cursor, more := "", true; more && failed == nil; more = cursor != "" {
+			var page []engine.Row
+			page, cursor, failed = p.Engine.List(ctx, es.System(), engine.Query{Model: name, Limit: 3, Cursor: cursor})
+			for _, r := range page {
+				var fields map[string]any
+				failed = errors.Join(failed, json.Unmarshal(r.View, &fields))
+				got[r.ID] = fields
+			}
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		return fmt.Errorf("%s is %v, the logs say %v", name, got, want)
+	}
+	return nil
+}
+
+// checkItems compares the rows below streams with the fold of each stream.
+func (w *World) checkItems(name string, m es.ReadModelDefinition, rows map[string]engine.Row) error {
+	streams, err := w.itemsOf(m)
+	if err != nil {
+		return err
+	}
+	want, got := map[string]item{}, map[string]item{}
+	for id, items := range streams {
+		for sub, i := range items {
+			want[engine.ItemID(id, sub)] = i
+		}
+	}
+	for _, r := range rows {
+		if r.Model != name {
+			continue
+		}
+		if _, sub := engine.SplitItemID(r.ID); sub != "" {
+			got[r.ID] = item{string(r.View), r.Owner}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		if got[id] != want[id] {
+			return fmt.Errorf("row %q of %s is %s, the logs say %s", id, name, got[id], want[id])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(got)) {
+		if _, ok := want[id]; !ok {
+			return fmt.Errorf("row %q of %s is %s, the logs have none", id, name, got[id])
 		}
 	}
 	return nil
@@ -297,7 +454,7 @@ func (m decided) step(d es.AggregateDefinition, op Operation, memory int64) (boo
 	if out, seen := m.keys[op.Key]; seen && m.commits-out.seq <= memory {
 		return op.Err == nil && out.Version == op.Outcome.Version && slices.Equal(out.Events, op.Outcome.Events), m
 	}
-	events, err := d.Decide(op.Payload, m.state)
+	events, err := d.Decide(op.Payload, m.state, es.Meta{})
 	var want, got *es.Rejection
 	errors.As(op.Err, &got)
 	switch {

@@ -108,7 +108,7 @@ func (p *Process) beginAt(plugin string) {
 	w := p.world
 	known, now := w.begun[plugin], int64(len(w.order))
 	if known == nil {
-		known, now = map[string]int64{}, 0
+		known = map[string]int64{}
 		w.begun[plugin] = known
 	}
 	for _, name := range p.Consumers() {

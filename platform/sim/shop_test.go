@@ -64,10 +64,11 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 	for guarantee, faults := range map[int][]sim.Fault{
 		1: {sim.StaleReads},
 		2: {sim.ForgetKeys, sim.ShortMemory},
-		3: {sim.CursorAhead, sim.CursorBack, sim.LateHints},
-		4: {sim.ForgetPosition, sim.AheadRows},
+		3: {sim.CursorAhead, sim.CursorBack, sim.LateHints, sim.DropDue},
+		4: {sim.ForgetPosition, sim.AheadRows, sim.PartOfItems, sim.UnmarkedItems, sim.LeftPart, sim.CountTwice},
 		5: {sim.SkipPoison, sim.SwallowParking},
 		7: {sim.LostAppends, sim.MarkAhead},
+		8: {sim.SkipRefold},
 		9: {sim.ForgetStart, sim.StartAgain},
 	} {
 		for _, fault := range faults {
@@ -112,8 +113,11 @@ func run(seed uint64, fault sim.Fault) error {
 	sent := outbox{}
 	deps := plugintest.Deps{Mail: sent}
 	calm := seed%16 == 0 && fault == "" // now and then nothing goes wrong: effects happen exactly once
-	if seed%3 == 0 {
+	switch {
+	case seed%3 == 0:
 		deps.Delay = 5 * time.Second
+	case seed%7 == 1:
+		deps.Delay = 5 * time.Hour // longer than a message can wait
 	}
 	all := plugins.All(deps)
 	young := seed%4 == 1 // what acts on orders is deployed when there are some already
@@ -132,6 +136,10 @@ func run(seed uint64, fault sim.Fault) error {
 	if young {
 		w.Plugins = withoutFollowers(all)
 		w.Deploy(50+r.IntN(600), all)
+	}
+	if !young && seed%4 == 3 { // views are made by other code until then
+		w.Plugins = withOtherViews(all)
+		w.DeployViews(50+r.IntN(600), all)
 	}
 	if !calm && r.IntN(3) == 0 {
 		w.PoisonSteps = int64(200 + r.IntN(600))
@@ -161,7 +169,7 @@ func run(seed uint64, fault sim.Fault) error {
 		case 3:
 			return command("Catalog.Product", product, "UpdateName", `{"name":"`+pick("A", "B")+`"}`)
 		case 4:
-			return command("Catalog.Product", product, "ChangeCategory", `{"categoryId":"c1"}`)
+			return command("Catalog.Product", product, "ChangeCategory", `{"categoryId":"`+pick("c1", "c2")+`"}`)
 		case 5:
 			if r.IntN(3) > 0 {
 				return command("Catalog.Category", "c1", "Rename", `{"name":"`+pick("R", "S")+`"}`)
@@ -184,7 +192,7 @@ func run(seed uint64, fault sim.Fault) error {
 			begin := []es.Command{
 				command("Catalog.Product", fmt.Sprint("p", id+1), "Add", `{"name":"A","description":"d","price":2}`),
 				command("Ordering.Customer", []string{"ann", "ben", "ann"}[id], "Register", `{"email":"a@example.com","address":"1 Way"}`),
-				command("Catalog.Category", "c1", "Add", `{"name":"C"}`),
+				command("Catalog.Category", []string{"c1", "c2", "c1"}[id], "Add", `{"name":"C"}`),
 			}
 			for n := range 13 {
 				cmd := anyOf()
@@ -210,7 +218,7 @@ func run(seed uint64, fault sim.Fault) error {
 	if parked := w.Parked(); len(parked) > 0 {
 		return fmt.Errorf("still parked: %q", parked)
 	}
-	if took := w.Elapsed(); took > 20*time.Minute {
+	if took := w.Elapsed(); took > 20*time.Minute+2*deps.Delay {
 		return fmt.Errorf("it took %s: something waited longer than its delay", took)
 	}
 	if err := w.CheckLogs(); err != nil {
@@ -222,6 +230,9 @@ func run(seed uint64, fault sim.Fault) error {
 		return err
 	}
 	if err := checkReplicas(w, defs); err != nil {
+		return err
+	}
+	if err := w.CheckRejections(); err != nil {
 		return err
 	}
 	if err := checkOrders(w, sent, calm, backfilled); err != nil {
@@ -236,7 +247,7 @@ func run(seed uint64, fault sim.Fault) error {
 		}
 	}
 	before := w.Views()
-	for _, m := range []string{"Catalog.ProductDemands", "Ordering.Orders"} {
+	for _, m := range []string{"Catalog.ProductDemands", "Ordering.Orders", "Ordering.OrderLines", "Catalog.CategoryStats", "Ordering.CustomerStats"} {
 		if err := w.Rebuild(m); err != nil {
 			return err
 		}
@@ -328,8 +339,8 @@ func checkReplicas(w *sim.World, defs map[string]es.AggregateDefinition) error {
 						}
 						sent := map[engine.Stream][]es.Command{}
 						for _, e := range events {
-							for _, out := range pub.Apply(id, e.Event) {
-								for _, c := range x.Apply(out) {
+							for _, out := range pub.Apply(e) {
+								for _, c := range x.Apply(es.Recorded[any]{ID: x.Point.Key(out), Event: out, Time: e.Time, Meta: e.Meta}) {
 									s := engine.Stream{Aggregate: c.Aggregate, ID: c.ID}
 									sent[s] = append(sent[s], c)
 								}
@@ -359,7 +370,7 @@ func checkReplicas(w *sim.World, defs map[string]es.AggregateDefinition) error {
 		state := d.Initial
 		for _, commands := range sources {
 			for _, c := range commands {
-				decided, err := d.Decide(c.Payload, state)
+				decided, err := d.Decide(c.Payload, state, es.Meta{})
 				if err != nil {
 					return err
 				}
@@ -400,6 +411,38 @@ func ordered(got, want []string) error {
 // withoutFollowers are the plugins without Ordering's mappings and side effects.
 func withoutFollowers(all []es.Plugin) []es.Plugin {
 	return changed(all, func(p *es.Plugin) { p.Mappings, p.Tasks = nil, nil })
+}
+
+// otherView makes no rows of some ids, and overlooks some events.
+type otherView struct{ es.AnyReadModel }
+
+// Definition implements [es.AnyReadModel].
+func (v otherView) Definition() es.ReadModelDefinition {
+	d := v.AnyReadModel.Definition()
+	project := d.Project
+	d.Code = "other than " + d.Code
+	d.Project = func(aggregate string, e es.Recorded[any], row any) any {
+		if strings.HasSuffix(e.ID, "2") {
+			return nil
+		}
+		if e.Version%3 == 0 {
+			return row
+		}
+		return project(aggregate, e, row)
+	}
+	return d
+}
+
+// withOtherViews are the plugins with read models that make other rows.
+func withOtherViews(all []es.Plugin) []es.Plugin {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].ReadModels = slices.Clone(all[i].ReadModels)
+		for j, m := range all[i].ReadModels {
+			all[i].ReadModels[j] = otherView{m}
+		}
+	}
+	return all
 }
 
 // fromBeginning are the plugins with Ordering's mappings and side effects acting

@@ -32,20 +32,33 @@ type Fault string
 // The planted faults, each with the number of the guarantee that it breaks: see
 // docs/guarantees.md.
 const (
-	StaleReads     Fault = "reads miss the stream's last commit"                  // 1
-	ForgetKeys     Fault = "a commit's command id is not stored"                  // 2 and 3
-	ShortMemory    Fault = "one command id is remembered, and none is looked up"  // 2
-	CursorAhead    Fault = "a cursor moves one commit too far"                    // 3
-	CursorBack     Fault = "a cursor forgets, and ids are not stored"             // 3
-	ForgetPosition Fault = "a row forgets how far a source is folded"             // 4
-	AheadRows      Fault = "a row's position runs ahead of what is folded"        // 4
-	SkipPoison     Fault = "parking a key moves its cursor on"                    // 5
-	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on" // 5
-	LateHints      Fault = "a delay lasts an hour longer"                         // 3
-	ForgetStart    Fault = "it is forgotten when a follower began"                // 9
-	StartAgain     Fault = "a follower begins anew with each process"             // 9
-	MarkAhead      Fault = "a mark passes what is in hand"                        // 7
-	LostAppends    Fault = "some appends are acknowledged and never written"      // 7
+	StaleReads     Fault = "reads miss the stream's last commit"                     // 1
+	ForgetKeys     Fault = "a commit's command id is not stored"                     // 2 and 3
+	ShortMemory    Fault = "one command id is remembered, and none is looked up"     // 2
+	CursorAhead    Fault = "a cursor moves one commit too far"                       // 3
+	CursorBack     Fault = "a cursor forgets, and ids are not stored"                // 3
+	ForgetPosition Fault = "a row forgets how far a source is folded"                // 4
+	PartOfItems    Fault = "of a commit's rows below its stream, one is not written" // 4
+	UnmarkedItems  Fault = "rows that are being written count as complete"           // 4
+	LeftPart       Fault = "a part that moves is left at its old key"                // 4
+	CountTwice     Fault = "a part is counted twice"                                 // 4
+	AheadRows      Fault = "a row's position runs ahead of what is folded"           // 4
+	SkipPoison     Fault = "parking a key moves its cursor on"                       // 5
+	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on"    // 5
+	LateHints      Fault = "a delay lasts an hour longer"                            // 3
+	DropDue        Fault = "due work is dropped"                                     // 3
+	ForgetStart    Fault = "it is forgotten when a follower began"                   // 9
+	StartAgain     Fault = "a follower begins anew with each process"                // 9
+	ForgetRejected Fault = "a rejection is not read"                                 // 3
+	RejectLate     Fault = "a rejection is kept although its target has moved on"    // 3
+	AppendAnyway   Fault = "an append does not look for a rejection"                 // 3
+	ForgetPlanned  Fault = "an occurrence is forgotten"                              // 10
+	ForgetClaim    Fault = "an occurrence's claim is not kept"                       // 10
+	PassRejected   Fault = "a cursor passes a commit when a command is refused"      // 3
+	SkipRefold     Fault = "a row passes for the new code's as it is"                // 8
+	MarkAhead      Fault = "a mark passes what is in hand"                           // 7
+	LostAppends    Fault = "some appends are acknowledged and never written"         // 7
+	ForgetHashes   Fault = "a commit's hash is not read"                             // 11
 )
 
 // errCrashed is every port's answer to a dead process.
@@ -66,7 +79,9 @@ type World struct {
 	// platform/local does, in the place of a stream's messages.
 	Readers     bool
 	PoisonSteps int64
-	Memory      int // command ids that an aggregate remembers; small, so that it forgets
+	// Unsealed has the engine make no hashes, so that a test, or a fault, can change commits.
+	Unsealed bool
+	Memory   int // command ids that an aggregate remembers; small, so that it forgets
 
 	rand      *rand.Rand
 	now       time.Time
@@ -77,6 +92,8 @@ type World struct {
 	marks     map[string]int64                // of readers
 	begun     map[string]map[string]int64     // with readers, starts by the order of all commits
 	starts    map[string]map[string]time.Time // by plugin and follower; by time, as on AWS
+	planned   map[string]map[time.Time]bool   // the occurrences of schedules that have begun
+	deployed  bool                            // a later version
 	inFlight  []message
 	deaf      bool
 	processes []*Process
@@ -112,7 +129,7 @@ func NewWorld(seed uint64, plugins []es.Plugin, processes int) *World {
 	w := &World{
 		Seed: seed, Plugins: plugins, Chaos: true, Memory: 6,
 		rand: rand.New(rand.NewPCG(seed, 0x5e)), now: beginning,
-		store: memory.NewStore(), appended: map[engine.Stream][]int64{}, starts: map[string]map[string]time.Time{}, marks: map[string]int64{}, begun: map[string]map[string]int64{},
+		store: memory.NewStore(), appended: map[engine.Stream][]int64{}, starts: map[string]map[string]time.Time{}, marks: map[string]int64{}, begun: map[string]map[string]int64{}, planned: map[string]map[time.Time]bool{},
 		processes: make([]*Process, processes),
 	}
 	return w
@@ -139,8 +156,9 @@ func (w *World) boot(i int) error {
 	}
 	var err error
 	p.Engine, err = engine.New(engine.Config{
-		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
-		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 8 << 10,
+		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Rejections: p, Schedules: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
+		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 8 << 10, ItemsAtOnce: 1 + w.rand.IntN(2),
+		Unsealed: w.Unsealed || w.Fault == ForgetKeys || w.Fault == CursorBack,
 	})
 	w.processes[i] = p
 	if err == nil && w.Readers {
@@ -166,9 +184,15 @@ func (w *World) Spawn(name string, do func(ctx context.Context)) {
 
 type yieldKey struct{}
 
+// chaosSteps is when chaos ends at the latest: what crashes comes again, and so might
+// multiply faster than it is done.
+const chaosSteps = 20_000
+
 // step lets others go on.
 func (w *World) step(ctx context.Context) {
-	w.Steps++
+	if w.Steps++; w.Steps > chaosSteps {
+		w.Chaos = false
+	}
 	w.now = w.now.Add(time.Duration(1+w.rand.IntN(30)) * time.Millisecond)
 	if yield, ok := ctx.Value(yieldKey{}).(func()); ok {
 		yield()
@@ -184,7 +208,7 @@ func (w *World) Run() {
 			if len(w.inFlight) == 0 {
 				return
 			}
-			w.now = w.now.Add(time.Second) // all that is left is delayed
+			w.now = w.nextDue() // all that is left is delayed
 			continue
 		}
 		i := w.rand.IntN(len(w.workers))
@@ -193,6 +217,15 @@ func (w *World) Run() {
 			w.workers = slices.Delete(w.workers, i, i+1)
 		}
 	}
+}
+
+// nextDue is when the first message is due, and at least a second from now.
+func (w *World) nextDue() time.Time {
+	first := slices.MinFunc(w.inFlight, func(a, b message) int { return a.due.Compare(b.due) })
+	if soon := w.now.Add(time.Second); first.due.Before(soon) {
+		return soon
+	}
+	return first.due
 }
 
 // deliver hands some of the messages to workers.
@@ -228,6 +261,17 @@ func (w *World) post(delay time.Duration, what string, do func(context.Context, 
 		delay += time.Hour
 	}
 	w.inFlight = append(w.inFlight, message{what, w.now.Add(delay), do})
+}
+
+// longDelay is the longest delay of a message; what is due later is kept until then, as on
+// AWS.
+const longDelay = 15 * time.Minute
+
+// keep keeps a message until it is due, and does not lose it.
+func (w *World) keep(delay time.Duration, what string, do func(context.Context, *Process) error) {
+	if w.Fault != DropDue {
+		w.inFlight = append(w.inFlight, message{what, w.now.Add(delay), do})
+	}
 }
 
 // Post sends a message that is not lost, such as an upload: it is delivered
@@ -324,6 +368,9 @@ func (w *World) readable(commits []engine.Commit) []engine.Commit {
 }
 
 func (w *World) garbled(c engine.Commit) engine.Commit {
+	if w.Fault == ForgetHashes {
+		c.Hash = nil
+	}
 	if w.Steps < w.PoisonSteps && c.Stream.String() == w.Poison {
 		c = c.Detached()
 		c.Events = slices.Clone(c.Events)
@@ -349,9 +396,12 @@ func (p *Process) Append(ctx context.Context, c engine.Commit) error {
 		if end := int64(len(w.Log(c.Stream))); c.Seq == end && w.Fault == LostAppends && w.rand.IntN(10) == 0 {
 			return nil
 		}
-		if w.Fault == ForgetKeys || w.Fault == CursorBack {
+		if (w.Fault == ForgetKeys || w.Fault == CursorBack) && w.ids < 200 { // what is repeated comes to an end
 			w.ids++
 			c.Meta.Command = engine.CommandID{Origin: "forgotten/" + strconv.Itoa(w.ids)}
+		}
+		if w.Fault == AppendAnyway || w.Fault == ForgetRejected {
+			c.UnlessRejected = false
 		}
 		err := w.store.Append(ctx, c)
 		if conflict := (*engine.ConflictError)(nil); errors.As(err, &conflict) {
@@ -426,7 +476,10 @@ func (p *Process) Begin(ctx context.Context, plugin string, followers []string, 
 			now = first
 		}
 		if known == nil {
-			known, now = map[string]time.Time{}, time.Time{}
+			if !w.deployed { // these are the shop's first plugins
+				now = time.Time{}
+			}
+			known = map[string]time.Time{}
 			w.starts[plugin] = known
 		}
 		for _, f := range followers {
@@ -449,7 +502,7 @@ func (p *Process) Past(ctx context.Context, follower string, s engine.Stream, se
 
 // Past reports whether a commit was made before the follower began.
 func (w *World) Past(follower string, s engine.Stream, seq int64, committed time.Time) bool {
-	plugin := naming.Plugin(s.Aggregate) // a mapping's and a side effect's own
+	plugin := engine.ParseConsumer(follower).Plugin()
 	if w.Readers {
 		at := slices.IndexFunc(w.order, func(c engine.Commit) bool { return c.Stream == s && c.Seq == seq })
 		return int64(at) < w.begun[plugin][follower]
@@ -460,18 +513,43 @@ func (w *World) Past(follower string, s engine.Stream, seq int64, committed time
 // Deploy replaces the plugins after so many steps of its own; one process after
 // the other runs them.
 func (w *World) Deploy(after int, plugins []es.Plugin) {
-	w.Spawn("deploy", func(ctx context.Context) {
-		for range after {
+	w.Spawn("deploy", func(ctx context.Context) { w.deploy(ctx, after, plugins) })
+}
+
+func (w *World) deploy(ctx context.Context, after int, plugins []es.Plugin) {
+	for range after {
+		w.step(ctx)
+	}
+	w.Plugins, w.deployed = plugins, true
+	for i, old := range w.processes {
+		old.dead = old.dead || w.Readers // of which there is one on a folder
+		if err := w.boot(i); err != nil {
+			panic(err)
+		}
+		for range 20 {
 			w.step(ctx)
 		}
-		w.Plugins = plugins
-		for i, old := range w.processes {
-			old.dead = old.dead || w.Readers // of which there is one on a folder
-			if err := w.boot(i); err != nil {
-				panic(err)
-			}
-			for range 20 {
-				w.step(ctx)
+	}
+}
+
+// DeployViews is Deploy of plugins whose read models make other rows of the same events:
+// they are refolded once no older process runs any more, while the shop is open.
+func (w *World) DeployViews(after int, plugins []es.Plugin) {
+	w.Spawn("deploy", func(ctx context.Context) {
+		before := slices.Clone(w.processes)
+		w.deploy(ctx, after, plugins)
+		for _, old := range before {
+			old.dead = true
+		}
+		for _, p := range plugins {
+			for _, m := range p.ReadModels {
+				name := naming.Full(p.Name, m.Name())
+				for cursor, more := "", true; more; {
+					progress, err := w.Process().Engine.Refold(ctx, name, cursor)
+					if err == nil { // else again, as the next tick does
+						cursor, more = progress.Next, progress.Next != ""
+					}
+				}
 			}
 		}
 	})
@@ -496,6 +574,13 @@ func (p *Process) Put(ctx context.Context, row engine.Row) (lost bool, err error
 				row.At[s] = engine.Position{Next: at.Next + int64(w.rand.IntN(2)), Version: at.Version}
 			}
 		}
+		if w.Fault == SkipRefold {
+			if was, err := w.store.Row(ctx, row.Model, row.ID); err != nil {
+				return err
+			} else if was.View != nil && row.View != nil && was.Made != row.Made && w.rand.IntN(3) == 0 {
+				row.View = was.View
+			}
+		}
 		lost, err = w.store.Put(ctx, row)
 		return err
 	})
@@ -506,6 +591,62 @@ func (p *Process) Put(ctx context.Context, row engine.Row) (lost bool, err error
 func (p *Process) List(ctx context.Context, q engine.Query) (rows []engine.Row, next string, err error) {
 	err = p.call(ctx, func() (err error) { rows, next, err = p.world.store.List(ctx, q); return err })
 	return rows, next, err
+}
+
+// Items implements [engine.Rows].
+func (p *Process) Items(ctx context.Context, q engine.ItemsQuery) (rows []engine.Row, more bool, err error) {
+	err = p.call(ctx, func() (err error) {
+		rows, more, err = p.world.store.Items(ctx, q)
+		return err
+	})
+	return rows, more, err
+}
+
+// Keys implements [engine.Rows].
+func (p *Process) Keys(ctx context.Context, model, cursor string, limit int) (keys []string, next string, err error) {
+	err = p.call(ctx, func() (err error) { keys, next, err = p.world.store.Keys(ctx, model, cursor, limit); return err })
+	return keys, next, err
+}
+
+// end is how far the streams of a head are.
+func (w *World) end(head engine.Row) map[string]engine.Position {
+	at := map[string]engine.Position{}
+	id, _ := engine.SplitItemID(head.ID)
+	for _, p := range w.Plugins {
+		for _, m := range p.ReadModels {
+			if naming.Full(p.Name, m.Name()) != head.Model {
+				continue
+			}
+			for _, source := range m.Definition().Sources {
+				if log := w.Log(engine.Stream{Aggregate: source, ID: id}); len(log) > 0 {
+					at[source] = engine.Position{Next: int64(len(log)), Version: log[len(log)-1].Version}
+				}
+			}
+		}
+	}
+	return at
+}
+
+// PutItems implements [engine.Rows].
+func (p *Process) PutItems(ctx context.Context, head engine.Row, rows []engine.Row, totals []engine.Total) (lost bool, err error) {
+	w := p.world
+	err = p.call(ctx, func() (err error) {
+		if w.Fault == PartOfItems && w.Chaos && len(rows) > 0 && w.rand.IntN(4) == 0 {
+			rows = rows[1:]
+		}
+		if w.Fault == UnmarkedItems && len(head.At) == 0 {
+			head.At = w.end(head)
+		}
+		if w.Fault == LeftPart {
+			totals = slices.DeleteFunc(slices.Clone(totals), func(t engine.Total) bool { return t.Add["n"] == "-1" })
+		}
+		if w.Fault == CountTwice && w.Chaos && w.rand.IntN(4) == 0 {
+			totals = slices.Concat(totals, totals)
+		}
+		lost, err = w.store.PutItems(ctx, head, rows, totals)
+		return err
+	})
+	return lost, err
 }
 
 // Park implements [engine.Parking].
@@ -539,6 +680,71 @@ func (p *Process) Unpark(ctx context.Context, k engine.Parked) error {
 	return p.call(ctx, func() error { return p.world.store.Unpark(ctx, k) })
 }
 
+// Reject implements [engine.Rejections].
+func (p *Process) Reject(ctx context.Context, r engine.KeptRejection, next int64) (kept bool, err error) {
+	if p.world.Fault == RejectLate {
+		next = -1
+	}
+	err = p.call(ctx, func() (err error) {
+		if kept, err = p.world.store.Reject(ctx, r, next); err == nil && p.world.Fault == PassRejected {
+			var source engine.Stream
+			if source, err = engine.ParseStream(r.Source()); err == nil {
+				err = p.world.store.Advance(ctx, r.Follower(), source, r.Command.Seq, r.Command.Seq+1)
+			}
+		}
+		return err
+	})
+	return kept, err
+}
+
+// Rejection implements [engine.Rejections].
+func (p *Process) Rejection(ctx context.Context, id engine.CommandID) (r *engine.KeptRejection, err error) {
+	err = p.call(ctx, func() (err error) {
+		if p.world.Fault != ForgetRejected {
+			r, err = p.world.store.Rejection(ctx, id)
+		}
+		return err
+	})
+	return r, err
+}
+
+// ListRejections implements [engine.Rejections].
+func (p *Process) ListRejections(ctx context.Context, follower, before string, limit int) (list []engine.KeptRejection, err error) {
+	err = p.call(ctx, func() (err error) { list, err = p.world.store.ListRejections(ctx, follower, before, limit); return err })
+	return list, err
+}
+
+// Planned are the times of a schedule's occurrences that have begun.
+func (w *World) Planned(schedule string) map[time.Time]bool { return w.planned[schedule] }
+
+// Schedule implements [engine.Schedules].
+func (p *Process) Schedule(ctx context.Context, name string) (s engine.ScheduleState, err error) {
+	err = p.call(ctx, func() (err error) { s, err = p.world.store.Schedule(ctx, name); return err })
+	return s, err
+}
+
+// PutSchedule implements [engine.Schedules].
+func (p *Process) PutSchedule(ctx context.Context, s engine.ScheduleState) (lost bool, err error) {
+	w := p.world
+	err = p.call(ctx, func() (err error) {
+		switch {
+		case s.Claim != "" && w.Fault == ForgetClaim:
+			s.Until = time.Time{}
+		case s.Claim != "" && w.Fault == ForgetPlanned && w.Chaos:
+			s.Claim = "" // so that nobody goes on after a crash
+		}
+		lost, err = w.store.PutSchedule(ctx, s)
+		if !lost && !s.Upto.IsZero() {
+			if w.planned[s.Name] == nil {
+				w.planned[s.Name] = map[time.Time]bool{}
+			}
+			w.planned[s.Name][s.Upto] = true
+		}
+		return err
+	})
+	return lost, err
+}
+
 // ListParked implements [engine.Parking].
 func (p *Process) ListParked(ctx context.Context, cursor string) (out []engine.Parked, next string, err error) {
 	err = p.call(ctx, func() (err error) { out, next, err = p.world.pages(2).ListParked(ctx, cursor); return err })
@@ -553,7 +759,11 @@ func (p *Process) Send(ctx context.Context, delay time.Duration, hints ...engine
 			if w.rand.IntN(3) == 0 {
 				h.Commit, h.Entry = nil, nil
 			}
-			w.post(delay, "hint "+h.Follower+" "+h.Stream.String(), func(ctx context.Context, to *Process) error {
+			send := w.post
+			if delay > longDelay {
+				send = w.keep
+			}
+			send(delay, "hint "+h.Follower+" "+h.Stream.String(), func(ctx context.Context, to *Process) error {
 				if to == p {
 					return to.Follow(ctx, h)
 				}
@@ -572,9 +782,9 @@ func (p *Process) Publish(ctx context.Context, entries ...engine.Entry) error {
 			if w.rand.IntN(3) == 0 {
 				en.Events = nil
 			}
-			for _, name := range p.Listeners(en.Point) {
-				w.post(0, "entry "+name+" "+en.Stream.String(), func(ctx context.Context, p *Process) error {
-					return p.Follow(ctx, engine.Hint{Follower: name, Stream: en.Stream, Seq: en.Seq, Entry: &en})
+			for _, h := range p.Heard(en) {
+				w.post(0, "entry "+h.Follower+" "+en.Stream.String(), func(ctx context.Context, p *Process) error {
+					return p.Follow(ctx, h)
 				})
 			}
 		}
@@ -679,6 +889,14 @@ func (w *World) Truncate(s engine.Stream, length int) error {
 	w.store.Restore(s, w.Log(s)[:length])
 	return w.Start()
 }
+
+// Remove takes a commit out of a stream.
+func (w *World) Remove(s engine.Stream, seq int) {
+	w.store.Restore(s, slices.Delete(slices.Clone(w.Log(s)), seq, seq+1))
+}
+
+// ForgetCursors has every follower begin anew.
+func (w *World) ForgetCursors() { w.store.ForgetCursors() }
 
 // Rewrite changes a stored commit.
 func (w *World) Rewrite(s engine.Stream, seq int, change func(c *engine.Commit)) {

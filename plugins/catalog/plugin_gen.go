@@ -7,7 +7,7 @@ import (
 
 	"onlineshop/es"
 	"onlineshop/plugins/catalog/internal/category"
-	"onlineshop/plugins/catalog/internal/importproducts"
+	"onlineshop/plugins/catalog/internal/exportproducts"
 	"onlineshop/plugins/catalog/internal/product"
 	"onlineshop/plugins/catalog/internal/productdemand"
 	"onlineshop/plugins/catalog/internal/productimport"
@@ -18,10 +18,10 @@ func Plugin() es.Plugin {
 	return es.Plugin{
 		Name:              "Catalog",
 		HeartbeatInterval: 5 * time.Minute,
-		Aggregates:        []es.AnyAggregate{category.Aggregate, product.Aggregate, productdemand.Aggregate, productimport.Aggregate},
-		ReadModels:        []es.AnyReadModel{category.Categories, product.Products, productdemand.ProductDemands, productimport.ProductImports},
+		Aggregates:        []es.AnyAggregate{category.Aggregate, product.Aggregate, productdemand.Aggregate, productimport.Products.Aggregate()},
+		ReadModels:        []es.AnyReadModel{es.FoldedBy(category.Categories, "c2ade34e45bf13a0"), es.FoldedBy(product.CategoryStats, "0dba4f341379a35d"), es.FoldedBy(product.Products, "7f78d86d1cc1bdac"), es.FoldedBy(productdemand.ProductDemands, "33a4d1767a1afdde"), es.FoldedBy(productimport.Products.View(), "aa8282c2503acf99")},
 		Publications:      []es.Publication{product.Publication},
 		Extensions:        []es.Extension{productdemand.OrdersExtension},
-		Tasks:             []es.Task{importproducts.Task},
+		Tasks:             []es.Task{exportproducts.Task, productimport.Products.Task()},
 	}
 }

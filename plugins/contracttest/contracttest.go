@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/rand"
 	"encoding/base64"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"onlineshop/es/naming"
 	"onlineshop/plugins"
@@ -46,8 +48,13 @@ func Run(t *testing.T, c Client) {
 		{"queries", queries},
 		{"histories", histories},
 		{"orders", orders},
+		{"dry runs", dryRuns},
+		{"traces", traces},
 		{"imports", imports},
+		{"uploads", uploads},
+		{"exports", exports},
 		{"checks", checks},
+		{"states", states},
 		{"operations", operations},
 		{"descriptions", descriptions},
 		{"order of checks", orderOfChecks},
@@ -310,11 +317,11 @@ func ids(s *suite, t *testing.T) {
 func routes(s *suite, t *testing.T) {
 	admin := s.admin(t)
 	for _, x := range []string{
-		"GET /", "GET //", "GET /catalog", "GET /catalog/", "GET /nothing/products", "GET /catalog/nothing", "GET /catalog/Products", "GET /Catalog/products",
+		"GET //", "GET /catalog", "GET /catalog/", "GET /nothing/products", "GET /catalog/nothing", "GET /catalog/Products", "GET /Catalog/products",
 		"GET /catalog/products/", "GET //catalog/products", "GET /catalog//products", "GET /catalog/./products", "GET /catalog/x/../products",
 		"GET /catalog%2Fproducts", "GET /catalog/products/a/b", "GET /catalog/products/a/b/c", "GET /catalog/product/a", "GET /catalog/product/a/nothing",
-		"POST /catalog/product/a/nothing", "POST /catalog/product/a/Add", "POST /catalog/product/a/add/", "POST /catalog/product/a/b/add", "POST /catalog/product/add",
-		"POST /catalog/product-demands/a/check", "POST /catalog/product/a/updatePrice", "POST /catalog/product/a%2Fadd",
+		"POST /catalog/product/a/nothing", "POST /catalog/product/a/Add", "POST /catalog/product/a/add/", "POST /catalog/product/a/b/add",
+		"POST /catalog/product-demands/a/check", "POST /catalog/product/a/updatePrice",
 		"POST /catalog/product-demand/a/record", "POST /catalog/product-import/a/start", "POST /ordering/catalog-product/a/sync",
 		"GET /operations", "POST /operations/nothing", "GET /openapi", "GET /health/", "GET /events", "OPTIONS /nothing", "GET /catalog/product-demands/a/report",
 	} {
@@ -326,6 +333,9 @@ func routes(s *suite, t *testing.T) {
 		{"PUT /catalog/product/a/add", "POST"},
 		{"OPTIONS /catalog/product/a/add", "POST"},
 		{"DELETE /catalog/products/a", "GET, HEAD"},
+		{"POST /catalog/product/add", "GET, HEAD"},
+		{"POST /catalog/product/a%2Fadd", "GET, HEAD"},
+		{"POST /catalog/product", "GET, HEAD"},
 		{"POST /catalog/products/a", "GET, HEAD"},
 		{"PATCH /catalog/products", "GET, HEAD"},
 		{"OPTIONS /catalog/products", "GET, HEAD"},
@@ -344,7 +354,7 @@ func routes(s *suite, t *testing.T) {
 		method, path, _ := strings.Cut(x.request, " ")
 		admin.send(method, path, "").refuses(405, "MethodNotAllowed").has("Allow", x.allow)
 	}
-	for _, path := range []string{"/health", "/openapi.json", "/manifest.json", "/catalog/products", "/operations/parked"} {
+	for _, path := range []string{"/health", "/openapi.json", "/manifest.json", "/catalog/products", "/operations/parked", "/operations/schedules"} {
 		got := admin.send(http.MethodHead, path, "").is(200)
 		if len(got.Body) > 0 {
 			t.Errorf("HEAD %s has a body: %s", path, got.Body)
@@ -375,7 +385,7 @@ func identity(s *suite, t *testing.T) {
 		"POST /catalog/product/p/add", "POST /catalog/product/p/update-price", "POST /catalog/category/c/add", "POST /catalog/category/c/archive",
 		"POST /ordering/order/o/ship", "GET /catalog/product/p/events", "GET /catalog/product-demand/p/events", "GET /ordering/order/o/events",
 		"GET /catalog/product-imports", "GET /catalog/product-imports/k", "GET /catalog/product-imports/k/report", "POST /catalog/product-imports/k/check",
-		"GET /operations/parked", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild",
+		"GET /operations/parked", "GET /operations/rejections", "GET /operations/schedules", "POST /operations/run", "POST /operations/redrive", "POST /operations/sweep", "POST /operations/rebuild", "POST /operations/verify", "POST /operations/head",
 	} {
 		method, path, _ := strings.Cut(x, " ")
 		ann.send(method, path, "").refuses(403, "Forbidden")
@@ -398,12 +408,13 @@ func ownership(s *suite, t *testing.T) {
 	admin.post(at+"/update-address", `{"address":"2 Main Street"}`).is(200, outcome("Ordering.Customer", c, 2, "AddressUpdated"))
 	row := `{"id":"` + c + `","email":"` + c + `@example.com","address":"2 Main Street","deactivated":false}`
 	ann.get("/ordering/customers/"+c+"?minVersion=2").is(200, row)
+	ann.get("/ordering/customers/"+c+"?version=1").is(200, strings.Replace(row, "2 Main Street", "1 Main Street", 1))
 	admin.becomes("/ordering/customers/"+c, row) // a read that waits for nothing may be behind, whatever another one has seen
 	bob.get("/ordering/customers/"+c).refuses(404, "CustomerNotFound")
 
 	// What is not there and what is somebody else's look the same.
 	nowhere := s.id("nowhere")
-	for _, version := range []string{"", "?minVersion=0", "?minVersion=1", "?minVersion=99"} {
+	for _, version := range []string{"", "?minVersion=0", "?minVersion=1", "?minVersion=99", "?version=1", "?version=99"} {
 		other := bob.get("/ordering/customers/" + c + version)
 		none := bob.get("/ordering/customers/" + nowhere + version)
 		if other.Status != none.Status || other.text("code") != none.text("code") ||
@@ -423,6 +434,30 @@ func ownership(s *suite, t *testing.T) {
 	admin.post("/ordering/order/"+o2+"/place", `{"customerId":"`+c+`","productIds":["`+product+`"]}`).is(200)
 	ann.eventually("/ordering/orders/"+o2, func(r *reply) bool { return r.Status == 200 })
 
+	// The rows below an order are its customer's, too.
+	lines := "/ordering/order-lines/" + o + "/items"
+	line := `{"id":"` + o + `","subId":"` + product + `","productId":"` + product + `","customerId":"` + c + `","placedAt":"`
+	shown := ann.eventually(lines, func(r *reply) bool { return r.Status == 200 && strings.Contains(string(r.Body), line) })
+	if got := string(ann.get(lines + "?minVersion=1&limit=1").is(200).Body); got != string(shown.Body) {
+		t.Errorf("order lines with a version: %s, without: %s", got, shown.Body)
+	}
+	ann.get(lines+"?minVersion=99").refuses(409, "VersionNotReached")
+	ann.get(lines+"?productId="+product).refuses(400, "MalformedRequest")
+	bob.get(lines).is(200, `{"items":[]}`)
+	bob.get(lines+"?minVersion=99").is(200, `{"items":[]}`)
+	ann.get("/ordering/order-lines/"+nowhere+"/items").is(200, `{"items":[]}`)
+	ann.get("/ordering/order-lines/"+o).refuses(404, "NotFound")
+
+	// Both orders count for the customer, in a view for those in charge.
+	stats := "/ordering/customer-stats/" + c
+	admin.eventually(stats, func(r *reply) bool {
+		return r.Status == 200 && strings.Contains(string(r.Body), `{"id":"`+c+`","orders":2,"lastOrder":"`)
+	})
+	admin.get(stats+"?minVersion=1").refuses(400, "MalformedRequest")
+	admin.get("/ordering/customer-stats/"+nowhere).refuses(404, "NotFound")
+	ann.get(stats).refuses(403, "Forbidden")
+	ann.get("/ordering/customer-stats").refuses(403, "Forbidden")
+
 	holds := func(as actor, path, id string) bool {
 		return slices.ContainsFunc(as.items(path), func(i json.RawMessage) bool { return strings.Contains(string(i), `"id":"`+id+`"`) })
 	}
@@ -432,6 +467,8 @@ func ownership(s *suite, t *testing.T) {
 		want     bool
 	}{
 		{ann, "/ordering/customers?limit=200", c, true}, {ann, "/ordering/orders?limit=200", o, true}, {ann, "/ordering/orders?limit=1", o2, true},
+		{admin, "/ordering/customer-stats?limit=2", c, true},
+		{ann, "/ordering/order-lines?productId=" + product + "&limit=200", o, true}, {bob, "/ordering/order-lines?productId=" + product, o, false},
 		{ann, "/ordering/orders?customerId=" + c, o, true}, {admin, "/ordering/orders?customerId=" + c, o, true},
 		{bob, "/ordering/customers?limit=200", c, false}, {bob, "/ordering/orders?limit=200", o, false}, {bob, "/ordering/orders?customerId=" + c, o, false},
 	} {
@@ -631,6 +668,16 @@ func rows(s *suite, t *testing.T) {
 	ann.get("/catalog/categories/"+books+"?minVersion=1").is(200, `{"id":"`+books+`","name":"Books","archived":false}`)
 	admin.post("/catalog/product/"+id+"/change-category", `{"categoryId":"`+books+`"}`).is(200)
 	ann.get(at+"?minVersion=3").is(200, row[:len(row)-len(`"price":9.9}`)]+`"price":0,"categoryId":"`+books+`"}`)
+
+	// As it was
+	ann.get(at+"?version=1").is(200, row).has("ETag", `"1"`)
+	ann.get(at+"?version=2").is(200, row[:len(row)-len(`9.9}`)]+`0}`).has("ETag", `"2"`)
+	ann.get(at+"?version=4").refuses(409, "VersionNotReached")
+	ann.get("/catalog/products/"+no+"?version=1").refuses(404, "ProductNotFound")
+	refused := ann.get("/catalog/product-demands/"+id+"?version=1").refuses(400, "MalformedRequest").text("detail")
+	if !strings.Contains(refused, "Catalog.Product and Catalog.ProductDemand") {
+		t.Errorf("a version of what is of two aggregates: %s", refused)
+	}
 }
 
 func lists(s *suite, t *testing.T) {
@@ -660,6 +707,23 @@ func lists(s *suite, t *testing.T) {
 		if len(slices.Compact(got)) != len(want) {
 			t.Errorf("with %q the list of %s holds %v, want %d", query, books, got, len(want))
 		}
+	}
+	count := func(category string, n int) {
+		t.Helper()
+		ann.becomes("/catalog/category-stats/"+category, fmt.Sprintf(`{"id":%q,"products":%d}`, category, n))
+	}
+	count(books, len(want))
+	novels := s.id("novels")
+	admin.post("/catalog/category/"+novels+"/add", `{"name":"Novels"}`).is(200)
+	for id := range want {
+		admin.post("/catalog/product/"+id+"/change-category", `{"categoryId":"`+novels+`"}`).is(200)
+		break
+	}
+	count(books, len(want)-1)
+	count(novels, 1)
+	ann.get("/catalog/category-stats?sort=products").refuses(400, "MalformedRequest")
+	if !slices.ContainsFunc(ann.items("/catalog/category-stats?limit=2"), func(i json.RawMessage) bool { return string(i) == `{"id":"`+novels+`","products":1}` }) {
+		t.Errorf("the list of categories' stats does not hold %s", novels)
 	}
 	ann.get("/catalog/products?categoryId="+s.id("none")).is(200, `{"items":[]}`)
 	if r := ann.get("/catalog/products?limit=2").is(200); json.Unmarshal(r.Body, &page) != nil || len(page.Items) > 2 {
@@ -706,7 +770,9 @@ func queries(s *suite, t *testing.T) {
 		"/catalog/categories?categoryId=a", "/ordering/orders?customerId=a&status=placed",
 		"/catalog/products/p?limit=1", "/catalog/products/p?minVersion=", "/catalog/products/p?minVersion=-1", "/catalog/products/p?minVersion=one",
 		"/catalog/products/p?minVersion=1.0", "/catalog/products/p?minVersion=1&minVersion=1", "/catalog/products/p?minVersion=99999999999999999999",
+		"/catalog/products/p?version=0", "/catalog/products/p?version=x", "/catalog/products/p?version=1&minVersion=1", "/catalog/products?version=1",
 		"/catalog/product/p/events?minVersion=1", "/catalog/product/p/events?limit=0", "/catalog/product/p/events?cursor=x",
+		"/catalog/product/p/events?from=0", "/catalog/product/p/events?from=x", "/catalog/product/p/events?from=99999999999",
 		"/catalog/product-imports/k/report?x=1", "/operations/parked?limit=1", "/operations/parked?cursor=x", "/health?x", "/openapi.json?x=1", "/manifest.json?x=1",
 	} {
 		admin.get(path).refuses(400, "MalformedRequest")
@@ -760,6 +826,18 @@ func histories(s *suite, t *testing.T) {
 	cursor := admin.get(at + "/events?limit=1").text("next")
 	admin.get(at + "/events?cursor=" + cursor).is(200)
 	admin.get("/catalog/product/"+s.id("other")+"/events?cursor="+cursor).refuses(400, "MalformedRequest")
+
+	// Who has a page already is sent nothing.
+	tag := admin.get(at + "/events?limit=1").Header.Get("ETag")
+	if got := admin.get(at+"/events?limit=1", "If-None-Match", tag).is(304).has("ETag", tag); tag == "" || len(got.Body) > 0 {
+		t.Errorf("a page that is known already, of ETag %q, is sent again: %s", tag, got.Body)
+	}
+
+	// A page may start anywhere.
+	if late := admin.items(at + "/events?limit=1&from=5"); len(late) != 2 || !strings.Contains(string(late[0]), `"version":5`) {
+		t.Errorf("from version 5 on the history of %s is %s", id, late)
+	}
+	admin.get(at+"/events?from=7").is(200, `{"items":[]}`)
 	for _, aggregate := range []string{"catalog/product", "catalog/category", "catalog/product-demand", "ordering/customer", "ordering/order"} {
 		admin.get("/"+aggregate+"/"+s.id("none")+"/events").is(200, `{"items":[]}`)
 	}
@@ -782,7 +860,7 @@ func orders(s *suite, t *testing.T) {
 	at := "/ordering/order/" + o
 	ann.post(at+"/place", `{"customerId":"`+c+`","productIds":["`+p1+`","`+p2+`","`+p1+`"]}`).is(200, outcome("Ordering.Order", o, 1, "Placed"))
 	r := ann.eventually("/ordering/orders/"+o, func(r *reply) bool { return r.Status == 200 && r.text("status") != "placed" })
-	if want := `{"id":"` + o + `","customerId":"` + c + `","productIds":["` + p1 + `","` + p2 + `"],"status":"shipped"}`; normal(t, r.Body) != normal(t, []byte(want)) {
+	if want := `{"id":"` + o + `","customerId":"` + c + `","productIds":["` + p1 + `","` + p2 + `"],"status":"shipped","placedAt":"` + r.text("placedAt") + `"}`; normal(t, r.Body) != normal(t, []byte(want)) {
 		t.Errorf("the order is %s, want %s", r.Body, want)
 	}
 	ann.post(at+"/place", `{"customerId":"`+c+`","productIds":["`+p1+`"]}`).refuses(409, "OrderAlreadyShipped")
@@ -792,6 +870,177 @@ func orders(s *suite, t *testing.T) {
 		ann.becomes("/catalog/product-demands/"+p, `{"id":"`+p+`","name":"Tea","orderCount":1}`)
 	}
 	admin.get("/catalog/product-demand/"+p1+"/events").eventHas(t, 0, "type", "Recorded")
+}
+
+func dryRuns(s *suite, t *testing.T) {
+	admin, ann, id := s.admin(t), s.ann(t), s.id("p")
+	at := "/catalog/product/" + id
+	const prefer, dry = "Prefer", "dry-run"
+	// A dry run says what would happen, and nothing does.
+	for range 2 {
+		admin.post(at+"/add", tea, prefer, dry, "Idempotency-Key", id).is(200,
+			`{"aggregate":"Catalog.Product","id":"`+id+`","version":0,"events":[{"type":"Added","data":`+tea+`}],"dryRun":true}`).has("Preference-Applied", dry)
+	}
+	admin.get(at).refuses(404, "NotFound")
+	// Its key is not remembered.
+	admin.post(at+"/add", tea, "Idempotency-Key", id).is(200, outcome("Catalog.Product", id, 1, "Added"))
+	// The rejections are the same, and so is who may.
+	admin.post(at+"/add", tea, prefer, dry).refuses(409, "ProductAlreadyExists")
+	admin.post(at+"/update-price", `{"price":1}`, prefer, dry, "If-Match", `"7"`).refuses(412, "VersionMismatch")
+	admin.post(at+"/update-price", `{"price":-1}`, prefer, dry).refuses(422, "InvalidPayload")
+	ann.post(at+"/update-price", `{"price":1}`, prefer, dry).refuses(403, "Forbidden")
+	// What has nothing to change has no events; other preferences are ignored.
+	admin.post(at+"/update-price", `{"price":9.99}`, prefer, "respond-async, DRY-RUN").is(200,
+		`{"aggregate":"Catalog.Product","id":"`+id+`","version":1,"events":[],"dryRun":true}`)
+	admin.post(at+"/update-price", `{"price":2}`, prefer, "wait=10").is(200, outcome("Catalog.Product", id, 2, "PriceUpdated"))
+}
+
+func states(s *suite, t *testing.T) {
+	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
+	id := s.product(t)
+	at := "/catalog/product/" + id
+	admin.post(at+"/update-price", `{"price":1}`).is(200)
+	// A state is as of a version, the present one where none is named.
+	price := func(r *reply, version int64, want float64) {
+		t.Helper()
+		var got struct {
+			ID      string `json:"id"`
+			Version int64  `json:"version"`
+			State   struct{ Price float64 }
+		}
+		if err := json.Unmarshal(r.is(200).Body, &got); err != nil || got.ID != id || got.Version != version || got.State.Price != want {
+			t.Errorf("%s answers %s, %v; want version %d with the price %v", r.request, r.Body, err, version, want)
+		}
+	}
+	price(admin.get(at), 2, 1)
+	price(admin.get(at+"?version=2"), 2, 1)
+	price(admin.get(at+"?version=1"), 1, 9.99)
+	admin.get(at+"?version=3").refuses(409, "VersionNotReached")
+	for _, bad := range []string{"0", "-1", "x", ""} {
+		admin.get(at+"?version="+bad).refuses(400, "MalformedRequest")
+	}
+	// It is for Admin and the owner: others can't tell it from none.
+	c := s.customer(ann)
+	admin.get("/ordering/customer/" + c).is(200)
+	ann.get("/ordering/customer/" + c).is(200)
+	bob.get("/ordering/customer/"+c).refuses(404, "NotFound")
+	bob.get("/ordering/customer/nobody").refuses(404, "NotFound")
+	// Ids are listed by pages, for Admin.
+	ann.get("/catalog/product").refuses(403, "Forbidden")
+	seen := map[string]bool{}
+	for cursor := ""; ; {
+		r := admin.get("/catalog/product?limit=200" + cursor).is(200)
+		var page struct {
+			Items []struct{ ID string }
+			Next  string
+		}
+		if err := json.Unmarshal(r.Body, &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range page.Items {
+			if seen[x.ID] {
+				t.Errorf("%s is listed twice", x.ID)
+			}
+			seen[x.ID] = true
+		}
+		if page.Next == "" {
+			break
+		}
+		cursor = "&cursor=" + url.QueryEscape(page.Next)
+	}
+	if !seen[id] {
+		t.Errorf("%s is not among %d ids", id, len(seen))
+	}
+	admin.get("/catalog/product?cursor=x").refuses(400, "MalformedRequest")
+	// Every aggregate has both.
+	for _, p := range plugins.All(plugins.NoDeps{}) {
+		for _, a := range p.Aggregates {
+			list := "/" + naming.PathSegment(p.Name) + "/" + naming.PathSegment(naming.Short(a.Definition().Name))
+			var page struct{ Items []struct{ ID string } }
+			if err := json.Unmarshal(admin.get(list+"?limit=1").is(200).Body, &page); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range page.Items {
+				admin.get(list + "/" + url.PathEscape(x.ID)).is(200)
+			}
+		}
+	}
+}
+
+func traces(s *suite, t *testing.T) {
+	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
+	p, c, o := s.product(t), s.customer(ann), s.id("o")
+	ann.becomes("/ordering/available-products/"+p, `{"id":"`+p+`","name":"Tea","price":9.99}`)
+	ann.post("/ordering/order/"+o+"/place", `{"customerId":"`+c+`","productIds":["`+p+`"]}`).is(200)
+	type branch struct {
+		Follower, State string
+		Event           *struct {
+			Stream, Type string
+			Data         json.RawMessage
+		}
+		Cause *struct {
+			Follower, Stream string
+			Version          int64
+		}
+		Then []branch
+	}
+	trace := func(as actor, stream, version string) (b branch, r *reply) {
+		r = as.get("/operations/trace?stream=" + url.QueryEscape(stream) + "&version=" + version)
+		if err := json.Unmarshal(r.Body, &b); err != nil {
+			t.Fatal(err)
+		}
+		return b, r
+	}
+	// followed is the branch of a follower, in any depth.
+	var followed func(b branch, follower string) *branch
+	followed = func(b branch, follower string) *branch {
+		for _, x := range b.Then {
+			if x.Follower == follower {
+				return &x
+			}
+			if deep := followed(x, follower); deep != nil {
+				return deep
+			}
+		}
+		return nil
+	}
+	// An order is followed to its shipping, its view, its e-mail, and the other plugin's count.
+	stream := "Ordering.Order#" + o
+	ann.eventually("/operations/trace?stream="+url.QueryEscape(stream)+"&version=1", func(r *reply) bool {
+		return r.Status == 200 && !strings.Contains(string(r.Body), `"pending"`) && !strings.Contains(string(r.Body), `"due"`)
+	})
+	whole, _ := trace(admin, stream, "1")
+	for follower, event := range map[string]string{
+		"mapping:Ordering.AutoShip": "Shipped", "readmodel:Ordering.Orders": "", "effect:Ordering.SendOrderConfirmation": "",
+		"extension:Catalog.Orders_Extension": "Recorded", "readmodel:Catalog.ProductDemands": "",
+	} {
+		b := followed(whole, follower)
+		if b == nil || b.State != "done" || (b.Event != nil) != (event != "") || b.Event != nil && b.Event.Type != event {
+			t.Errorf("%s: %+v, want done with the event %q", follower, b, event)
+		}
+	}
+	// What caused it leads back.
+	shipped, r := trace(admin, stream, "2")
+	if shipped.Cause == nil || shipped.Cause.Follower != "mapping:Ordering.AutoShip" || shipped.Cause.Stream != stream || shipped.Cause.Version != 1 {
+		t.Errorf("the cause of the shipping: %s", r.Body)
+	}
+	// The owner sees no data of what is not theirs, others see nothing.
+	own, r := trace(ann, stream, "1")
+	if b := followed(own, "extension:Catalog.Orders_Extension"); own.Event.Data == nil || b == nil || b.Event == nil || b.Event.Data != nil {
+		t.Errorf("the owner sees %s", r.Body)
+	}
+	_, r = trace(bob, stream, "1")
+	r.refuses(404, "NotFound")
+	_, r = trace(admin, stream, "9")
+	r.refuses(404, "NotFound")
+	_, r = trace(admin, "Ordering.Nothing#x", "1")
+	r.refuses(404, "NotFound")
+	admin.get("/operations/trace").refuses(400, "MalformedRequest")
+	admin.get("/operations/trace?stream=x&version=1").refuses(400, "MalformedRequest")
+	// Who asks is told who they are.
+	if got := ann.get("/whoami").is(200).text("user"); !strings.HasPrefix(got, "ann") && got != "local" {
+		t.Errorf("ann is %q", got)
+	}
 }
 
 func imports(s *suite, t *testing.T) {
@@ -812,22 +1061,7 @@ func imports(s *suite, t *testing.T) {
 	if r.text("id") != key || r.text("report") != at+"/report" {
 		t.Errorf("%s: id or report is wrong: %s", r.request, r.Body)
 	}
-	report := admin.get(r.text("report"))
-	if report.Status == http.StatusFound {
-		res, err := s.HTTP.Get(report.Header.Get("Location"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		if report.Body, err = io.ReadAll(res.Body); err != nil {
-			t.Fatal(err)
-		}
-	} else {
-		report.is(200).has("Content-Type", "text/csv; charset=utf-8")
-		if got := report.Header.Get("Content-Disposition"); !strings.HasPrefix(got, "attachment; filename") {
-			t.Errorf("%s: Content-Disposition is %q", report.request, got)
-		}
-	}
+	report := s.download(admin, r.text("report"))
 	if !strings.HasPrefix(string(report.Body), "line,code,reason\n3,InvalidPrice,") {
 		t.Errorf("the report of %s: %q", key, report.Body)
 	}
@@ -845,6 +1079,105 @@ func imports(s *suite, t *testing.T) {
 	admin.get(at+"/report").refuses(404, "NotFound")
 	if len(admin.items("/catalog/product-imports")) == 0 {
 		t.Error("the list of imports is empty")
+	}
+}
+
+// exports are files of the catalogue, which a schedule writes.
+func exports(s *suite, t *testing.T) {
+	admin, id := s.admin(t), s.product(t)
+	admin.eventually("/catalog/products/"+id, func(r *reply) bool { return r.Status == 200 })
+	const name = "Catalog.ExportProducts.Nightly"
+	type schedule struct{ Name, Asked, Planned, Outcome string }
+	find := func(r *reply) (found schedule) {
+		t.Helper()
+		var answer struct{ Items []schedule }
+		if err := json.Unmarshal(r.is(200).Body, &answer); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range answer.Items {
+			if x.Name == name {
+				found = x
+			}
+		}
+		return found
+	}
+	before := find(admin.get("/operations/schedules"))
+	admin.post("/operations/run", `{"schedule":"`+name+`"}`).is(200, `{"done":1}`)
+	done := find(admin.eventually("/operations/schedules", func(r *reply) bool {
+		x := find(r)
+		return x.Asked == "" && x.Planned > before.Planned && x.Outcome != "running"
+	}))
+	if done.Outcome != "done" {
+		t.Fatalf("the export ended as %+v", done)
+	}
+	at := "/catalog/export-products/products-" + done.Planned[:len(time.DateOnly)] + ".csv/report"
+	if text := string(s.download(admin, at).Body); !strings.Contains(text, `"Tea","Green","9.99","`+id+`",""`+"\n") {
+		t.Errorf("the file lacks %s:\n%.2000s", id, text)
+	}
+	s.ann(t).get(at).refuses(403, "Forbidden")
+	admin.get("/catalog/export-products/none.csv/report").refuses(404, "NotFound")
+}
+
+// download is a report's content, wherever it lies.
+func (s *suite) download(as actor, path string) *reply {
+	as.Helper()
+	r := as.get(path)
+	if r.Status != http.StatusFound {
+		r.is(200).has("Content-Type", "text/csv; charset=utf-8")
+		if got := r.Header.Get("Content-Disposition"); !strings.HasPrefix(got, "attachment; filename") {
+			as.Errorf("%s: Content-Disposition is %q", r.request, got)
+		}
+		return r
+	}
+	res, err := s.HTTP.Get(r.Header.Get("Location"))
+	if err != nil {
+		as.Fatal(err)
+	}
+	defer res.Body.Close()
+	if r.Body, err = io.ReadAll(res.Body); err != nil {
+		as.Fatal(err)
+	}
+	return r
+}
+
+// uploads are imports through the API.
+func uploads(s *suite, t *testing.T) {
+	admin := s.admin(t)
+	key, id := s.run+" upload ü.csv", s.id("uploaded")
+	content := "id,name,description,price\n" + id + ",Tea,Green,9.99\n"
+	const at = "/catalog/product-imports/"
+	// The API says where to send a file, which is imported then.
+	asked := admin.post(at+"uploads", fmt.Sprintf(`{"key":%q,"size":%d}`, key, len(content))).is(200)
+	target := asked.text("url")
+	if target == "" || asked.text("expiresAt") == "" {
+		t.Fatalf("where to send it: %s", asked.Body)
+	}
+	if strings.Contains(target, "://") {
+		r, err := http.NewRequestWithContext(t.Context(), asked.text("method"), target, strings.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			b, _ := io.ReadAll(res.Body)
+			t.Fatalf("the bucket answers %d: %s", res.StatusCode, b)
+		}
+	} else {
+		admin.send(asked.text("method"), "/"+target, content, "Content-Type", "text/csv").is(200)
+	}
+	admin.eventually(at+url.PathEscape(key), func(r *reply) bool {
+		return r.Status == 200 && r.text("status") == "finished" && r.member("added") == "1"
+	})
+	admin.get("/catalog/products/" + id + "?minVersion=1").is(200)
+	// It is for Admin, and says what is wrong.
+	s.ann(t).post(at+"uploads", `{"key":"a.csv","size":1}`).refuses(403, "Forbidden")
+	s.ann(t).send(http.MethodPut, at+"a.csv/content", "x").refuses(403, "Forbidden")
+	for body, code := range map[string]string{`{"key":"a.csv"}`: "InvalidPayload", `{"size":1}`: "InvalidPayload", `{"key":"","size":1}`: "InvalidId", `{"key":"a.csv","size":-1}`: "InvalidId"} {
+		admin.post(at+"uploads", body).refuses(422, code)
 	}
 }
 
@@ -910,8 +1243,11 @@ func operations(s *suite, t *testing.T) {
 	admin, id := s.admin(t), s.product(t)
 	before := admin.get("/catalog/products/" + id + "?minVersion=1").is(200)
 	admin.items("/operations/parked")
+	admin.items("/operations/rejections?limit=1&follower=mapping:Ordering.AutoShip")
+	admin.get("/operations/rejections?follower=mapping:Ordering.Nothing").refuses(404, "NotFound")
+	admin.get("/operations/rejections?follower=").refuses(400, "MalformedRequest")
 	for _, x := range []struct{ path, more string }{
-		{"/operations/redrive", ""}, {"/operations/sweep", ""}, {"/operations/rebuild", `"readModel":"Catalog.Products"`},
+		{"/operations/redrive", ""}, {"/operations/sweep", ""}, {"/operations/verify", ""}, {"/operations/rebuild", `"readModel":"Catalog.Products"`}, {"/operations/rebuild", `"readModel":"Catalog.Products","check":true`},
 	} {
 		body := "{" + x.more + "}"
 		for steps := 0; ; steps++ {
@@ -937,6 +1273,10 @@ func operations(s *suite, t *testing.T) {
 		}
 	}
 	admin.get("/catalog/products/"+id).is(200, string(before.Body)).has("ETag", `"1"`)
+	if head := admin.post("/operations/head", `{"stream":"Catalog.Product#`+id+`","seq":0}`).is(200); !strings.Contains(string(head.Body), `"link":"`) {
+		t.Errorf("the head of %s: %s", id, head.Body)
+	}
+	admin.post("/operations/head", `{"stream":"Catalog.Product#`+id+`","seq":1}`).is(200, `{"items":[]}`)
 
 	cursor := admin.post("/operations/sweep", "").text("next")
 	for _, x := range []struct {
@@ -948,6 +1288,8 @@ func operations(s *suite, t *testing.T) {
 		{"/operations/rebuild", "{}", 422, "InvalidPayload"},
 		{"/operations/rebuild", `{"readModel":1}`, 422, "InvalidPayload"},
 		{"/operations/rebuild", `{"readModel":"Catalog.Nothing"}`, 404, "NotFound"},
+		{"/operations/rebuild", `{"readModel":"Catalog.Nothing","check":true}`, 404, "NotFound"},
+		{"/operations/rebuild", `{"readModel":"Catalog.Products","check":1}`, 422, "InvalidPayload"},
 		{"/operations/rebuild", `{"readModel":"Catalog.Products","more":1}`, 422, "InvalidPayload"},
 		{"/operations/rebuild", `{"readModel":"Catalog.Products","cursor":"x"}`, 400, "MalformedRequest"},
 		{"/operations/rebuild", `{"readModel":"Catalog.Products","cursor":"` + cursor + `."}`, 400, "MalformedRequest"},
@@ -957,8 +1299,16 @@ func operations(s *suite, t *testing.T) {
 		{"/operations/sweep", `{"readModel":"Catalog.Products"}`, 422, "InvalidPayload"},
 		{"/operations/sweep", `[]`, 422, "InvalidPayload"},
 		{"/operations/sweep", `{`, 400, "MalformedRequest"},
+		{"/operations/verify", `{"cursor":"x"}`, 400, "MalformedRequest"},
+		{"/operations/head", `{"stream":"Catalog.Product#p"}`, 422, "InvalidPayload"},
 		{"/operations/redrive", `{"cursor":"x"}`, 400, "MalformedRequest"},
 		{"/operations/redrive", `{} {}`, 400, "MalformedRequest"},
+		{"/operations/redrive", `{"consumer":"mapping:Ordering.AutoShip","stream":"Ordering.Order#none"}`, 404, "NotFound"},
+		{"/operations/redrive", `{"consumer":"mapping:Nothing.Nothing","stream":"Ordering.Order#none"}`, 404, "NotFound"},
+		{"/operations/redrive", `{"consumer":"mapping:Ordering.AutoShip"}`, 400, "MalformedRequest"},
+		{"/operations/skip", `{"consumer":"mapping:Ordering.AutoShip","stream":"Ordering.Order#none","reason":"a test"}`, 404, "NotFound"},
+		{"/operations/skip", `{"consumer":"mapping:Ordering.AutoShip","stream":"Ordering.Order#none"}`, 422, "InvalidPayload"},
+		{"/operations/skip", "", 400, "MalformedRequest"},
 	} {
 		admin.post(x.path, x.body).refuses(x.status, x.code)
 	}
@@ -1000,16 +1350,19 @@ func descriptions(s *suite, t *testing.T) {
 	if !strings.HasPrefix(openAPI.text("openapi"), "3.1.") {
 		t.Errorf("openapi is %q, want 3.1", openAPI.text("openapi"))
 	}
+	if bytes.Contains(openAPI.Body, []byte(`"required":null`)) {
+		t.Error("the OpenAPI document has \"required\": null, which is no list")
+	}
 
 	// Every path of the manifest answers, and is in the OpenAPI document.
 	var m struct {
 		Plugins []struct {
 			Aggregates []struct {
-				Path     string
-				Commands []struct{ Path string }
+				Name, Path string
+				Commands   []struct{ Path string }
 			}
-			ReadModels []struct{ Path string }
-			Tasks      []struct{ Report string }
+			ReadModels []struct{ Name, Aggregate, Path, Items string }
+			Tasks      []struct{ Report, View string }
 		}
 	}
 	if err := json.Unmarshal(manifest.Body, &m); err != nil {
@@ -1020,19 +1373,28 @@ func descriptions(s *suite, t *testing.T) {
 		t.Fatal(err)
 	}
 	var paths []string
+	var components, refers []string // names,, and what refers to them
+	for _, ref := range regexp.MustCompile(`"x-ref":"([^"]*)"`).FindAllSubmatch(manifest.Body, -1) {
+		refers = append(refers, string(ref[1]))
+	}
 	for _, p := range m.Plugins {
 		for _, a := range p.Aggregates {
+			components = append(components, a.Name)
 			paths = append(paths, a.Path+"/events")
 			for _, c := range a.Commands {
 				paths = append(paths, c.Path)
 			}
 		}
 		for _, r := range p.ReadModels {
-			paths = append(paths, r.Path, r.Path+"/{id}")
+			paths = append(paths, r.Path, cmp.Or(r.Items, r.Path+"/{id}"))
+			components = append(components, r.Name)
+			if r.Aggregate != "" {
+				refers = append(refers, r.Aggregate)
+			}
 		}
 		for _, task := range p.Tasks {
 			if task.Report != "" {
-				paths = append(paths, task.Report)
+				paths, refers = append(paths, task.Report), append(refers, task.View)
 			}
 		}
 	}
@@ -1041,6 +1403,11 @@ func descriptions(s *suite, t *testing.T) {
 			t.Errorf("%s is in the manifest, not in the OpenAPI document", p)
 		}
 		s.admin(t).send(http.MethodDelete, strings.Replace(p, "{id}", "x", 1), "").refuses(405, "MethodNotAllowed")
+	}
+	for _, name := range refers {
+		if !slices.Contains(components, name) {
+			t.Errorf("the manifest refers to %q, which it does not have", name)
+		}
 	}
 	if len(paths) < 30 {
 		t.Errorf("the manifest has %d paths, want the whole shop's: %v", len(paths), paths)

@@ -14,11 +14,13 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"onlineshop/console"
 	"onlineshop/es"
 	"onlineshop/es/naming"
 	"onlineshop/httpapi"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
+	"onlineshop/platform/telemetry"
 )
 
 // Function is what a function's handler is made of.
@@ -55,6 +57,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 	if err != nil {
 		return nil, err
 	}
+	version := cmp.Or(os.Getenv(wiring.Version), "unknown")
 	f := Function{Aggregate: os.Getenv(wiring.Aggregate)}
 	task := os.Getenv(wiring.Task)
 	if f.Plugin, _, _ = strings.Cut(cmp.Or(f.Aggregate, task, os.Getenv(wiring.Plugin)), "."); f.Plugin != "" {
@@ -68,17 +71,52 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 			f.Task = t
 		}
 	}
-	if task != "" && f.Task.OnObject == nil {
+	if task != "" && f.Task.Name == "" {
 		return nil, fmt.Errorf("task %q does not exist", task)
 	}
+	spans, err := telemetry.New(ctx, cmp.Or(os.Getenv("AWS_LAMBDA_FUNCTION_NAME"), title), version)
+	if err != nil {
+		return nil, err
+	}
 	f.Platform, err = aws.New(aws.Options{
-		Config: config, Wiring: w, Plugins: all, Version: cmp.Or(os.Getenv(wiring.Version), "unknown"),
-		ReadOnly: f.Plugin == "", Logger: logger, Metrics: aws.NewMetrics(os.Stdout),
+		Config: config, Wiring: w, Plugins: all, Version: version,
+		ReadOnly: f.Plugin == "", Logger: logger, Metrics: aws.NewMetrics(os.Stdout), Tracer: spans.Tracer(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return build(f)
+	handler, err := build(f)
+	if spans == nil || err != nil {
+		return handler, err
+	}
+	return exporting{handler, spans, logger}, nil
+}
+
+// exporting sends a call's spans before it ends: afterwards the function stands still.
+type exporting struct {
+	lambda.Handler
+	spans *telemetry.Exporter
+	log   *slog.Logger
+}
+
+func (h exporting) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	out, err := h.Handler.Invoke(ctx, payload)
+	if err := h.spans.Flush(ctx); err != nil {
+		h.log.WarnContext(ctx, "spans are not exported", "error", err)
+	}
+	return out, err
+}
+
+// Console is the page for people.
+func (f Function) Console() (*httpapi.Console, error) {
+	origins, err := f.Origins(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return &httpapi.Console{
+		Files: console.Files(), Name: cmp.Or(os.Getenv(wiring.Name), title), Currency: os.Getenv(wiring.Currency),
+		LoginURL: os.Getenv(wiring.LoginURL), Connects: origins,
+	}, nil
 }
 
 // API is the HTTP API of the function's plugins; c has what this function serves

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"onlineshop/es/naming"
@@ -29,9 +30,15 @@ const (
 	Auth        = "SHOP_AUTH"
 	JWTIssuer   = "SHOP_JWT_ISSUER"
 	JWTAudience = "SHOP_JWT_AUDIENCE"
+	// LoginURL is where people sign in, if that is not the issuer's own address (Cognito's
+	// is a domain of its own).
+	LoginURL = "SHOP_LOGIN_URL"
 	// EmailFrom is the sender's address; empty: messages are kept in the report
 	// bucket under emails/.
 	EmailFrom = "SHOP_EMAIL_FROM"
+	// Name of the shop and Currency of its prices (ISO 4217), for the console.
+	Name     = "SHOP_NAME"
+	Currency = "SHOP_CURRENCY"
 	// Version of the program, for /health.
 	Version = "SHOP_VERSION"
 )
@@ -41,9 +48,11 @@ const (
 type Wiring struct {
 	Plugins map[string]PluginWiring `json:"plugins,omitempty"` // by plugin, "Catalog"
 	Rows    map[string]string       `json:"rows,omitempty"`    // table by read model, "Catalog.Products"
-	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL by target aggregate, with [BulkInbox] for bulk work, or by plugin for its side effects (a FIFO queue): "Ordering.Order", "Ordering.Order:bulk", "Ordering"
+	Inboxes map[string]string       `json:"inboxes,omitempty"` // queue URL, or its name for a function that sends nothing there, by target aggregate, with [BulkInbox] for bulk work, or by plugin for its side effects (a FIFO queue): "Ordering.Order", "Ordering.Order:bulk", "Ordering"
 	Bus     string                  `json:"bus,omitempty"`
 	Reports string                  `json:"reports,omitempty"` // bucket of reports and kept e-mails
+	Buckets map[string]string       `json:"buckets,omitempty"` // by task, "Catalog.ImportProducts": for uploads
+	Shelves map[string]string       `json:"shelves,omitempty"` // bucket by declared name, "price-lists": of those whose objects stay
 }
 
 // PluginWiring are a plugin's own resources.
@@ -62,11 +71,24 @@ const (
 	// version, meta. Stream NEW_IMAGE.
 	Stream = "stream"
 	Seq    = "seq"
-	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat", "lag", "starts" or "cursor-key".
-	// Rows: partition key Key, the row's id. Snapshots: partition key Key, the stream.
-	Key = "key"
+	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat", "lag", "starts" or "cursor-key";
+	// and as below.
+	// Rows: partition key Key, the row's id; where rows are below streams, Key is the
+	// stream's id and the sort key Sub "=" and the sub-id, of its head "=". Snapshots: partition key Key, the stream.
+	// Rows of a keyed view likewise, below their keys; those with totals are in the index Keys,
+	// which has Shard, of the key, as partition key and Key as sort key, and nothing else.
+	Key  = "key"
+	Sub  = "sub"
+	Keys = "keys"
 	// Parked: partition key Consumer, sort key Stream (the full stream name).
 	Consumer = "consumer"
+	// Rejections stand among the cursors, with the key "rejection\n<hash of the command's
+	// id>". They are in the index Consumer, with partition key Consumer and sort key Order, and
+	// have Expires: when DynamoDB deletes an item, in seconds since 1970. So are the hints that
+	// wait until they are due: Order is when, and what; Key is [DuePrefix] and Order, Consumer
+	// is [DuePrefix] and a number that spreads them.
+	Order   = "order"
+	Expires = "expires"
 	// Owner is an attribute of rows, and with Key the key of the index of that
 	// name, where a read model has owners.
 	Owner = "owner"
@@ -80,11 +102,40 @@ const BulkInbox = ":bulk"
 // key, for a read model's declared field. Its sort key is Key.
 func Index(field string) string { return "by_" + field }
 
+// Shard is the row attribute that is the partition key of the indexes of sorts, so that
+// they take as many writes as so many partitions do: one of [Shards] numbers, which the
+// row's id decides.
+const (
+	Shard  = "shard"
+	Shards = 8
+)
+
+// Sort is the name of the index, and of the row attribute that is its sort key, for a
+// sort that a read model declares. Its partition key is Shard.
+func Sort(field string) string { return "sort_" + field }
+
 // Prefixes of the objects in the bucket of reports: a task's reports, which the
 // query function may hand out, and e-mails, which it may not.
 const (
 	ReportPrefix = "reports/"
 	EmailPrefix  = "emails/"
+)
+
+// ShelfOutput is the stack's output that names a bucket of a plugin's whose objects stay:
+// ShelfShippingCustomsPapers.
+func ShelfOutput(plugin, bucket string) string {
+	out := "Shelf" + plugin
+	for _, word := range strings.Split(bucket, "-") {
+		out += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return out
+}
+
+// What EventBridge calls the changes of buckets whose objects stay.
+const (
+	ObjectSource  = "aws.s3"
+	ObjectCreated = "Object Created"
+	ObjectDeleted = "Object Deleted"
 )
 
 // PublicationsAlias is the alias of an event mapping function that other plugins call
@@ -93,7 +144,7 @@ const PublicationsAlias = "publications"
 
 // Metrics that the alarms look at. Functions write them to their logs in
 // CloudWatch's embedded metric format, and all that the engine counts likewise
-// (Parked, SideEffectFailed, TaskFailed, SnapshotSkipped, ClockBehind): each value once by
+// (Parked, SideEffectFailed, TaskFailed, SnapshotSkipped, ClockBehind, StreamDamaged): each value once by
 // plugin alone, and once by plugin and consumer.
 const (
 	MetricNamespace        = "Shop"
@@ -102,6 +153,7 @@ const (
 	MetricHeartbeat        = "Heartbeat"  // 1 whenever a plugin reports itself
 	MetricParkedKeys       = "ParkedKeys" // how many keys are parked, at every tick
 	MetricClockBehind      = "ClockBehind"
+	MetricStreamDamaged    = "StreamDamaged"
 	MetricSideEffectFailed = "SideEffectFailed"
 	MetricTaskFailed       = "TaskFailed"
 )
@@ -137,10 +189,15 @@ const (
 	DoParked       = "parked"
 	DoRedrive      = "redrive"
 	DoRedriveDue   = "redrive-due"
+	DoRedriveKey   = "redrive-key"
+	DoSkip         = "skip"
 	DoSweep        = "sweep"
 	DoRebuild      = "rebuild"
+	DoCheck        = "check"
 	DoHeartbeat    = "heartbeat"
 	DoTick         = "tick"
+	DoAsk          = "ask" // has a schedule run once more
+	DoVerify       = "verify"
 )
 
 // HeartbeatKey and StartsKey are the keys of a plugin's heartbeat and of its
@@ -151,8 +208,12 @@ const (
 	CursorKey     = "cursor-key"
 	HeartbeatKey  = "heartbeat"
 	StartsKey     = "starts"
-	LagKey        = "lag" // how far the plugin's stream was behind, lately
+	DeclaredKey   = "declared" // what the rows of the plugin's read models are made, sorted and searched by
+	LagKey        = "lag"      // how far the plugin's stream was behind, lately
 	HeartbeatType = "Heartbeat"
+	DuePrefix     = "due/"
+	// SchedulePrefix and a schedule's full name are the key of its state.
+	SchedulePrefix = "schedule/"
 )
 
 // Operation is what is asked of a plugin's eventmapping function by direct
@@ -160,10 +221,14 @@ const (
 type Operation struct {
 	Do        string `json:"do"`
 	Cursor    string `json:"cursor,omitempty"`
-	ReadModel string `json:"readModel,omitempty"` // rebuild
+	ReadModel string `json:"readModel,omitempty"` // rebuild, check
 	Point     string `json:"point,omitempty"`     // publications
-	Stream    string `json:"stream,omitempty"`    // publications: full stream name
-	From      int64  `json:"from,omitempty"`      // publications: place in the stream
+	Stream    string `json:"stream,omitempty"`    // publications, and of one key: full stream name
+	Consumer  string `json:"consumer,omitempty"`  // of one key
+	Who       string `json:"who,omitempty"`       // skip: the operator
+	Reason    string `json:"reason,omitempty"`    // skip: the operator's
+	From      int64  `json:"from,omitempty"`      // publications: place in the stream; verify: when rows have to be settled, in Unix seconds
+	Schedule  string `json:"schedule,omitempty"`  // ask: full name
 }
 
 // Answer is an [Operation]'s. Error tells what went wrong; a retriable failure
@@ -175,7 +240,18 @@ type Answer struct {
 	From         int64           `json:"from,omitempty"`         // publications: where to go on
 	Publications json.RawMessage `json:"publications,omitempty"` // as details of the bus
 	Parked       []Parked        `json:"parked,omitempty"`
+	Differences  json.RawMessage `json:"differences,omitempty"` // check: as over HTTP
+	Untold       int             `json:"untold,omitempty"`      // check: further differences
+	Verified     json.RawMessage `json:"verified,omitempty"`    // an [engine.Verified]
 	Error        string          `json:"error,omitempty"`
+	Rejection    *Rejection      `json:"rejection,omitempty"` // what Error is, where it is one
+}
+
+// Rejection is an [es.Rejection] on its way.
+type Rejection struct {
+	Code   string `json:"code"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // Parked is a key that is parked.

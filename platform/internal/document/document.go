@@ -14,6 +14,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"onlineshop/es/email"
+	"onlineshop/es/engine"
 )
 
 // Name makes a file's name of any text, with the extension: percent-encoded, and
@@ -29,24 +32,24 @@ func Name(text, ext string) string {
 }
 
 // Email is a message in plain text, as mail programs open it (RFC 5322).
-func Email(from, to, messageID, subject, body string) ([]byte, error) {
+func Email(from string, m email.Message) ([]byte, error) {
 	sender, err := mail.ParseAddress(from)
 	if err != nil {
 		return nil, fmt.Errorf("the sender %q is not an e-mail address: %w", from, err)
 	}
-	recipient, err := mail.ParseAddress(to)
+	recipient, err := mail.ParseAddress(m.To)
 	if err != nil {
-		return nil, fmt.Errorf("the recipient %q is not an e-mail address: %w", to, err)
+		return nil, fmt.Errorf("the recipient %q is not an e-mail address: %w", m.To, err)
 	}
 	_, domain, _ := strings.Cut(sender.Address, "@")
 	var b bytes.Buffer
 	for _, h := range [][2]string{
 		{"From", sender.String()},
 		{"To", recipient.String()},
-		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
+		{"Subject", mime.QEncoding.Encode("utf-8", m.Subject)},
 		{"Date", time.Now().Format(time.RFC1123Z)},
 		// Escaped, the id is an atom (RFC 5322, 3.2.3).
-		{"Message-ID", "<" + strings.ReplaceAll(url.QueryEscape(messageID), ".", "%2E") + "@" + domain + ">"},
+		{"Message-ID", "<" + strings.ReplaceAll(url.QueryEscape(m.ID), ".", "%2E") + "@" + domain + ">"},
 		{"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=utf-8"},
 		{"Content-Transfer-Encoding", "quoted-printable"},
@@ -55,11 +58,37 @@ func Email(from, to, messageID, subject, body string) ([]byte, error) {
 	}
 	b.WriteString("\r\n")
 	q := quotedprintable.NewWriter(&b)
-	if _, err := io.WriteString(q, strings.ReplaceAll(body, "\n", "\r\n")); err != nil {
+	if _, err := io.WriteString(q, strings.ReplaceAll(m.Text, "\n", "\r\n")); err != nil {
 		return nil, err
 	}
 	if err := q.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// ReadEmail reads a message in plain text, as people see it.
+func ReadEmail(r io.Reader) (e engine.Email, err error) {
+	m, err := mail.ReadMessage(r)
+	if err != nil {
+		return engine.Email{}, fmt.Errorf("read an e-mail: %w", err)
+	}
+	if e.Time, err = m.Header.Date(); err != nil {
+		return engine.Email{}, fmt.Errorf("read an e-mail's date: %w", err)
+	}
+	words := mime.WordDecoder{}
+	for name, to := range map[string]*string{"From": &e.From, "To": &e.To, "Subject": &e.Subject} {
+		if *to, err = words.DecodeHeader(m.Header.Get(name)); err != nil {
+			return engine.Email{}, fmt.Errorf("read an e-mail's %s: %w", name, err)
+		}
+	}
+	if strings.EqualFold(m.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
+		m.Body = quotedprintable.NewReader(m.Body)
+	}
+	text, err := io.ReadAll(m.Body)
+	if err != nil {
+		return engine.Email{}, fmt.Errorf("read an e-mail's text: %w", err)
+	}
+	e.Text = strings.ReplaceAll(string(text), "\r\n", "\n")
+	return e, nil
 }

@@ -15,10 +15,10 @@ var ExtensionPoint = es.NewPoint(es.PointRules[Event]{
 	Key:  Event.key,
 	Events: []es.EventType[Event]{
 		{Name: "ProductBecameAvailable", Version: 1,
-			Schema: `{"type":"object","description":"ProductBecameAvailable tells of a new product.","properties":{"productId":{"type":"string"},"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["productId","name","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","description":"ProductBecameAvailable tells of a new product.","properties":{"productId":{"type":"string"},"name":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["productId","name","price"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return readProductBecameAvailable(v) }},
 		{Name: "ProductPriceChanged", Version: 1,
-			Schema: `{"type":"object","description":"ProductPriceChanged tells a product's new price.","properties":{"productId":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["productId","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","description":"ProductPriceChanged tells a product's new price.","properties":{"productId":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["productId","price"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return readProductPriceChanged(v) }},
 	},
 	Wire: encodeEvent,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"onlineshop/es/email"
 )
 
 // EmailService sends the shop's e-mails.
@@ -13,6 +15,16 @@ type EmailService interface {
 	// SendOrderConfirmation thanks a customer for an order. An error is logged and
 	// counted; the message is not sent again.
 	SendOrderConfirmation(ctx context.Context, c OrderConfirmation) error
+}
+
+// By returns the service whose e-mails the sender sends.
+func By(s email.Sender) EmailService { return service{s} }
+
+type service struct{ sender email.Sender }
+
+func (s service) SendOrderConfirmation(ctx context.Context, c OrderConfirmation) error {
+	subject, text := c.Text()
+	return s.sender.Send(ctx, email.Message{ID: c.MessageID, To: c.To, Subject: subject, Text: text})
 }
 
 // OrderConfirmation is what a confirmation says.

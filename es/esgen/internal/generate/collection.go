@@ -109,6 +109,32 @@ type Found struct {
 	Folder  string   // relative to the module's root
 	Package string   // its name
 	Events  []string // in the order of their declaration
+	// Command is the first one of texts, prices and whole numbers alone, which a row
+	// of a file can be; empty: there is none.
+	Command string
+	Fields  []FoundField // of the command
+}
+
+// FoundField is a field of a command.
+type FoundField struct {
+	Name, JSON, Type string
+	Optional         bool
+}
+
+// flat are a command's fields, if a row of a file can have them.
+func (m *member) flat() (fields []FoundField, ok bool) {
+	types := map[kind]string{text: "string", price: "es.Price"}
+	for _, f := range m.object.fields {
+		typ := types[f.typ.kind]
+		if f.typ.basic == "int" || f.typ.basic == "int64" {
+			typ = f.typ.basic
+		}
+		if f.embedded || f.typ.named != nil || typ == "" {
+			return nil, false
+		}
+		fields = append(fields, FoundField{f.name, f.wire, typ, f.optional})
+	}
+	return fields, len(fields) > 0
 }
 
 // Aggregate finds the plugin's aggregate of that name.
@@ -139,6 +165,13 @@ func Aggregate(folder, name string) (Found, error) {
 		slices.SortFunc(events, func(a, b *member) int { return int(a.decl.spec.Pos() - b.decl.spec.Pos()) })
 		for _, e := range events {
 			f.Events = append(f.Events, e.decl.name())
+		}
+		commands := slices.Clone(a.commands)
+		slices.SortFunc(commands, func(a, b *member) int { return int(a.decl.spec.Pos() - b.decl.spec.Pos()) })
+		for _, c := range commands {
+			if fields, ok := c.flat(); ok && f.Command == "" {
+				f.Command, f.Fields = c.decl.name(), fields
+			}
 		}
 		return f, nil
 	}

@@ -1,6 +1,8 @@
 package generate_test
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -86,6 +88,26 @@ func TestWhatPluginsCantAskForTogether(t *testing.T) {
 		_, err := generate.Files(collection(t, garden(function)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\ngives %v\nwant %s", function, err, want)
+		}
+	}
+}
+
+func TestReferencesIntoOtherPluginsAreHeldToThem(t *testing.T) {
+	const (
+		bed   = "package beds\n\nimport \"onlineshop/es\"\n\ntype Bed struct {\n\tWine string //es:ref %s\n}\n\nvar Beds = es.NewReadModel[Bed](\"Beds\", nil)\n"
+		place = "garden/internal/beds/beds.go:6: "
+	)
+	for ref, want := range map[string]string{
+		"Cellar.Bottles": "",
+		"Garden.Beds":    "",
+		"Cellar.Beds":    place + "//es:ref Cellar.Beds points into a read model that does not exist: Cellar has Bottles",
+		"Attic.Bottles":  place + "//es:ref Attic.Bottles points into a plugin that does not exist",
+	} {
+		others := garden("")
+		others["garden/internal/beds/beds.go"] = strings.Replace(bed, "%s", ref, 1)
+		_, err := generate.Files(collection(t, others))
+		if got := fmt.Sprint(err); got != cmp.Or(want, "<nil>") {
+			t.Errorf("found\n%s\nwant\n%s", got, want)
 		}
 	}
 }

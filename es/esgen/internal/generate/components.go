@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"onlineshop/es"
 )
 
 // calledName is a name that a component is given.
@@ -19,17 +17,12 @@ type calledName struct {
 	at         token.Pos
 }
 
-// publisher is the aggregate that publishes to an extension point.
-type publisher struct {
-	source string
-	at     token.Pos
-}
-
 // component is a part of the plugin that is not generated.
 type component struct {
 	list       string // the field of es.Plugin that it goes to
 	pkg        *pkg
 	name       string // of the variable or function
+	method     string // of the variable that returns the component; empty: it is one
 	at         token.Pos
 	function   bool
 	parameters []parameter
@@ -46,12 +39,25 @@ type parameter struct {
 // constructors of package es: the field of es.Plugin that their results go to,
 // and what the components are called in messages.
 var constructors = map[string]struct{ list, kind string }{
-	"NewReadModel":  {"ReadModels", "read models"},
-	"NewMapping":    {"Mappings", "event mappings"},
-	"Publish":       {"Publications", ""},
-	"NewExtension":  {"Extensions", "extensions"},
-	"NewSideEffect": {"", "side effects"},
+	"NewReadModel":          {"ReadModels", "read models"},
+	"NewMapping":            {"Mappings", "event mappings"},
+	"Publish":               {"Publications", ""},
+	"Ask":                   {"Publications", ""},
+	"NewExtension":          {"Extensions", "extensions"},
+	"Accept":                {"Extensions", "extensions"},
+	"NewSideEffect":         {"", "side effects"},
+	"NewBoundarySideEffect": {"", "side effects"},
 }
+
+// imports is what declares a task with an aggregate and a view of its runs.
+const imports = framework + "/csvimport.New"
+
+// runs is the package of what an import is made of, beside its task.
+const runs = framework + "/csvimport/run"
+
+// importMethods return what an import is made of, by the field of es.Plugin that
+// it goes to.
+var importMethods = map[string]string{"Aggregates": "Aggregate", "ReadModels": "View", "Tasks": "Task"}
 
 // results of functions that are components.
 var results = map[string]string{
@@ -69,6 +75,9 @@ func (p *plugin) readComponents(q *pkg) {
 			}
 			return true
 		})
+		if p.shared {
+			continue
+		}
 		for _, d := range f.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
@@ -90,9 +99,9 @@ func (p *plugin) readComponents(q *pkg) {
 
 // readCall notes a component's name, and a read model's row and indexes.
 func (p *plugin) readCall(f *file, call *ast.CallExpr) {
-	if s, ok := call.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "By" {
+	if s, ok := call.Fun.(*ast.SelectorExpr); ok && listings[s.Sel.Name].verb != "" {
 		if root, ok := unchain(call).(*ast.CallExpr); ok && f.es(root.Fun) == "NewReadModel" {
-			p.checkIndex(f, root, call)
+			p.checkIndex(f, root, call, listings[s.Sel.Name])
 		}
 	}
 	if s, ok := call.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "After" && len(call.Args) == 1 {
@@ -100,15 +109,29 @@ func (p *plugin) readCall(f *file, call *ast.CallExpr) {
 			p.checkDelay(f, call.Args[0])
 		}
 	}
+	if f.symbol(call.Fun) == imports && len(call.Args) > 1 {
+		p.call("tasks", call.Args[0])
+		p.call("aggregates", call.Args[1])
+		if last := len(p.called) - 1; last >= 0 && p.called[last].kind == "aggregates" {
+			p.called = append(p.called, calledName{"read models", p.called[last].name + "s", call.Args[1].Pos()})
+		}
+	}
 	name := f.es(call.Fun)
-	if name == "Publish" && len(call.Args) > 1 {
-		p.checkSource(f, call)
+	switch {
+	case name == "Publish" && len(call.Args) > 1:
+		p.checkOwn(f, call.Args[1], "a plugin publishes at its own extension points alone: declare one below %s, or ask by es.Ask")
+	case name == "Accept" && len(call.Args) > 1:
+		p.checkOwn(f, call.Args[1], "a plugin accepts what its own extension points are asked alone: declare one below %s")
+	case name == "AllowGroups" && len(call.Args) == 1 && types.ExprString(call.Args[0]) == `""`:
+		p.mistake(call.Args[0].Pos(), "es.AllowGroups(\"\") admits nobody: name a group, or write es.DenyAll()")
 	}
 	c, ok := constructors[name]
 	if !ok || c.kind == "" || len(call.Args) == 0 {
 		return
 	}
-	p.call(c.kind, call.Args[0])
+	if !p.shared { // whose names its users give
+		p.call(c.kind, call.Args[0])
+	}
 	if name == "NewReadModel" {
 		if d := p.row(f, call); d != nil {
 			p.addRow(d)
@@ -178,14 +201,28 @@ func (p *plugin) row(f *file, call *ast.CallExpr) *typeDecl {
 	return nil
 }
 
-// checkIndex holds a .By("field") against the row's fields.
-func (p *plugin) checkIndex(f *file, root, by *ast.CallExpr) {
+// listing is how rows are listed by a field, and the kinds of fields that fit.
+type listing struct {
+	verb, fields string
+	kinds        []kind
+}
+
+var listings = map[string]listing{
+	"By":     {"listed by", "text fields", []kind{text}},
+	"Search": {"searched in", "text fields", []kind{text}},
+	"Sort":   {"sorted by", "texts, numbers, prices, times and booleans", []kind{text, integer, natural, float, price, moment, truth}},
+	"Sum":    {"added up by", "numbers and prices", []kind{integer, natural, float, price}},
+	"First":  {"merged by the first", "numbers, prices, times and booleans", []kind{integer, natural, float, price, moment, truth}},
+	"Last":   {"merged by the last", "numbers, prices, times and booleans", []kind{integer, natural, float, price, moment, truth}},
+}
+
+// checkIndex holds a .By("field"), .Sort("field", …) or the like against the row's fields.
+func (p *plugin) checkIndex(f *file, root, by *ast.CallExpr, how listing) {
 	g, ok := root.Fun.(*ast.IndexExpr)
-	if !ok || len(by.Args) != 1 {
+	if !ok {
 		return
 	}
 	d, _, _ := p.lookup(f, g.Index)
-	lit, isLit := by.Args[0].(*ast.BasicLit)
 	if d == nil || p.structOf(d) == nil {
 		return
 	}
@@ -193,45 +230,45 @@ func (p *plugin) checkIndex(f *file, root, by *ast.CallExpr) {
 	if err != nil {
 		return
 	}
-	var texts []string
+	var fitting []string
 	for _, l := range o.leaves() {
-		if l.typ.kind == text {
-			texts = append(texts, l.wire)
+		if slices.Contains(how.kinds, l.typ.kind) {
+			fitting = append(fitting, l.wire)
 		}
 	}
-	if isLit {
-		name, _ := strconv.Unquote(lit.Value)
-		if slices.Contains(texts, name) {
-			return
+	for _, arg := range by.Args {
+		if lit, ok := arg.(*ast.BasicLit); ok {
+			if name, _ := strconv.Unquote(lit.Value); slices.Contains(fitting, name) {
+				continue
+			}
 		}
+		p.mistake(arg.Pos(), "rows of %s can't be %s %s: it is none of their %s %s", d.name(), how.verb, types.ExprString(arg), how.fields, strings.Join(fitting, ", "))
 	}
-	p.mistake(by.Args[0].Pos(), "rows of %s can't be listed by %s: it is none of their text fields %s", d.name(), types.ExprString(by.Args[0]), strings.Join(texts, ", "))
 }
 
-// checkSource finds extension points that several aggregates publish to: their
-// entries are numbered by the commits of one.
-func (p *plugin) checkSource(f *file, publish *ast.CallExpr) {
-	source, point := f.symbol(publish.Args[0]), f.symbol(publish.Args[1])
-	if source == "" || point == "" {
+// checkOwn finds extension points of other plugins where it takes one of this plugin's own.
+func (p *plugin) checkOwn(f *file, point ast.Expr, advice string) {
+	s, ok := point.(*ast.SelectorExpr)
+	if !ok {
 		return // which the engine sees when it starts
 	}
-	if first, ok := p.publishers[point]; ok && first.source != source {
-		p.mistake(publish.Pos(), "%s publishes to %s, and so does another aggregate in %s: a point has one source, so give this one a point of its own",
-			types.ExprString(publish.Args[0]), types.ExprString(publish.Args[1]), p.where(first.at))
+	id, ok := s.X.(*ast.Ident)
+	if !ok {
 		return
 	}
-	p.publishers[point] = publisher{source, publish.Pos()}
+	if from := f.imports[id.Name]; p.owns(from) && !strings.HasPrefix(from, p.pkg.path+"/") {
+		p.mistake(point.Pos(), "%s is another plugin's: "+advice, types.ExprString(point), p.pkg.name)
+	}
 }
 
-// checkDelay holds a delay that can be told from the sources to what a mapping may
-// wait.
+// checkDelay refuses a delay below zero, where it can be told from the sources.
 func (p *plugin) checkDelay(f *file, e ast.Expr) {
 	v := f.duration(e)
 	if v == nil || v.Kind() != constant.Int {
 		return // which the engine sees when it starts
 	}
-	if n, exact := constant.Int64Val(v); !exact || n < 0 || time.Duration(n) > es.MaxDelay {
-		p.mistake(e.Pos(), "a mapping can't wait %s: a delay is between 0s and %s", types.ExprString(e), es.MaxDelay)
+	if n, exact := constant.Int64Val(v); !exact || n < 0 {
+		p.mistake(e.Pos(), "a mapping can't wait %s: a delay is at least 0s, and at most what a time.Duration holds", types.ExprString(e))
 	}
 }
 
@@ -244,10 +281,7 @@ func (f *file) duration(e ast.Expr) constant.Value {
 	case *ast.BasicLit:
 		return constant.MakeFromLiteral(e.Value, e.Kind, 0)
 	case *ast.SelectorExpr:
-		switch f.symbol(e) {
-		case framework + ".MaxDelay":
-			return constant.MakeInt64(int64(es.MaxDelay))
-		case "time." + e.Sel.Name:
+		if f.symbol(e) == "time."+e.Sel.Name {
 			if d, err := time.ParseDuration(units[e.Sel.Name]); err == nil {
 				return constant.MakeInt64(int64(d))
 			}
@@ -308,10 +342,18 @@ func unchain(e ast.Expr) ast.Expr {
 
 func (p *plugin) readVariable(f *file, s *ast.ValueSpec) {
 	for i, id := range s.Names {
+		if i < len(s.Values) {
+			if root, ok := unchain(s.Values[i]).(*ast.CallExpr); ok && f.symbol(root.Fun) == imports {
+				p.readImport(f, id)
+				continue
+			}
+		}
 		list := ""
 		if s.Type != nil {
 			list = listOf(f, s.Type)
+			p.notePart(f, id, s.Type)
 		} else if i < len(s.Values) {
+			p.notePartValue(f, id, s.Values[i])
 			switch root := unchain(s.Values[i]).(type) {
 			case *ast.CallExpr:
 				list = constructors[f.es(root.Fun)].list
@@ -329,6 +371,17 @@ func (p *plugin) readVariable(f *file, s *ast.ValueSpec) {
 	}
 }
 
+// readImport notes what an import is made of.
+func (p *plugin) readImport(f *file, id *ast.Ident) {
+	if !id.IsExported() {
+		p.mistake(id.Pos(), "%s is not exported, so it is not part of the plugin: export it", id.Name)
+		return
+	}
+	for list, method := range importMethods {
+		p.components = append(p.components, &component{list: list, pkg: f.pkg, name: id.Name, method: method, at: id.Pos()})
+	}
+}
+
 // listOf is the field of es.Plugin that values of a type go to, or "".
 func listOf(f *file, t ast.Expr) string {
 	name := f.es(t)
@@ -339,7 +392,11 @@ func listOf(f *file, t ast.Expr) string {
 }
 
 func (p *plugin) readFunction(f *file, d *ast.FuncDecl) {
-	if d.Recv != nil || !d.Name.IsExported() || d.Type.Results.NumFields() != 1 {
+	if d.Recv != nil || d.Type.Results.NumFields() != 1 {
+		return
+	}
+	p.notePart(f, d.Name, d.Type.Results.List[0].Type)
+	if !d.Name.IsExported() {
 		return
 	}
 	list := listOf(f, d.Type.Results.List[0].Type)

@@ -10,7 +10,7 @@ import (
 )
 
 // writePlugin writes the composition.
-func (p *plugin) writePlugin(w *writer) {
+func (p *plugin) writePlugin(w *writer) error {
 	parameter := ""
 	if fields := p.dependencies(w); len(fields) > 0 {
 		parameter = "d Deps"
@@ -26,19 +26,34 @@ func (p *plugin) writePlugin(w *writer) {
 	for _, a := range p.aggregates {
 		aggregates = append(aggregates, w.symbol(a.pkg.path, a.pkg.name, "Aggregate"))
 	}
+	for _, c := range p.components {
+		if c.list == "Aggregates" {
+			aggregates = append(aggregates, w.component(c))
+		}
+	}
 	w.list("Aggregates", "AnyAggregate", aggregates)
 	for _, l := range []struct{ list, typ string }{
 		{"ReadModels", "AnyReadModel"}, {"Mappings", "Mapping"}, {"Publications", "Publication"}, {"Extensions", "Extension"}, {"Tasks", "Task"},
 	} {
 		var items []string
 		for _, c := range p.components {
-			if c.list == l.list {
-				items = append(items, w.component(c))
+			if c.list != l.list {
+				continue
 			}
+			item := w.component(c)
+			if l.list == "ReadModels" {
+				code, err := p.code(c)
+				if err != nil {
+					return err
+				}
+				item = fmt.Sprintf("%s(%s, %q)", w.es("FoldedBy"), item, code)
+			}
+			items = append(items, item)
 		}
 		w.list(l.list, l.typ, items)
 	}
 	w.f("}\n}")
+	return nil
 }
 
 func (w *writer) list(field, typ string, items []string) {
@@ -49,6 +64,9 @@ func (w *writer) list(field, typ string, items []string) {
 
 func (w *writer) component(c *component) string {
 	s := w.symbol(c.pkg.path, c.pkg.name, c.name)
+	if c.method != "" {
+		return s + "." + c.method + "()"
+	}
 	if !c.function {
 		return s
 	}

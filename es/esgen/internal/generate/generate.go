@@ -78,12 +78,17 @@ func Files(folder string) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
+	if p.shared {
+		return files, m.err()
+	}
 	name := filepath.Join(folder, "plugin"+generatedSuffix)
 	if files[name] != nil {
 		m.mistake(p.pkg.files[0].Package, "a plugin's package can't be called plugin and declare components itself: both want %s", filepath.Base(name))
 	}
 	composition := newWriter(m, p.pkg)
-	p.writePlugin(composition)
+	if err := p.writePlugin(composition); err != nil {
+		return nil, err
+	}
 	if files[name], err = composition.source(); err != nil {
 		return nil, err
 	}
@@ -94,6 +99,7 @@ func Files(folder string) (map[string][]byte, error) {
 func (m *module) collection(of *pkg, folder string) (map[string][]byte, error) {
 	all, err := m.pluginsIn(folder)
 	if err == nil {
+		m.checkRefs(all, true)
 		err = m.err()
 	}
 	if err != nil {

@@ -38,6 +38,41 @@ func TestTheLibrarysGeneratedCodeIsWhatIsKept(t *testing.T) {
 	}
 }
 
+func TestARuleMayTakeTheCommandsMetadata(t *testing.T) {
+	files, err := generate.Files(given(t, map[string]string{bottle: strings.NewReplacer(
+		"package bottle\n", "package bottle\n\nimport \"onlineshop/es\"\n", "decide(State)", "decide(State, es.Meta)").Replace(plugin[bottle])}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if filepath.Base(name) == "bottle_gen.go" && !strings.Contains(string(text), "DecideMeta: Command.decide,") {
+			t.Errorf("it decides without:\n%s", text)
+		}
+	}
+}
+
+func TestARowIsNamedByItsMarkedFieldElseByItsFirstFreeText(t *testing.T) {
+	for _, c := range []struct{ fields, want string }{
+		{"Name  string", `"name"`},
+		{"Colour Colour; Owner string //es:ref Cellar.Bottles\n\tNose string //es:optional\n\tName, Nick string", `"name"`},
+		{"Name string; Nick string //es:label", `"nick"`},
+		{"Colour Colour", ""},
+	} {
+		dir := given(t, map[string]string{
+			more:    "package bottle\n\ntype Colour string\n\nconst Red Colour = \"red\"\n",
+			bottles: strings.Replace(strings.Replace(plugin[bottles], "Name  string", c.fields, 1), `.By("name")`, "", 1),
+		})
+		files, err := generate.Files(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, label, _ := strings.Cut(string(files[filepath.Join(dir, "internal", "bottle", "bottle_gen.go")]), "JSONLabel() string { return ")
+		if got, _, _ := strings.Cut(label, " }"); got != c.want {
+			t.Errorf("a row of %s is named by %s, want %s", c.fields, got, c.want)
+		}
+	}
+}
+
 func TestGeneratingTwiceIsTheSame(t *testing.T) {
 	first, err := generate.Files(library)
 	if err != nil {
@@ -106,7 +141,7 @@ func TestComponentsAreFoundUnderWhateverNameESIsImported(t *testing.T) {
 	if err := generate.Plugin(dir); err != nil {
 		t.Fatal(err)
 	}
-	if got := snapshot(t, dir)["plugin_gen.go"]; !strings.Contains(got, "[]es.AnyReadModel{bottle.Bottles}") {
+	if got := snapshot(t, dir)["plugin_gen.go"]; !strings.Contains(got, "[]es.AnyReadModel{es.FoldedBy(bottle.Bottles, ") {
 		t.Errorf("the read model is missing in\n%s", got)
 	}
 }
@@ -200,7 +235,7 @@ func TestGeneratedCodeStopsCompilingWhenAStructChanges(t *testing.T) {
 	for _, c := range []struct{ change, old, new, want string }{
 		{"fields change places", "	Contact    string  //es:optional //es:email\n	UIBundleID string  // \"as in the manifest\", with a `backquote`\n",
 			"	UIBundleID string\n	Contact    string //es:optional //es:email\n", "cannot convert in"},
-		{"an embedded struct grows", "	Year      uint16 //es:optional //es:min 1450\n", "	Year      uint16 //es:optional\n	City string\n", "cannot convert x.Imprint"},
+		{"an embedded struct grows", "	Year      uint16 //es:optional //es:min 1450 //es:title Published in\n", "	Year      uint16 //es:optional\n	City string\n", "cannot convert x.Imprint"},
 		{"an event gets its own shape", "	Moved Move\n", "	Moved struct{ Shelf shelves.Shelf; By string }\n", "cannot convert e"},
 		{"a payload-free event gets one", "	Retired struct{}\n", "	Retired struct{ Why string }\n", "cannot convert"},
 	} {

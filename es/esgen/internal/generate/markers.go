@@ -17,18 +17,19 @@ type marker struct {
 
 // markers by where they belong.
 var (
-	onPackage = []string{"plugin", "plugins"}
+	onPackage = []string{"plugin", "plugins", "shared"}
 	onUnion   = []string{"aggregate", "internal", "inplace"}
-	onEvent   = []string{"version"}
-	onCommand = []string{"internal"} // which is on unions, too
-	onField   = []string{"optional", "trim", "len", "min", "max", "email", "distinct"}
+	onStored  = []string{"version"}
+	onCommand = []string{"creates", "destructive"}
+	onField   = []string{"optional", "trim", "len", "min", "max", "email", "distinct", "ref", "title", "label"}
 	places    = []struct {
 		names []string
 		place string
 	}{
 		{onPackage, "in the package's doc comment"},
 		{onUnion, "on the unions Command and Event"},
-		{onEvent, "on an event"},
+		{onStored, "on an event, or on a request of an extension point"},
+		{onCommand, "on a command"},
 		{onField, "on a field"},
 	}
 )
@@ -95,10 +96,11 @@ func (m *module) checkMarkers(f *file) {
 		case d.file != f:
 		case name == "Command" || name == "Event":
 			allow(onUnion, d.in.Doc, d.doc, d.spec.Comment)
-		case f.pkg.has(name, "evolve") || f.pkg.has(name, "key"):
-			allow(onEvent, d.doc, d.spec.Comment)
+		case f.pkg.has(name, "evolve") || f.pkg.has(name, "key") || f.pkg.has(name, "to"):
+			allow(onStored, d.doc, d.spec.Comment)
 		case f.pkg.has(name, "decide"):
 			allow(onCommand, d.doc, d.spec.Comment)
+			allow([]string{"internal"}, d.doc, d.spec.Comment)
 		}
 	}
 	for _, g := range f.Comments {
@@ -146,6 +148,11 @@ func wellFormed(x marker) (ok bool, example string) {
 	case "len":
 		_, ok = lenArgs(x.args)
 		return ok, "//es:len 1..200 or //es:len 1.."
+	case "ref":
+		plugin, view, found := strings.Cut(x.args, ".")
+		return found && properName.MatchString(plugin) && properName.MatchString(view), "//es:ref Catalog.Categories"
+	case "title":
+		return x.args != "", "//es:title Bytes read"
 	case "min", "max":
 		return numeral.MatchString(x.args), "//es:" + x.name + " 1"
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"go/doc"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,9 +31,16 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		return err
 	}
 	full := p.name + "." + a.name
-	w.f("// Aggregate is %s.", full)
-	w.f("var Aggregate = %s(%s[Command, Event, State]{", w.es("NewAggregate"), w.es("AggregateRules"))
-	w.f("Name: %q,\nSources: %q,", full, hash)
+	rules := fmt.Sprintf("%s(%s[Command, Event, State]{", w.es("NewAggregate"), w.es("AggregateRules"))
+	if p.shared {
+		full = "an aggregate " + a.name
+		w.f("// NewAggregate returns one of that full name, e.g. \"Catalog.Product\".")
+		w.f("func NewAggregate(name string) %s[Command, Event, State] {\nreturn %s\nName: name,", w.es("Aggregate"), rules)
+	} else {
+		w.f("// Aggregate is %s.", full)
+		w.f("var Aggregate = %s\nName: %q,", rules, full)
+	}
+	w.f("Sources: %q,", hash)
 	if a.internal {
 		w.f("Internal: true,")
 	}
@@ -42,15 +50,33 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 	if a.access {
 		w.f("Access: access,")
 	}
-	w.f("Decide: Command.decide,\nEvolve: Event.evolve,")
+	if a.byMeta {
+		w.f("DecideMeta: Command.decide,")
+	} else {
+		w.f("Decide: Command.decide,")
+	}
+	w.f("Evolve: Event.evolve,")
 	if a.checks {
 		signature := fmt.Sprintf("(%s, %s) error", w.std("context.Context"), w.es("Reader"))
-		w.f(`Check: func(ctx context.Context, r %s, c Command) error {
-			if c, ok := c.(interface{ check%s }); ok {
-				return c.check(ctx, r)
-			}
-			return nil
-		},`, w.es("Reader"), signature)
+		if a.checkMeta {
+			w.f(`CheckMeta: true,
+			Check: func(ctx context.Context, r %s, c Command, m %s) error {
+				switch c := c.(type) {
+				case interface{ check%s }:
+					return c.check(ctx, r)
+				case interface{ check(%s, %s, %s) error }:
+					return c.check(ctx, r, m)
+				}
+				return nil
+			},`, w.es("Reader"), w.es("Meta"), signature, w.std("context.Context"), w.es("Reader"), w.es("Meta"))
+		} else {
+			w.f(`Check: func(ctx context.Context, r %s, c Command, _ %s) error {
+				if c, ok := c.(interface{ check%s }); ok {
+					return c.check(ctx, r)
+				}
+				return nil
+			},`, w.es("Reader"), w.es("Meta"), signature)
+		}
 	}
 	if a.owns {
 		signature := fmt.Sprintf("(%s, %s) (string, error)", w.std("context.Context"), w.es("Reader"))
@@ -68,7 +94,7 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 	w.f("Commands: []%s[Command]{", w.es("CommandType"))
 	for _, c := range a.commands {
 		name := c.decl.name()
-		doc, _ := split(c.decl.doc)
+		about, _ := split(c.decl.doc, c.decl.spec.Comment)
 		w.f("{Name: %q,", name)
 		if c.internal {
 			w.f("Internal: true,")
@@ -76,11 +102,22 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		if c.allow {
 			w.f("Access: new(%s{}.allow()),", name)
 		}
-		w.f("Schema: %s,", goString(c.object.schema(doc, true)))
+		w.f("Schema: %s,", goString(c.object.schema(about, true)))
 		if len(c.object.fields) == 0 {
 			w.f("Empty: true,")
 		}
-		w.f("Read: func(v %s) Command { return %s }},", w.wire("Value"), w.readStruct(c.decl, c.object, "v"))
+		w.f("Read: func(v %s) Command { return %s },", w.wire("Value"), w.readStruct(c.decl, c.object, "v"))
+		if line := new(doc.Package).Synopsis(about); line != "" {
+			w.f("Help: %s,", goString(line))
+		}
+		w.f("Zero: %s{},", name)
+		if c.creates {
+			w.f("Creates: true,")
+		}
+		if c.destructive {
+			w.f("Destructive: true,")
+		}
+		w.f("},")
 	}
 	w.f("},")
 	w.writeEvents(a.events)
@@ -89,6 +126,9 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		w.f("Upcast: upcasters,")
 	}
 	w.f("})\n")
+	if p.shared {
+		w.f("}\n")
+	}
 
 	if len(limited) > 0 {
 		w.f("func validCommand(c Command, p *%s) Command {\nswitch c := c.(type) {", w.wire("ValidationError"))
@@ -103,12 +143,26 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		w.f("case %s:\nreturn %q, %s, nil", c.decl.name(), c.decl.name(), w.writeStruct(c.decl, c.object, "nil", "c"))
 	}
 	w.f("}\nreturn \"\", nil, %s(\"%%T is not a command of %s\", c)\n}\n", w.std("fmt.Errorf"), full)
-	w.writeEncodeEvent(a.events, full)
+	w.writeEncode("Event", a.events, full)
 	return nil
 }
 
 func (p *plugin) writePoint(w *writer, x *point) {
 	full := p.name + "." + x.name
+	if x.requests != nil {
+		w.f("// Requests are what other plugins may ask of %s.", full)
+		w.f("var Requests = %s(%s[Command]{\nName: %q,\nKey: Command.to,", w.es("NewRequests"), w.es("PointRules"), full)
+		w.writeUnion("Command", x.requests)
+		w.f("Wire: encodeCommand,")
+		if x.upcastsRequests {
+			w.f("Upcast: %s,", requestUpcasters)
+		}
+		w.f("})\n")
+		w.writeEncode("Command", x.requests, full)
+	}
+	if x.events == nil {
+		return
+	}
 	w.f("// ExtensionPoint is %s.", full)
 	w.f("var ExtensionPoint = %s(%s[Event]{\nName: %q,\nKey: Event.key,", w.es("NewPoint"), w.es("PointRules"), full)
 	w.writeEvents(x.events)
@@ -117,33 +171,39 @@ func (p *plugin) writePoint(w *writer, x *point) {
 		w.f("Upcast: upcasters,")
 	}
 	w.f("})\n")
-	w.writeEncodeEvent(x.events, full)
+	w.writeEncode("Event", x.events, full)
 }
 
-func (w *writer) writeEvents(events []*member) {
-	w.f("Events: []%s[Event]{", w.es("EventType"))
+func (w *writer) writeEvents(events []*member) { w.writeUnion("Event", events) }
+
+func (w *writer) writeUnion(union string, events []*member) {
+	w.f("Events: []%s[%s]{", w.es("EventType"), union)
 	for _, e := range events {
-		doc, _ := split(e.decl.doc)
-		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) Event { return %s }},", e.decl.name(), e.current(),
-			goString(e.object.schema(doc, false)), w.wire("Value"), w.readStruct(e.decl, e.object, "v"))
+		about, _ := split(e.decl.doc)
+		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) %s { return %s }},", e.decl.name(), e.current(),
+			goString(e.object.schema(about, false)), w.wire("Value"), union, w.readStruct(e.decl, e.object, "v"))
 	}
 	w.f("},")
 }
 
-func (w *writer) writeEncodeEvent(events []*member, full string) {
-	w.f("func encodeEvent(e Event) (typ string, version int, data []byte, err error) {\nswitch e := e.(type) {")
+// writeEncode writes the function that encodes an Event, or a Command that travels as one.
+func (w *writer) writeEncode(union string, events []*member, full string) {
+	w.f("func encode%s(e %s) (typ string, version int, data []byte, err error) {\nswitch e := e.(type) {", union, union)
 	for _, e := range events {
 		w.f("case %s:\nreturn %q, %d, %s, nil", e.decl.name(), e.decl.name(), e.current(), w.writeStruct(e.decl, e.object, "nil", "e"))
 	}
-	w.f("}\nreturn \"\", 0, nil, %s(\"%%T is not an event of %s\", e)\n}\n", w.std("fmt.Errorf"), full)
+	w.f("}\nreturn \"\", 0, nil, %s(\"%%T is not %s of %s\", e)\n}\n", w.std("fmt.Errorf"), map[string]string{"Event": "an event", "Command": "a command"}[union], full)
 }
 
 func (p *plugin) writeRow(w *writer, d *typeDecl) {
 	o := p.objects[p.structOf(d)]
 	name := d.name()
-	doc, _ := split(d.doc)
+	about, _ := split(d.doc)
 	w.f("// MarshalJSON writes the row.\nfunc (x %s) MarshalJSON() ([]byte, error) { return %s, nil }\n", name, w.writeStruct(d, o, "nil", "x"))
 	w.f("// UnmarshalJSON reads a stored row.\nfunc (x *%s) UnmarshalJSON(b []byte) (err error) {\n*x, err = %s(b, %s)\nreturn err\n}\n",
 		name, w.wire("ReadStored"), w.reader(&wireType{kind: nested, named: d, object: o}))
-	w.f("// JSONSchema is the row's schema (2020-12).\nfunc (%s) JSONSchema() string {\nreturn %s\n}\n", name, goString(o.schema(doc, false)))
+	if label := o.label(); label != "" {
+		w.f("// JSONLabel is the field that names a row for people.\nfunc (%s) JSONLabel() string { return %q }\n", name, label)
+	}
+	w.f("// JSONSchema is the row's schema (2020-12).\nfunc (%s) JSONSchema() string {\nreturn %s\n}\n", name, goString(o.schema(about, false)))
 }

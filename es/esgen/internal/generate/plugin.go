@@ -17,6 +17,7 @@ import (
 type plugin struct {
 	*module
 	name      string
+	shared    bool // no plugin, but an aggregate that many make one of
 	heartbeat time.Duration
 	pkg       *pkg
 	packages  []*pkg // by path, the plugin's own included
@@ -26,7 +27,7 @@ type plugin struct {
 	rows       []*typeDecl // by package path and name
 	components []*component
 	called     []calledName
-	publishers map[string]publisher // by extension point
+	parts      []part // of tasks
 }
 
 // read finds everything below the plugin's folder.
@@ -35,7 +36,7 @@ func (m *module) read(folder string) (*plugin, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plugin{module: m, publishers: map[string]publisher{}}
+	p := &plugin{module: m}
 	root := strings.TrimSuffix(m.path+"/"+filepath.ToSlash(rel), "/.")
 	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
@@ -75,13 +76,43 @@ func (m *module) read(folder string) (*plugin, error) {
 		p.checkState(a)
 	}
 	p.checkNames()
+	p.checkParts()
+	m.checkRefs([]*plugin{p}, false)
 	return p, nil
+}
+
+// checkRefs finds references to read models that those plugins don't have, and where
+// they are all, to those of other plugins.
+func (m *module) checkRefs(plugins []*plugin, all bool) {
+	for _, x := range m.refs {
+		name, view, _ := strings.Cut(x.args, ".")
+		i := slices.IndexFunc(plugins, func(p *plugin) bool { return p.name == name })
+		switch {
+		case i < 0 && all:
+			m.mistake(x.at, "//es:ref %s points into a plugin that does not exist", x.args)
+		case i >= 0 && !slices.Contains(plugins[i].views(), view):
+			m.mistake(x.at, "//es:ref %s points into a read model that does not exist: %s has %s", x.args, name, strings.Join(plugins[i].views(), ", "))
+		}
+	}
+}
+
+// views are the names of the plugin's read models.
+func (p *plugin) views() (out []string) {
+	for _, c := range p.called {
+		if c.kind == "read models" {
+			out = append(out, c.name)
+		}
+	}
+	return out
 }
 
 func (p *plugin) readName() {
 	for _, f := range p.pkg.files {
 		_, markers := split(f.Doc)
 		for _, x := range markers {
+			if x.name == "shared" {
+				p.shared = true
+			}
 			if x.name != "plugin" {
 				continue
 			}
@@ -91,7 +122,7 @@ func (p *plugin) readName() {
 			p.name, p.heartbeat, _ = pluginArgs(x.args)
 		}
 	}
-	if p.name == "" {
+	if p.name == "" && !p.shared {
 		p.mistake(p.pkg.files[0].Package, "package %s is not a plugin yet: write //es:plugin %s heartbeat=5m in its doc comment", p.pkg.name, capitalized(p.pkg.name))
 		p.name = capitalized(p.pkg.name)
 	}

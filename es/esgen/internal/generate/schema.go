@@ -26,14 +26,25 @@ func (o *object) schema(doc string, sent bool) string {
 }
 
 func (f *field) schema(sent bool) string {
-	if !sent {
-		return f.typ.schema(f.doc, sent)
-	}
-	if f.typ.number() {
-		return f.typ.numberSchema(f.doc, f.min, f.max)
-	}
 	s := f.typ.schema(f.doc, sent)
-	return strings.TrimSuffix(s, "}") + f.limits() + "}"
+	switch {
+	case sent && f.typ.number():
+		s = f.typ.numberSchema(f.doc, f.min, f.max)
+	case sent:
+		s = strings.TrimSuffix(s, "}") + f.limits() + "}"
+	}
+	return strings.TrimSuffix(s, "}") + f.annotations() + "}"
+}
+
+// annotations are what a page wants to know of a field.
+func (f *field) annotations() (s string) {
+	if f.title != "" {
+		s += `,"title":` + quoted(f.title)
+	}
+	if f.ref != "" {
+		s += `,"x-ref":` + quoted(f.ref)
+	}
+	return s
 }
 
 // limits are a field's keywords beside those of its type.
@@ -64,7 +75,7 @@ func (f *field) limits() (s string) {
 
 // numberSchema is the schema of a number in those bounds; "": in its type's.
 func (t *wireType) numberSchema(doc, min, max string) string {
-	kind, unit := "number", ""
+	kind, unit, format := "number", "", ""
 	switch t.kind {
 	case integer:
 		kind = "integer"
@@ -79,13 +90,14 @@ func (t *wireType) numberSchema(doc, min, max string) string {
 		}
 	case price:
 		min, max, unit = cmp.Or(min, "0"), cmp.Or(max, "999999999999.9999"), "0.0001"
+		format = `,"format":"price"`
 		if doc == "" {
 			doc = exact
 		} else {
 			doc += " (" + exact + ")"
 		}
 	}
-	s := `{"type":"` + kind + `"` + description(doc)
+	s := `{"type":"` + kind + `"` + format + description(doc)
 	for _, k := range []struct{ keyword, value string }{{"minimum", min}, {"maximum", max}, {"multipleOf", unit}} {
 		if k.value != "" {
 			s += `,"` + k.keyword + `":` + k.value

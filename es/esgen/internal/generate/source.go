@@ -29,6 +29,7 @@ type module struct {
 	packages   map[string]*pkg
 	objects    map[*typeDecl]*object
 	mistakes   []mistake
+	refs       []marker // of fields that were read
 }
 
 // mistake is something that the author has to put right.

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"go/types"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,9 @@ type field struct {
 	embedded   bool // its fields are the object's
 	doc        string
 
+	ref, title                      string // for a page: the view that its ids point into, and what to call it
 	optional, trim, email, distinct bool
+	label                           bool // names a row
 	length                          *limits
 	min, max                        string // of a number, as Go and JSON write it; "": no bound
 }
@@ -189,8 +192,27 @@ func (m *module) object(root *typeDecl) (*object, error) {
 		}
 		wires[l.wire] = l.path
 	}
+	if labels := slices.DeleteFunc(o.leaves(), func(l leaf) bool { return !l.label }); len(labels) > 1 {
+		m.mistake(root.spec.Pos(), "%s has two fields that name it, %s and %s: mark one //es:label", root.name(), labels[0].path, labels[1].path)
+	}
 	m.objects[root] = o
 	return o, nil
+}
+
+// label is the field that names a row for people: the one marked so, else the first
+// text that is free and always there. "": it has none.
+func (o *object) label() string {
+	leaves := o.leaves()
+	i := slices.IndexFunc(leaves, func(l leaf) bool { return l.label })
+	if i < 0 {
+		i = slices.IndexFunc(leaves, func(l leaf) bool {
+			return l.typ.kind == text && l.typ.values == nil && l.ref == "" && !l.optional
+		})
+	}
+	if i < 0 {
+		return ""
+	}
+	return leaves[i].wire
 }
 
 func (m *module) fields(root *typeDecl, syntax *ast.Field) (out []field) {
@@ -263,6 +285,16 @@ func (m *module) mark(root *typeDecl, f *field, x marker) {
 	case "distinct":
 		f.distinct = true
 		fits(k == list && f.typ.item.comparable(), "lists of what == compares")
+	case "title":
+		f.title = x.args
+		fits(true, "fields with a name of their own")
+	case "label":
+		f.label = true
+		fits(k == text, "text")
+	case "ref":
+		f.ref = x.args
+		fits(k == text || k == list && f.typ.item.kind == text, "text and lists of text, which are ids")
+		m.refs = append(m.refs, x)
 	case "len":
 		if l, ok := lenArgs(x.args); ok {
 			f.length = &l

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -21,14 +22,17 @@ type aggregate struct {
 	commands, events  []*member // by name
 	access, upcasts   bool
 	checks, owns      bool
+	byMeta, checkMeta bool // decide, some check takes the command's metadata
 }
 
 // point is a contract package: an extension point's events.
 type point struct {
-	pkg     *pkg
-	name    string // "Products"
-	events  []*member
-	upcasts bool
+	pkg             *pkg
+	name            string // "Products"
+	events          []*member
+	requests        []*member // commands that other plugins may send
+	upcasts         bool
+	upcastsRequests bool
 }
 
 // member is a type of a union.
@@ -38,9 +42,11 @@ type member struct {
 	version  int // as marked; 0: not
 	allow    bool
 	internal bool // a command for followers and tasks only
+
+	creates, destructive bool // as a command is marked
 }
 
-// current is the version of an event's present shape.
+// current is the version of an event's, or a request's, present shape.
 func (m *member) current() int { return max(1, m.version) }
 
 // union is an interface that the package declares, with the method that seals it.
@@ -66,17 +72,34 @@ var seals = map[string]string{
 	"decide": "(State) ([]Event, error)",
 	"evolve": "(State) State",
 	"key":    "() string",
+	"to":     "() string",
 	"check":  "(context.Context, " + framework + ".Reader) error",
 	"owner":  "(context.Context, " + framework + ".Reader) (string, error)",
 	"allow":  "() " + framework + ".Access",
 }
 
-// checkSignature notes a method that is not as its seal wants it.
-func (p *plugin) checkSignature(f *file, name string, t *ast.FuncType, of string) bool {
-	if f.signature(t) == seals[name] {
+// withMeta are those of rules that take the command's metadata.
+var withMeta = map[string]string{
+	"decide": "(State, " + framework + ".Meta) ([]Event, error)",
+	"check":  "(context.Context, " + framework + ".Reader, " + framework + ".Meta) error",
+}
+
+// takesMeta reports whether a rule takes the command's metadata.
+func (f *file) takesMeta(name string, t *ast.FuncType) bool {
+	return withMeta[name] != "" && f.signature(t) == withMeta[name]
+}
+
+// checkSignature notes a method that is not as its seal, or if meta its form with the
+// command's metadata, wants it.
+func (p *plugin) checkSignature(f *file, name string, meta bool, t *ast.FuncType, of string) bool {
+	want := seals[name]
+	if meta {
+		want = withMeta[name]
+	}
+	if f.signature(t) == want {
 		return true
 	}
-	want := strings.ReplaceAll(seals[name], framework, "es")
+	want = strings.ReplaceAll(want, framework, "es")
 	p.mistake(t.Pos(), "%s of %s must be %s%s", name, of, name, want)
 	return false
 }
@@ -86,16 +109,19 @@ func (p *plugin) readUnions(q *pkg) {
 	command, decide := q.union("Command", "decide")
 	event, evolve := q.union("Event", "evolve")
 	contract, key := q.union("Event", "key")
+	request, to := q.union("Command", "to")
 	switch {
-	case command == nil && event == nil && contract == nil:
+	case command == nil && event == nil && contract == nil && request == nil:
 		return
-	case contract != nil:
-		if command != nil {
-			p.mistake(contract.spec.Pos(), "package %s has commands, so its events are folded, not routed: seal Event with evolve(State) State", q.name)
-			return
-		}
-		if p.checkSignature(contract.file, "key", key, "Event") {
-			p.readPoint(q, contract)
+	case contract != nil && command != nil:
+		p.mistake(contract.spec.Pos(), "package %s has commands, so its events are folded, not routed: seal Event with evolve(State) State", q.name)
+		return
+	case request != nil && event != nil:
+		p.mistake(request.spec.Pos(), "package %s has events that are folded, so its commands are decided, not routed: seal Command with decide(State) ([]Event, error)", q.name)
+		return
+	case contract != nil || request != nil:
+		if (contract == nil || p.checkSignature(contract.file, "key", false, key, "Event")) && (request == nil || p.checkSignature(request.file, "to", false, to, "Command")) {
+			p.readPoint(q, contract, request)
 		}
 		return
 	case command == nil:
@@ -104,13 +130,13 @@ func (p *plugin) readUnions(q *pkg) {
 		p.mistake(command.spec.Pos(), "package %s has commands but no events: declare type Event interface{ evolve(State) State }", q.name)
 	case q.types["State"] == nil:
 		p.mistake(command.spec.Pos(), "package %s has commands and events but no state: declare type State", q.name)
-	case p.checkSignature(command.file, "decide", decide, "Command") && p.checkSignature(event.file, "evolve", evolve, "Event"):
-		p.readAggregate(q, command, event)
+	case p.checkSignature(command.file, "decide", command.file.takesMeta("decide", decide), decide, "Command") && p.checkSignature(event.file, "evolve", false, evolve, "Event"):
+		p.readAggregate(q, command, event, command.file.takesMeta("decide", decide))
 	}
 }
 
-func (p *plugin) readAggregate(q *pkg, command, event *typeDecl) {
-	a := &aggregate{pkg: q, at: command.spec.Pos(), name: capitalized(q.name)}
+func (p *plugin) readAggregate(q *pkg, command, event *typeDecl, byMeta bool) {
+	a := &aggregate{pkg: q, byMeta: byMeta, at: command.spec.Pos(), name: capitalized(q.name)}
 	_, markers := split(command.in.Doc, command.doc, command.spec.Comment, event.in.Doc, event.doc, event.spec.Comment)
 	for _, x := range markers {
 		switch x.name {
@@ -122,31 +148,38 @@ func (p *plugin) readAggregate(q *pkg, command, event *typeDecl) {
 			a.inPlace = true
 		}
 	}
-	a.commands = p.members(q, "decide", "Command", command)
-	a.events = p.members(q, "evolve", "Event", event)
+	a.commands = p.members(q, "decide", byMeta, "Command", command)
+	a.events = p.members(q, "evolve", false, "Event", event)
 	a.checks = p.optional(q, a, "check") > 0
 	a.owns = p.optional(q, a, "owner") > 0
 	p.optional(q, a, "allow")
 	p.checkNeighbours(a)
 	p.checkPaths(a)
 	a.access = q.vars["access"] != nil
-	a.upcasts = p.upcasters(q, a.events)
+	a.upcasts = p.upcasters(q, eventUpcasters, a.events)
 	p.aggregates = append(p.aggregates, a)
 }
 
-func (p *plugin) readPoint(q *pkg, event *typeDecl) {
+func (p *plugin) readPoint(q *pkg, event, request *typeDecl) {
+	declared := cmp.Or(event, request)
 	if rest, ok := strings.CutPrefix(q.path, p.pkg.path+"/"); !ok || strings.Contains(rest, "/") || rest == "internal" {
-		p.mistake(event.spec.Pos(), "package %s declares an extension point's events, but other plugins can't import it: put it directly below %s", q.name, p.pkg.name)
+		p.mistake(declared.spec.Pos(), "package %s declares an extension point's events or commands, but other plugins can't import it: put it directly below %s", q.name, p.pkg.name)
 		return
 	}
 	x := &point{pkg: q, name: capitalized(q.name)}
-	x.events = p.members(q, "key", "Event", event)
-	x.upcasts = p.upcasters(q, x.events)
+	if event != nil {
+		x.events = p.members(q, "key", false, "Event", event)
+		x.upcasts = p.upcasters(q, eventUpcasters, x.events)
+	}
+	if request != nil {
+		x.requests = p.members(q, "to", false, "Command", request)
+		x.upcastsRequests = p.upcasters(q, requestUpcasters, x.requests)
+	}
 	p.points = append(p.points, x)
 }
 
 // members are the types with the union's method, by name.
-func (p *plugin) members(q *pkg, seal, union string, in *typeDecl) (out []*member) {
+func (p *plugin) members(q *pkg, seal string, meta bool, union string, in *typeDecl) (out []*member) {
 	seen := map[string]bool{}
 	for _, x := range q.methods {
 		if x.decl.Name.Name != seal || seen[x.on] {
@@ -155,7 +188,7 @@ func (p *plugin) members(q *pkg, seal, union string, in *typeDecl) (out []*membe
 		seen[x.on] = true
 		d := q.types[x.on]
 		if d == nil {
-			p.mistake(x.decl.Pos(), "%s is of a type that package %s does not declare: %s", seal, q.name, x.on)
+			p.mistake(x.decl.Pos(), "%s is of %s, which package %s does not declare: declare type %s", seal, x.on, q.name, x.on)
 			continue
 		}
 		at, name := x.decl.Name.Pos(), d.name()
@@ -170,13 +203,14 @@ func (p *plugin) members(q *pkg, seal, union string, in *typeDecl) (out []*membe
 			p.mistake(at, "%s is a member of %s but not exported: export it, since its name is part of what is stored", name, union)
 		case root == nil:
 			p.mistake(d.spec.Pos(), "%s is a member of %s but no struct, so it has no wire form: declare it as a struct", name, union)
-		case p.checkSignature(x.file, seal, x.decl.Type, name):
+		case p.checkSignature(x.file, seal, meta, x.decl.Type, name):
 			o, err := p.object(root)
 			if err != nil {
 				p.mistake(d.spec.Pos(), "%s has type %s, %s", name, types.ExprString(d.spec.Type), err)
 				continue
 			}
-			out = append(out, &member{decl: d, object: o, version: version(d), internal: marked(d, "internal")})
+			out = append(out, &member{decl: d, object: o, version: version(d), internal: marked(d, "internal"),
+				creates: marked(d, "creates"), destructive: marked(d, "destructive")})
 		}
 	}
 	if len(seen) == 0 {
@@ -212,13 +246,14 @@ func (p *plugin) optional(q *pkg, a *aggregate, name string) (n int) {
 		}
 		i := slices.IndexFunc(a.commands, func(c *member) bool { return c.decl.name() == x.on })
 		switch {
-		case i < 0 && x.file.signature(x.decl.Type) != seals[name]: // something else of that name
+		case i < 0 && x.file.signature(x.decl.Type) != seals[name] && !x.file.takesMeta(name, x.decl.Type): // something else of that name
 		case i < 0:
 			p.mistake(x.decl.Name.Pos(), "%s has the method %s, which says something about commands, but it has no rule: give it decide%s", x.on, name, seals["decide"])
 		case x.pointer:
 			p.mistake(x.decl.Name.Pos(), "%s of %s has a pointer receiver: write func (%s) %s", name, x.on, x.on, name)
-		case p.checkSignature(x.file, name, x.decl.Type, x.on):
+		case p.checkSignature(x.file, name, x.file.takesMeta(name, x.decl.Type), x.decl.Type, x.on):
 			n++
+			a.checkMeta = a.checkMeta || x.file.takesMeta(name, x.decl.Type)
 			a.commands[i].allow = a.commands[i].allow || name == "allow"
 		}
 	}
@@ -275,36 +310,42 @@ func (p *plugin) checkState(a *aggregate) {
 	}
 }
 
-// stored is an event as the log has it.
+// Variables with upcasters, and what they read.
+const eventUpcasters, requestUpcasters = "upcasters", "requestUpcasters"
+
+var upcast = map[string]struct{ what, union string }{eventUpcasters: {"event", "Event"}, requestUpcasters: {"request", "Command"}}
+
+// stored is an event, or a request, as the log has it.
 type stored struct {
 	typ     string
 	version int
 }
 
 // upcasters reads the package's variable of that name, holds it against the
-// events' versions, and reports whether there are any.
-func (p *plugin) upcasters(q *pkg, events []*member) bool {
+// members' versions, and reports whether there are any.
+func (p *plugin) upcasters(q *pkg, variable string, members []*member) bool {
 	known := map[stored]token.Pos{}
-	for _, e := range p.listed(q.vars["upcasters"]) {
-		old, ok := upcast(e)
+	what, union := upcast[variable].what, upcast[variable].union
+	for _, e := range p.listed(q.vars[variable], union) {
+		old, ok := upcaster(e)
 		if !ok {
-			p.mistake(e.Pos(), `upcasters are written as es.Upcast("Added", 1, func(old addedV1) Event { … }), with type and version as literals`)
+			p.mistake(e.Pos(), `upcasters are written as es.Upcast("Added", 1, func(old addedV1) %s { … }), with type and version as literals`, union)
 			continue
 		}
 		if first, ok := known[old]; ok {
-			p.mistake(e.Pos(), "version %d of event %s is read twice: here and in %s", old.version, old.typ, p.where(first))
+			p.mistake(e.Pos(), "version %d of %s %s is read twice: here and in %s", old.version, what, old.typ, p.where(first))
 		}
 		known[old] = e.Pos()
-		for _, m := range events {
+		for _, m := range members {
 			if now := m.current(); m.decl.name() == old.typ && now <= old.version {
-				p.mistake(e.Pos(), "the upcaster for version %d of event %s is never used: the event itself is in version %d; mark it //es:version %d", old.version, old.typ, now, old.version+1)
+				p.mistake(e.Pos(), "the upcaster for version %d of %s %s is never used: the %s itself is in version %d; mark it //es:version %d", old.version, what, old.typ, what, now, old.version+1)
 			}
 		}
 	}
-	for _, m := range events {
+	for _, m := range members {
 		for v := 1; v < m.current(); v++ {
 			if name := m.decl.name(); known[stored{name, v}] == token.NoPos {
-				p.mistake(m.decl.spec.Pos(), "event %s is in version %d, but nothing reads its version %d: add es.Upcast(%q, %d, …) to upcasters", name, m.version, v, name, v)
+				p.mistake(m.decl.spec.Pos(), "%s %s is in version %d, but nothing reads its version %d: add es.Upcast(%q, %d, …) to %s", what, name, m.version, v, name, v, variable)
 			}
 		}
 	}
@@ -312,7 +353,7 @@ func (p *plugin) upcasters(q *pkg, events []*member) bool {
 }
 
 // listed are the elements of a variable's literal.
-func (p *plugin) listed(s *ast.ValueSpec) []ast.Expr {
+func (p *plugin) listed(s *ast.ValueSpec, union string) []ast.Expr {
 	if s == nil {
 		return nil
 	}
@@ -321,11 +362,11 @@ func (p *plugin) listed(s *ast.ValueSpec) []ast.Expr {
 			return lit.Elts
 		}
 	}
-	p.mistake(s.Pos(), "%s must be a literal, as in var upcasters = es.Upcasters[Event]{es.Upcast(…)}", s.Names[0].Name)
+	p.mistake(s.Pos(), "%s must be a literal, as in var %s = es.Upcasters[%s]{es.Upcast(…)}", s.Names[0].Name, s.Names[0].Name, union)
 	return nil
 }
 
-func upcast(e ast.Expr) (old stored, ok bool) {
+func upcaster(e ast.Expr) (old stored, ok bool) {
 	call, ok := e.(*ast.CallExpr)
 	if !ok || len(call.Args) != 3 {
 		return old, false

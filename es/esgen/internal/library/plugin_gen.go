@@ -23,10 +23,10 @@ func Plugin(d Deps) es.Plugin {
 		Name:              "Library",
 		HeartbeatInterval: 90 * time.Second,
 		Aggregates:        []es.AnyAggregate{book.Aggregate},
-		ReadModels:        []es.AnyReadModel{book.Books, book.ShelvedBooks},
+		ReadModels:        []es.AnyReadModel{es.FoldedBy(book.Books, "04cb945c44cab0f1"), es.FoldedBy(book.ShelvedBooks, "e71f9e95390ff707")},
 		Mappings:          []es.Mapping{book.AutoRetire(d.BookLifetime())},
-		Publications:      []es.Publication{book.Publication},
-		Extensions:        []es.Extension{book.LendingExtension},
+		Publications:      []es.Publication{book.Publication, book.Wish},
+		Extensions:        []es.Extension{book.LendingExtension, book.Reservation},
 		Tasks:             []es.Task{notices.Inventory, notices.NewBooks(d.Board(), d.BookLifetime(), d.NoticeURL())},
 	}
 }

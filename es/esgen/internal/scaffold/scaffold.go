@@ -7,11 +7,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"go/format"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -36,6 +38,34 @@ type data struct {
 	Path    string   // of the package, for imports
 	Bucket  string   // stock-item
 	Events  []string // of the aggregate
+
+	// Of an import: what its runs are called, and where its rows go.
+	Runs     string // CountsImport of the task ImportCounts
+	Into     generate.Found
+	IntoPath string // of the aggregate's package
+}
+
+// Line is a row of a file for the test.
+func (d data) Line() string {
+	var cells []string
+	for _, f := range d.Into.Fields {
+		cells = append(cells, map[string]string{"string": "x", "es.Price": "1.50", "int": "1", "int64": "1"}[f.Type])
+	}
+	return strings.Join(append(cells, "first"), ",")
+}
+
+// Header is the first line of such a file.
+func (d data) Header() string {
+	var names []string
+	for _, f := range d.Into.Fields {
+		names = append(names, f.JSON)
+	}
+	return strings.Join(append(names, "id"), ",")
+}
+
+// Prices reports whether a row has one, which es has the type of.
+func (d data) Prices() bool {
+	return slices.ContainsFunc(d.Into.Fields, func(f generate.FoundField) bool { return f.Type == "es.Price" })
 }
 
 var properName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
@@ -70,6 +100,37 @@ func Aggregate(root, plugin, name string) ([]string, error) {
 // Task writes the start of a task of the plugin, with a bucket.
 func Task(root, plugin, name string) ([]string, error) {
 	return component(root, plugin, name, "a task", "task")
+}
+
+// Import writes the start of a task of the plugin that imports CSV files, whose rows are
+// commands of an aggregate.
+func Import(root, plugin, name, aggregate string) ([]string, error) {
+	d, err := newData("a task", name)
+	if err == nil {
+		err = exists(root, plugin)
+	}
+	if err != nil {
+		return nil, err
+	}
+	module, err := generate.ModulePath(root)
+	if err != nil {
+		return nil, err
+	}
+	if d.Into, err = generate.Aggregate(filepath.Join(root, Folder, strings.ToLower(plugin)), aggregate); err != nil {
+		return nil, err
+	}
+	if d.Into.Command == "" {
+		return nil, fmt.Errorf("%s has no command of texts, prices and whole numbers alone, which a row of a file could be: leave out AGGREGATE", aggregate)
+	}
+	d.IntoPath = path.Join(module, d.Into.Folder)
+	if of, ok := strings.CutPrefix(name, "Import"); ok && properName.MatchString(of) {
+		d.Runs = of + "Import"
+	} else {
+		d.Runs = name + "Run"
+	}
+	d.Bucket = naming.PathSegment(d.Runs + "s")
+	folder := path.Join(Folder, strings.ToLower(plugin), "internal", d.Package)
+	return write(root, folder, d, map[string]string{d.Package + ".go": "import.go", d.Package + "_test.go": "import_test.go"})
 }
 
 func component(root, plugin, name, kind, template string) ([]string, error) {
@@ -132,8 +193,12 @@ func write(root, folder string, d data, from map[string]string) (written []strin
 		if err := templates.ExecuteTemplate(&b, source+".tmpl", d); err != nil {
 			return nil, err
 		}
+		text, err := format.Source(b.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("what is written to %s is no Go, a fault of esgen: %w", name, err)
+		}
 		name = path.Join(folder, name)
-		if err := os.WriteFile(filepath.Join(root, filepath.FromSlash(name)), b.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, filepath.FromSlash(name)), text, 0o644); err != nil {
 			return nil, err
 		}
 		written = append(written, name)

@@ -44,6 +44,7 @@ func TestWhatIsWrittenWorksUntouched(t *testing.T) {
 	done(t)(scaffold.Aggregate(dir, "Attic", "OldBox"))
 	done(t)(scaffold.View(dir, "Attic", "OldBox", "OldBoxes"))
 	done(t)(scaffold.Task(dir, "Attic", "CountBoxes"))
+	done(t)(scaffold.Import(dir, "Attic", "ImportBoxes", "OldBox"))
 	plugin := filepath.Join(dir, "plugins", "attic")
 	// When it is generated
 	if err := generate.Plugin(plugin); err != nil {
@@ -87,7 +88,7 @@ func TestWhatIsWrittenWorksUntouched(t *testing.T) {
 		t.Errorf("gofmt these templates: %s", unformatted)
 	}
 	run(root, "go", "build", "-overlay", over, "./plugins/attic")
-	for _, p := range []string{"oldbox", "countboxes"} {
+	for _, p := range []string{"oldbox", "countboxes", "importboxes"} {
 		test := filepath.Join(dir, p+".test")
 		run(root, "go", "test", "-c", "-vet=off", "-overlay", over, "-o", test, "./plugins/attic/internal/"+p)
 		if out := run(dir, test, "-test.v"); !strings.Contains(out, "--- PASS") {
@@ -121,6 +122,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		{func() ([]string, error) { return scaffold.Plugin(dir, "attic") }, "NAME=attic can't be the name of a plugin: write it as in NAME=StockItem"},
 		{func() ([]string, error) { return scaffold.Aggregate(dir, "Cellar", "Box") }, `there is no plugin "Cellar": make it with make plugin NAME=Cellar`},
 		{func() ([]string, error) { return scaffold.View(dir, "Attic", "Bag", "Bags") }, `Attic has no aggregate "Bag"; it has Box`},
+		{func() ([]string, error) { return scaffold.Import(dir, "Attic", "ImportBags", "Bag") }, `Attic has no aggregate "Bag"; it has Box`},
 		{func() ([]string, error) { return scaffold.Plugin(dir, "Attic") }, path.Join("plugins", "attic", "doc.go") + " is there already"},
 	} {
 		if _, err := c.do(); err == nil || err.Error() != c.want {

@@ -11,8 +11,8 @@ type Listing struct {
 // Categories is all category names.
 var Categories = es.NewReadModel[Listing]("Categories", es.From(Aggregate, toListing))
 
-func toListing(e Event) es.Change[Listing] {
-	switch e := e.(type) {
+func toListing(e es.Recorded[Event]) es.Change[Listing] {
+	switch e := e.Event.(type) {
 	case Added:
 		return es.Set(Listing{Name: e.Name})
 	case Renamed:

@@ -13,7 +13,7 @@ type (
 		Name string //es:trim //es:len 1..200
 	}
 	Rename  Add
-	Archive struct{}
+	Archive struct{} // No product can be put in it any more. //es:destructive
 )
 
 // Events of a category.

@@ -13,7 +13,7 @@ import (
 // Aggregate is Catalog.Category.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Catalog.Category",
-	Sources: "988b594feaab59a3",
+	Sources: "35f3bd23a369378a",
 	Access:  access,
 	Decide:  Command.decide,
 	Evolve:  Event.evolve,
@@ -21,14 +21,22 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Add",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readAdd(v) }},
+			Read:   func(v wire.Value) Command { return readAdd(v) },
+			Zero:   Add{},
+		},
 		{Name: "Archive",
-			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Empty:  true,
-			Read:   func(v wire.Value) Command { return Archive(v.Empty()) }},
+			Schema:      `{"type":"object","description":"No product can be put in it any more.","properties":{},"additionalProperties":false}`,
+			Empty:       true,
+			Read:        func(v wire.Value) Command { return Archive(v.Empty()) },
+			Help:        `No product can be put in it any more.`,
+			Zero:        Archive{},
+			Destructive: true,
+		},
 		{Name: "Rename",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return Rename(readAdd(v)) }},
+			Read:   func(v wire.Value) Command { return Rename(readAdd(v)) },
+			Zero:   Rename{},
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Added", Version: 1,
@@ -93,6 +101,9 @@ func (x *Listing) UnmarshalJSON(b []byte) (err error) {
 	*x, err = wire.ReadStored(b, readListing)
 	return err
 }
+
+// JSONLabel is the field that names a row for people.
+func (Listing) JSONLabel() string { return "name" }
 
 // JSONSchema is the row's schema (2020-12).
 func (Listing) JSONSchema() string {

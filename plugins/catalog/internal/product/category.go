@@ -10,7 +10,7 @@ import (
 // A product may belong to a category, which must be active when it is chosen.
 type (
 	ChangeCategory struct {
-		CategoryID string //es:len 1..128
+		CategoryID string //es:len 1..128 //es:ref Catalog.Categories
 	}
 	CategoryChanged ChangeCategory
 )

@@ -8,7 +8,7 @@ type Details struct {
 	Name        string //es:trim //es:len 1..200
 	Description string //es:len 0..10000
 	Price       es.Price
-	CategoryID  string //es:optional //es:len 1..128
+	CategoryID  string //es:optional //es:len 1..128 //es:ref Catalog.Categories
 }
 
 // Commands of a product.

@@ -5,6 +5,7 @@ package product
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"onlineshop/es"
 	"onlineshop/es/wire"
@@ -13,11 +14,11 @@ import (
 // Aggregate is Catalog.Product.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Catalog.Product",
-	Sources: "4f00c60d34b2ad00",
+	Sources: "fbbe46bc567864f0",
 	Access:  access,
 	Decide:  Command.decide,
 	Evolve:  Event.evolve,
-	Check: func(ctx context.Context, r es.Reader, c Command) error {
+	Check: func(ctx context.Context, r es.Reader, c Command, _ es.Meta) error {
 		if c, ok := c.(interface {
 			check(context.Context, es.Reader) error
 		}); ok {
@@ -28,27 +29,37 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Valid: validCommand,
 	Commands: []es.CommandType[Command]{
 		{Name: "Add",
-			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"},"description":{"type":"string","maxLength":10000},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["name","description","price"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return Add(readDetails(v)) }},
+			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"},"description":{"type":"string","maxLength":10000},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string","minLength":1,"maxLength":128,"x-ref":"Catalog.Categories"}},"required":["name","description","price"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return Add(readDetails(v)) },
+			Zero:   Add{},
+		},
 		{Name: "ChangeCategory",
-			Schema: `{"type":"object","properties":{"categoryId":{"type":"string","minLength":1,"maxLength":128}},"required":["categoryId"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readChangeCategory(v) }},
+			Schema: `{"type":"object","properties":{"categoryId":{"type":"string","minLength":1,"maxLength":128,"x-ref":"Catalog.Categories"}},"required":["categoryId"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return readChangeCategory(v) },
+			Zero:   ChangeCategory{},
+		},
 		{Name: "UpdateDescription",
 			Schema: `{"type":"object","properties":{"description":{"type":"string","maxLength":10000}},"required":["description"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdateDescription(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateDescription(v) },
+			Zero:   UpdateDescription{},
+		},
 		{Name: "UpdateName",
 			Schema: `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":200,"pattern":"\\S"}},"required":["name"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdateName(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateName(v) },
+			Zero:   UpdateName{},
+		},
 		{Name: "UpdatePrice",
-			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdatePrice(v) }},
+			Schema: `{"type":"object","properties":{"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return readUpdatePrice(v) },
+			Zero:   UpdatePrice{},
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Added", Version: 1,
-			Schema: `{"type":"object","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string","x-ref":"Catalog.Categories"}},"required":["name","description","price"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return Added(readDetails(v)) }},
 		{Name: "CategoryChanged", Version: 1,
-			Schema: `{"type":"object","properties":{"categoryId":{"type":"string"}},"required":["categoryId"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"categoryId":{"type":"string","x-ref":"Catalog.Categories"}},"required":["categoryId"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return CategoryChanged(readChangeCategory(v)) }},
 		{Name: "DescriptionUpdated", Version: 1,
 			Schema: `{"type":"object","properties":{"description":{"type":"string"}},"required":["description"],"additionalProperties":false}`,
@@ -57,7 +68,7 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 			Schema: `{"type":"object","properties":{"name":{"type":"string"}},"required":["name"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return NameUpdated(readUpdateName(v)) }},
 		{Name: "PriceUpdated", Version: 1,
-			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
 	},
 	Encode: encodeCommand,
@@ -145,9 +156,26 @@ func (x *Listing) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
+// JSONLabel is the field that names a row for people.
+func (Listing) JSONLabel() string { return "name" }
+
 // JSONSchema is the row's schema (2020-12).
 func (Listing) JSONSchema() string {
-	return `{"type":"object","description":"Listing is a row of Products.","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string"}},"required":["name","description","price"],"additionalProperties":false}`
+	return `{"type":"object","description":"Listing is a row of Products.","properties":{"name":{"type":"string"},"description":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001},"categoryId":{"type":"string","x-ref":"Catalog.Categories"}},"required":["name","description","price"],"additionalProperties":false}`
+}
+
+// MarshalJSON writes the row.
+func (x Stats) MarshalJSON() ([]byte, error) { return appendStats(nil, x), nil }
+
+// UnmarshalJSON reads a stored row.
+func (x *Stats) UnmarshalJSON(b []byte) (err error) {
+	*x, err = wire.ReadStored(b, readStats)
+	return err
+}
+
+// JSONSchema is the row's schema (2020-12).
+func (Stats) JSONSchema() string {
+	return `{"type":"object","description":"Stats is a row of CategoryStats, by category.","properties":{"products":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}},"required":["products"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops
@@ -246,5 +274,22 @@ func appendUpdatePrice(b []byte, in UpdatePrice) []byte {
 	}(in)
 	b = append(b, '{')
 	b = append(wire.AppendName(b, "price"), x.Price.String()...)
+	return append(b, '}')
+}
+
+func readStats(v wire.Value) Stats {
+	f := v.Fields()
+	defer f.Done()
+	return Stats{
+		Products: int(f.Field("products").Int(64)),
+	}
+}
+
+func appendStats(b []byte, in Stats) []byte {
+	x := struct {
+		Products int
+	}(in)
+	b = append(b, '{')
+	b = strconv.AppendInt(wire.AppendName(b, "products"), int64(x.Products), 10)
 	return append(b, '}')
 }

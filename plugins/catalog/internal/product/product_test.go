@@ -113,6 +113,13 @@ func TestProducts(t *testing.T) {
 	estest.RowOf(t, Products).Given(Aggregate.Happened("p1", NameUpdated{"Tome"})).ThenAbsent()
 }
 
+func TestCategoryStats(t *testing.T) {
+	one := Stats{Products: 1}
+	estest.PartsOf(t, CategoryStats).
+		Given(Aggregate.Happened("p1", inBook, CategoryChanged{"pens"}), Aggregate.Happened("p2", book), Aggregate.Happened("p3", inBook), Aggregate.Happened("p4", book, CategoryChanged{"pens"})).
+		Then(map[string]map[string]Stats{"pens": {"p1": one, "p4": one}, "books": {"p3": one}})
+}
+
 func TestExtensionPoint(t *testing.T) {
 	estest.Publication(t, Publication).Given("p1", book).
 		ThenPublishes(products.ProductBecameAvailable{ProductID: "p1", Name: "Book", Price: price})

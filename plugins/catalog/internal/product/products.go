@@ -7,14 +7,15 @@ type Listing struct {
 	Name        string
 	Description string
 	Price       es.Price
-	CategoryID  string //es:optional
+	CategoryID  string //es:optional //es:ref Catalog.Categories
 }
 
 // Products is all product listings with current name, description and price.
-var Products = es.NewReadModel[Listing]("Products", es.From(Aggregate, toListing)).By("categoryId")
+var Products = es.NewReadModel[Listing]("Products", es.From(Aggregate, toListing)).
+	By("categoryId").Sort("price", "name").Search("name")
 
-func toListing(e Event) es.Change[Listing] {
-	switch e := e.(type) {
+func toListing(e es.Recorded[Event]) es.Change[Listing] {
+	switch e := e.Event.(type) {
 	case Added:
 		return es.Set(Listing(e))
 	case NameUpdated:

@@ -13,7 +13,7 @@ import (
 // Aggregate is Catalog.ProductDemand.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:     "Catalog.ProductDemand",
-	Sources:  "b74113ad1ffe7dac",
+	Sources:  "d41b6e6efb47f8d1",
 	Internal: true,
 	InPlace:  true,
 	Decide:   Command.decide,
@@ -21,10 +21,14 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Commands: []es.CommandType[Command]{
 		{Name: "Record",
 			Schema: `{"type":"object","properties":{"orderId":{"type":"string"}},"required":["orderId"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readRecord(v) }},
+			Read:   func(v wire.Value) Command { return readRecord(v) },
+			Zero:   Record{},
+		},
 		{Name: "Revoke",
 			Schema: `{"type":"object","properties":{"orderId":{"type":"string"}},"required":["orderId"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return Revoke(readRecord(v)) }},
+			Read:   func(v wire.Value) Command { return Revoke(readRecord(v)) },
+			Zero:   Revoke{},
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Recorded", Version: 1,
@@ -66,6 +70,9 @@ func (x *Demand) UnmarshalJSON(b []byte) (err error) {
 	*x, err = wire.ReadStored(b, readDemand)
 	return err
 }
+
+// JSONLabel is the field that names a row for people.
+func (Demand) JSONLabel() string { return "name" }
 
 // JSONSchema is the row's schema (2020-12).
 func (Demand) JSONSchema() string {

@@ -15,10 +15,10 @@ type Demand struct {
 // ProductDemand counts in it.
 var ProductDemands = es.NewReadModel[Demand]("ProductDemands",
 	es.From(product.Aggregate, fromProduct),
-	es.From(Aggregate, fromDemand))
+	es.From(Aggregate, fromDemand)).Sort("orderCount")
 
-func fromProduct(e product.Event) es.Change[Demand] {
-	switch e := e.(type) {
+func fromProduct(e es.Recorded[product.Event]) es.Change[Demand] {
+	switch e := e.Event.(type) {
 	case product.Added:
 		return es.Set(Demand{Name: e.Name})
 	case product.NameUpdated:
@@ -27,8 +27,8 @@ func fromProduct(e product.Event) es.Change[Demand] {
 	return nil
 }
 
-func fromDemand(e Event) es.Change[Demand] {
-	switch e.(type) {
+func fromDemand(e es.Recorded[Event]) es.Change[Demand] {
+	switch e.Event.(type) {
 	case Recorded:
 		return es.Update(func(d Demand) Demand { d.OrderCount++; return d })
 	case Revoked:

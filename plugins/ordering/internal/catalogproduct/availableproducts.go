@@ -11,8 +11,8 @@ type Available struct {
 // AvailableProducts is what can be ordered, and for how much.
 var AvailableProducts = es.NewReadModel[Available]("AvailableProducts", es.From(Aggregate, toAvailable))
 
-func toAvailable(e Event) es.Change[Available] {
-	switch e := e.(type) {
+func toAvailable(e es.Recorded[Event]) es.Change[Available] {
+	switch e := e.Event.(type) {
 	case Synced:
 		return es.Set(Available(e))
 	case PriceUpdated:

@@ -12,24 +12,28 @@ import (
 // Aggregate is Ordering.CatalogProduct.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:     "Ordering.CatalogProduct",
-	Sources:  "327e8105b6b760ad",
+	Sources:  "b2e247f648554337",
 	Internal: true,
 	Decide:   Command.decide,
 	Evolve:   Event.evolve,
 	Commands: []es.CommandType[Command]{
 		{Name: "Sync",
-			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readSync(v) }},
+			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return readSync(v) },
+			Zero:   Sync{},
+		},
 		{Name: "UpdatePrice",
-			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdatePrice(v) }},
+			Schema: `{"type":"object","properties":{"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return readUpdatePrice(v) },
+			Zero:   UpdatePrice{},
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "PriceUpdated", Version: 1,
-			Schema: `{"type":"object","properties":{"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["price"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return PriceUpdated(readUpdatePrice(v)) }},
 		{Name: "Synced", Version: 1,
-			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"name":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return Synced(readSync(v)) }},
 	},
 	Encode: encodeCommand,
@@ -65,9 +69,12 @@ func (x *Available) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
+// JSONLabel is the field that names a row for people.
+func (Available) JSONLabel() string { return "name" }
+
 // JSONSchema is the row's schema (2020-12).
 func (Available) JSONSchema() string {
-	return `{"type":"object","description":"Available is a row of AvailableProducts.","properties":{"name":{"type":"string"},"price":{"type":"number","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`
+	return `{"type":"object","description":"Available is a row of AvailableProducts.","properties":{"name":{"type":"string"},"price":{"type":"number","format":"price","description":"an exact decimal with at most 4 digits after the point","minimum":0,"maximum":999999999999.9999,"multipleOf":0.0001}},"required":["name","price"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops

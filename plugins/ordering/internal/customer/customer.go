@@ -20,7 +20,7 @@ type (
 	UpdateAddress struct {
 		Address string //es:trim //es:len 1..1000
 	}
-	Deactivate struct{}
+	Deactivate struct{} // The customer can't order any more. //es:destructive
 )
 
 // Events of a customer.

@@ -13,26 +13,36 @@ import (
 // Aggregate is Ordering.Customer.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Ordering.Customer",
-	Sources: "2a0a02454ef933cc",
+	Sources: "45d81d25b68234fe",
 	Access:  access,
 	Decide:  Command.decide,
 	Evolve:  Event.evolve,
 	Valid:   validCommand,
 	Commands: []es.CommandType[Command]{
 		{Name: "Deactivate",
-			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Empty:  true,
-			Read:   func(v wire.Value) Command { return Deactivate(v.Empty()) }},
+			Schema:      `{"type":"object","description":"The customer can't order any more.","properties":{},"additionalProperties":false}`,
+			Empty:       true,
+			Read:        func(v wire.Value) Command { return Deactivate(v.Empty()) },
+			Help:        `The customer can't order any more.`,
+			Zero:        Deactivate{},
+			Destructive: true,
+		},
 		{Name: "Register",
 			Access: new(Register{}.allow()),
 			Schema: `{"type":"object","properties":{"email":{"type":"string","format":"email"},"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S"}},"required":["email","address"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readRegister(v) }},
+			Read:   func(v wire.Value) Command { return readRegister(v) },
+			Zero:   Register{},
+		},
 		{Name: "UpdateAddress",
 			Schema: `{"type":"object","properties":{"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S"}},"required":["address"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdateAddress(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateAddress(v) },
+			Zero:   UpdateAddress{},
+		},
 		{Name: "UpdateEmail",
 			Schema: `{"type":"object","properties":{"email":{"type":"string","format":"email"}},"required":["email"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdateEmail(v) }},
+			Read:   func(v wire.Value) Command { return readUpdateEmail(v) },
+			Zero:   UpdateEmail{},
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "AddressUpdated", Version: 1,
@@ -120,6 +130,9 @@ func (x *Account) UnmarshalJSON(b []byte) (err error) {
 	*x, err = wire.ReadStored(b, readAccount)
 	return err
 }
+
+// JSONLabel is the field that names a row for people.
+func (Account) JSONLabel() string { return "email" }
 
 // JSONSchema is the row's schema (2020-12).
 func (Account) JSONSchema() string {

@@ -12,8 +12,8 @@ type Account struct {
 // Customers is every customer's contact details and account status.
 var Customers = es.NewReadModel[Account]("Customers", es.From(Aggregate, toAccount)).Allow(es.AllowOwner(es.Admin))
 
-func toAccount(e Event) es.Change[Account] {
-	switch e := e.(type) {
+func toAccount(e es.Recorded[Event]) es.Change[Account] {
+	switch e := e.Event.(type) {
 	case Registered:
 		return es.Set(Account{Email: e.Email, Address: e.Address})
 	case EmailUpdated:

@@ -6,13 +6,10 @@ import (
 	"onlineshop/es"
 )
 
-// AutoShip ships an order so long after it was placed, at most 15 minutes. One
-// that was cancelled in the meantime stays cancelled.
+// AutoShip ships an order so long after it was placed. One that was cancelled in the
+// meantime stays cancelled.
 func AutoShip(shipDelay time.Duration) es.Mapping {
-	return es.NewMapping("AutoShip", Aggregate, Aggregate, func(id string, e Event) es.Commands[Command] {
-		if _, placed := e.(Placed); placed {
-			return Aggregate.Send(id, Ship{})
-		}
-		return nil
+	return es.NewMapping("AutoShip", Aggregate, Aggregate, func(e es.Recorded[Placed]) es.Commands[Command] {
+		return Aggregate.Send(e.ID, Ship{})
 	}).After(shipDelay)
 }

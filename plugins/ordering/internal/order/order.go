@@ -6,11 +6,11 @@ import "onlineshop/es"
 // Commands of an order.
 type (
 	Place struct {
-		CustomerID string   //es:len 1..128
-		ProductIDs []string //es:distinct //es:len 1..100
+		CustomerID string   //es:len 1..128 //es:ref Ordering.Customers
+		ProductIDs []string //es:distinct //es:len 1..100 //es:ref Catalog.Products
 	}
-	Ship   struct{}
-	Cancel struct{}
+	Ship   struct{} // By hand: orders are shipped by themselves, too.
+	Cancel struct{} // Only before it is shipped. //es:destructive
 )
 
 // Events of an order.

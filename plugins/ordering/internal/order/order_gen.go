@@ -5,6 +5,8 @@ package order
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/wire"
@@ -13,11 +15,11 @@ import (
 // Aggregate is Ordering.Order.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Ordering.Order",
-	Sources: "6b1b7da322c20b9d",
+	Sources: "41f1361730b063a3",
 	Access:  access,
 	Decide:  Command.decide,
 	Evolve:  Event.evolve,
-	Check: func(ctx context.Context, r es.Reader, c Command) error {
+	Check: func(ctx context.Context, r es.Reader, c Command, _ es.Meta) error {
 		if c, ok := c.(interface {
 			check(context.Context, es.Reader) error
 		}); ok {
@@ -36,25 +38,34 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Valid: validCommand,
 	Commands: []es.CommandType[Command]{
 		{Name: "Cancel",
-			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
-			Empty:  true,
-			Read:   func(v wire.Value) Command { return Cancel(v.Empty()) }},
+			Schema:      `{"type":"object","description":"Only before it is shipped.","properties":{},"additionalProperties":false}`,
+			Empty:       true,
+			Read:        func(v wire.Value) Command { return Cancel(v.Empty()) },
+			Help:        `Only before it is shipped.`,
+			Zero:        Cancel{},
+			Destructive: true,
+		},
 		{Name: "Place",
 			Access: new(Place{}.allow()),
-			Schema: `{"type":"object","properties":{"customerId":{"type":"string","minLength":1,"maxLength":128},"productIds":{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":100}},"required":["customerId","productIds"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readPlace(v) }},
+			Schema: `{"type":"object","properties":{"customerId":{"type":"string","minLength":1,"maxLength":128,"x-ref":"Ordering.Customers"},"productIds":{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":100,"x-ref":"Catalog.Products"}},"required":["customerId","productIds"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return readPlace(v) },
+			Zero:   Place{},
+		},
 		{Name: "Ship",
 			Access: new(Ship{}.allow()),
-			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
+			Schema: `{"type":"object","description":"By hand: orders are shipped by themselves, too.","properties":{},"additionalProperties":false}`,
 			Empty:  true,
-			Read:   func(v wire.Value) Command { return Ship(v.Empty()) }},
+			Read:   func(v wire.Value) Command { return Ship(v.Empty()) },
+			Help:   `By hand: orders are shipped by themselves, too.`,
+			Zero:   Ship{},
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Cancelled", Version: 1,
 			Schema: `{"type":"object","properties":{"productIds":{"type":"array","items":{"type":"string"}}},"required":["productIds"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return readCancelled(v) }},
 		{Name: "Placed", Version: 1,
-			Schema: `{"type":"object","properties":{"customerId":{"type":"string"},"productIds":{"type":"array","items":{"type":"string"}}},"required":["customerId","productIds"],"additionalProperties":false}`,
+			Schema: `{"type":"object","properties":{"customerId":{"type":"string","x-ref":"Ordering.Customers"},"productIds":{"type":"array","items":{"type":"string"},"x-ref":"Catalog.Products"}},"required":["customerId","productIds"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return Placed(readPlace(v)) }},
 		{Name: "Shipped", Version: 1,
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
@@ -104,6 +115,20 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 }
 
 // MarshalJSON writes the row.
+func (x Line) MarshalJSON() ([]byte, error) { return appendLine(nil, x), nil }
+
+// UnmarshalJSON reads a stored row.
+func (x *Line) UnmarshalJSON(b []byte) (err error) {
+	*x, err = wire.ReadStored(b, readLine)
+	return err
+}
+
+// JSONSchema is the row's schema (2020-12).
+func (Line) JSONSchema() string {
+	return `{"type":"object","description":"Line is a row of OrderLines, below its order.","properties":{"productId":{"type":"string","x-ref":"Catalog.Products"},"customerId":{"type":"string","x-ref":"Ordering.Customers"},"placedAt":{"type":"string","format":"date-time"}},"required":["productId","customerId","placedAt"],"additionalProperties":false}`
+}
+
+// MarshalJSON writes the row.
 func (x Purchase) MarshalJSON() ([]byte, error) { return appendPurchase(nil, x), nil }
 
 // UnmarshalJSON reads a stored row.
@@ -114,7 +139,21 @@ func (x *Purchase) UnmarshalJSON(b []byte) (err error) {
 
 // JSONSchema is the row's schema (2020-12).
 func (Purchase) JSONSchema() string {
-	return `{"type":"object","description":"Purchase is a row of Orders.","properties":{"customerId":{"type":"string"},"productIds":{"type":"array","items":{"type":"string"}},"status":{"type":"string","enum":["placed","shipped","cancelled"]}},"required":["customerId","productIds","status"],"additionalProperties":false}`
+	return `{"type":"object","description":"Purchase is a row of Orders.","properties":{"customerId":{"type":"string","x-ref":"Ordering.Customers"},"productIds":{"type":"array","items":{"type":"string"},"x-ref":"Catalog.Products"},"status":{"type":"string","enum":["placed","shipped","cancelled"]},"placedAt":{"type":"string","format":"date-time"}},"required":["customerId","productIds","status"],"additionalProperties":false}`
+}
+
+// MarshalJSON writes the row.
+func (x Stats) MarshalJSON() ([]byte, error) { return appendStats(nil, x), nil }
+
+// UnmarshalJSON reads a stored row.
+func (x *Stats) UnmarshalJSON(b []byte) (err error) {
+	*x, err = wire.ReadStored(b, readStats)
+	return err
+}
+
+// JSONSchema is the row's schema (2020-12).
+func (Stats) JSONSchema() string {
+	return `{"type":"object","description":"Stats is a row of CustomerStats, by customer.","properties":{"orders":{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807},"lastOrder":{"type":"string","format":"date-time"}},"required":["orders","lastOrder"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops
@@ -157,6 +196,29 @@ func appendCancelled(b []byte, in Cancelled) []byte {
 	return append(b, '}')
 }
 
+func readLine(v wire.Value) Line {
+	f := v.Fields()
+	defer f.Done()
+	return Line{
+		ProductID:  f.Field("productId").String(),
+		CustomerID: f.Field("customerId").String(),
+		PlacedAt:   f.Field("placedAt").Time(),
+	}
+}
+
+func appendLine(b []byte, in Line) []byte {
+	x := struct {
+		ProductID  string
+		CustomerID string
+		PlacedAt   time.Time
+	}(in)
+	b = append(b, '{')
+	b = wire.AppendString(wire.AppendName(b, "productId"), x.ProductID)
+	b = wire.AppendString(wire.AppendName(b, "customerId"), x.CustomerID)
+	b = wire.AppendTime(wire.AppendName(b, "placedAt"), x.PlacedAt)
+	return append(b, '}')
+}
+
 func readPurchase(v wire.Value) Purchase {
 	f := v.Fields()
 	defer f.Done()
@@ -164,6 +226,7 @@ func readPurchase(v wire.Value) Purchase {
 		CustomerID: f.Field("customerId").String(),
 		ProductIDs: wire.List(f.Field("productIds"), wire.Value.String),
 		Status:     Status(f.Field("status").String()),
+		PlacedAt:   f.Optional("placedAt").Time(),
 	}
 }
 
@@ -172,10 +235,34 @@ func appendPurchase(b []byte, in Purchase) []byte {
 		CustomerID string
 		ProductIDs []string
 		Status     Status
+		PlacedAt   time.Time
 	}(in)
 	b = append(b, '{')
 	b = wire.AppendString(wire.AppendName(b, "customerId"), x.CustomerID)
 	b = wire.AppendList(wire.AppendName(b, "productIds"), x.ProductIDs, wire.AppendString)
 	b = wire.AppendString(wire.AppendName(b, "status"), string(x.Status))
+	if !x.PlacedAt.IsZero() {
+		b = wire.AppendTime(wire.AppendName(b, "placedAt"), x.PlacedAt)
+	}
+	return append(b, '}')
+}
+
+func readStats(v wire.Value) Stats {
+	f := v.Fields()
+	defer f.Done()
+	return Stats{
+		Orders:    int(f.Field("orders").Int(64)),
+		LastOrder: f.Field("lastOrder").Time(),
+	}
+}
+
+func appendStats(b []byte, in Stats) []byte {
+	x := struct {
+		Orders    int
+		LastOrder time.Time
+	}(in)
+	b = append(b, '{')
+	b = strconv.AppendInt(wire.AppendName(b, "orders"), int64(x.Orders), 10)
+	b = wire.AppendTime(wire.AppendName(b, "lastOrder"), x.LastOrder)
 	return append(b, '}')
 }

@@ -118,12 +118,11 @@ func TestWhoMay(t *testing.T) {
 }
 
 func TestAutoShip(t *testing.T) {
-	estest.Mapping(t, AutoShip(0)).Given("o1", placed).ThenSends(Aggregate.Command("o1", Ship{}))
+	ship := Aggregate.Command("o1", Ship{})
+	estest.Mapping(t, AutoShip(0)).Given("o1", placed).ThenSends(ship).ThenDueAfter(0)
+	estest.Mapping(t, AutoShip(240*time.Hour)).Given("o1", placed).ThenSends(ship).ThenDueAfter(240 * time.Hour)
 	estest.Mapping(t, AutoShip(0)).Given("o1", Shipped{}).ThenNothing()
 	estest.Mapping(t, AutoShip(0)).Given("o1", Cancelled{placed.ProductIDs}).ThenNothing()
-	if delay := AutoShip(15 * time.Minute).Delay; delay != 15*time.Minute {
-		t.Errorf("ships %v after placing, want 15m", delay)
-	}
 }
 
 func TestExtensionPoint(t *testing.T) {
@@ -141,6 +140,20 @@ func TestOrders(t *testing.T) {
 		StatusPlaced: nil, StatusShipped: {Shipped{}}, StatusCancelled: {Cancelled{placed.ProductIDs}},
 	} {
 		estest.RowOf(t, Orders).Given(Aggregate.Happened("o1", placed), Aggregate.Happened("o1", last...)).
-			Then(Purchase{"c1", []string{"p1", "p2"}, status})
+			Then(Purchase{"c1", []string{"p1", "p2"}, status, estest.At(1)})
 	}
+}
+
+func TestOrderLines(t *testing.T) {
+	for _, last := range [][]Event{nil, {Shipped{}}} {
+		estest.ItemsOf(t, OrderLines).Given(Aggregate.Happened("o1", placed), Aggregate.Happened("o1", last...)).
+			Then(map[string]Line{"p1": {"p1", "c1", estest.At(1)}, "p2": {"p2", "c1", estest.At(1)}})
+	}
+	estest.ItemsOf(t, OrderLines).Given(Aggregate.Happened("o1", placed, Cancelled{placed.ProductIDs})).Then(nil)
+}
+
+func TestCustomerStats(t *testing.T) {
+	estest.PartsOf(t, CustomerStats).
+		Given(Aggregate.Happened("o1", placed), Aggregate.Happened("o2", placed, Cancelled{placed.ProductIDs}), Aggregate.Happened("o3", placed, Shipped{})).
+		Then(map[string]map[string]Stats{"c1": {"o1": {1, estest.At(1)}, "o3": {1, estest.At(4)}}})
 }

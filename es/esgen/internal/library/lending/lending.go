@@ -7,7 +7,9 @@ type BookRegistered struct{ BookID, Title string }
 // BookRetired says that it no longer can.
 //
 //es:version 2
-type BookRetired struct{ BookID string }
+type BookRetired struct {
+	BookID string //es:ref Library.Books
+}
 
 // Event is routed by book.
 type Event interface{ key() string }

@@ -9,6 +9,27 @@ import (
 	"onlineshop/es/wire"
 )
 
+// Requests are what other plugins may ask of Library.Lending.
+var Requests = es.NewRequests(es.PointRules[Command]{
+	Name: "Library.Lending",
+	Key:  Command.to,
+	Events: []es.EventType[Command]{
+		{Name: "ReserveBook", Version: 2,
+			Schema: `{"type":"object","description":"ReserveBook asks the library to put a book aside.","properties":{"bookId":{"type":"string","x-ref":"Library.Books"},"reader":{"type":"string"}},"required":["bookId"],"additionalProperties":false}`,
+			Read:   func(v wire.Value) Command { return readReserveBook(v) }},
+	},
+	Wire:   encodeCommand,
+	Upcast: requestUpcasters,
+})
+
+func encodeCommand(e Command) (typ string, version int, data []byte, err error) {
+	switch e := e.(type) {
+	case ReserveBook:
+		return "ReserveBook", 2, appendReserveBook(nil, e), nil
+	}
+	return "", 0, nil, fmt.Errorf("%T is not a command of Library.Lending", e)
+}
+
 // ExtensionPoint is Library.Lending.
 var ExtensionPoint = es.NewPoint(es.PointRules[Event]{
 	Name: "Library.Lending",
@@ -18,7 +39,7 @@ var ExtensionPoint = es.NewPoint(es.PointRules[Event]{
 			Schema: `{"type":"object","description":"BookRegistered says that a book can be borrowed.","properties":{"bookId":{"type":"string"},"title":{"type":"string"}},"required":["bookId","title"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return readBookRegistered(v) }},
 		{Name: "BookRetired", Version: 2,
-			Schema: `{"type":"object","description":"BookRetired says that it no longer can.","properties":{"bookId":{"type":"string"}},"required":["bookId"],"additionalProperties":false}`,
+			Schema: `{"type":"object","description":"BookRetired says that it no longer can.","properties":{"bookId":{"type":"string","x-ref":"Library.Books"}},"required":["bookId"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return readBookRetired(v) }},
 	},
 	Wire:   encodeEvent,
@@ -37,6 +58,28 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 
 // What is appended goes through anonymous structs, so that this file stops
 // compiling when a type has changed: run go generate.
+
+func readReserveBook(v wire.Value) ReserveBook {
+	f := v.Fields()
+	defer f.Done()
+	return ReserveBook{
+		BookID: f.Field("bookId").String(),
+		Reader: f.Optional("reader").String(),
+	}
+}
+
+func appendReserveBook(b []byte, in ReserveBook) []byte {
+	x := struct {
+		BookID string
+		Reader string
+	}(in)
+	b = append(b, '{')
+	b = wire.AppendString(wire.AppendName(b, "bookId"), x.BookID)
+	if x.Reader != "" {
+		b = wire.AppendString(wire.AppendName(b, "reader"), x.Reader)
+	}
+	return append(b, '}')
+}
 
 func readBookRegistered(v wire.Value) BookRegistered {
 	f := v.Fields()

@@ -2,6 +2,7 @@ package book
 
 import (
 	"context"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/esgen/internal/library/shelves"
@@ -11,6 +12,7 @@ import (
 var (
 	ErrAlreadyRegistered = es.Conflict("BookAlreadyRegistered")
 	ErrShelfTaken        = es.Conflict("ShelfTaken")
+	ErrSunday            = es.Conflict("Sunday")
 	ErrUnpublished       = es.Conflict("BookUnpublished")
 )
 
@@ -44,6 +46,14 @@ func (c Register) owner(context.Context, es.Reader) (string, error) {
 		return "", ErrUnpublished
 	}
 	return c.Publisher, nil
+}
+
+// check lets a book stand on a Sunday.
+func (Retire) check(_ context.Context, _ es.Reader, m es.Meta) error {
+	if m.Time.Weekday() == time.Sunday {
+		return ErrSunday
+	}
+	return nil
 }
 
 // check refers to Aggregate, whose generated rules refer to check: without an

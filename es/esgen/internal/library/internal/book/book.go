@@ -11,7 +11,7 @@ import (
 // Imprint is who published a book; it is embedded.
 type Imprint struct {
 	Publisher string //es:trim //es:len 1..50
-	Year      uint16 //es:optional //es:min 1450
+	Year      uint16 //es:optional //es:min 1450 //es:title Published in
 }
 
 // Chapter is a part of a book.
@@ -52,7 +52,9 @@ type (
 	//es:internal
 	Move struct{ Shelf shelves.Shelf }
 
-	// Retire takes it away.
+	// Retire takes it away. Nobody can borrow it then.
+	//
+	//es:destructive
 	Retire struct{}
 )
 

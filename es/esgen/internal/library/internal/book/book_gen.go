@@ -15,17 +15,23 @@ import (
 
 // Aggregate is Library.PrintedBook.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
-	Name:    "Library.PrintedBook",
-	Sources: "8b78f19c7e94da3a",
-	InPlace: true,
-	Access:  access,
-	Decide:  Command.decide,
-	Evolve:  Event.evolve,
-	Check: func(ctx context.Context, r es.Reader, c Command) error {
-		if c, ok := c.(interface {
+	Name:      "Library.PrintedBook",
+	Sources:   "7c218a7015cdb7d9",
+	InPlace:   true,
+	Access:    access,
+	Decide:    Command.decide,
+	Evolve:    Event.evolve,
+	CheckMeta: true,
+	Check: func(ctx context.Context, r es.Reader, c Command, m es.Meta) error {
+		switch c := c.(type) {
+		case interface {
 			check(context.Context, es.Reader) error
-		}); ok {
+		}:
 			return c.check(ctx, r)
+		case interface {
+			check(context.Context, es.Reader, es.Meta) error
+		}:
+			return c.check(ctx, r, m)
 		}
 		return nil
 	},
@@ -42,22 +48,32 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		{Name: "Move",
 			Internal: true,
 			Schema:   `{"type":"object","description":"Move puts it elsewhere.","properties":{"shelf":{"type":"object","description":"Shelf is a place in a room.","properties":{"room":{"type":"string","enum":["reading-room","cellar"]},"row":{"type":"integer","description":"counted from the door","minimum":-128,"maximum":127}},"required":["room","row"],"additionalProperties":false}},"required":["shelf"],"additionalProperties":false}`,
-			Read:     func(v wire.Value) Command { return readMove(v) }},
+			Read:     func(v wire.Value) Command { return readMove(v) },
+			Help:     `Move puts it elsewhere.`,
+			Zero:     Move{},
+		},
 		{Name: "Register",
-			Schema: "{\"type\":\"object\",\"description\":\"Register puts a book on its shelf.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\",\"minLength\":1,\"maxLength\":20,\"pattern\":\"\\\\S\"},\"publisher\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":50,\"pattern\":\"\\\\S\"},\"year\":{\"type\":\"integer\",\"minimum\":1450,\"maximum\":65535},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\",\"minLength\":1,\"pattern\":\"\\\\S\"},\"pages\":{\"type\":\"integer\",\"minimum\":-1,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false},\"minItems\":1,\"maxItems\":3},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":2},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\",\"minLength\":1,\"format\":\"email\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":0,\"maximum\":99.5},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"description\":\"an exact decimal with at most 4 digits after the point\",\"minimum\":0.5,\"maximum\":1000,\"multipleOf\":0.0001},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
-			Read:   func(v wire.Value) Command { return Register(readDetails(v)) }},
+			Schema: "{\"type\":\"object\",\"description\":\"Register puts a book on its shelf.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\",\"minLength\":1,\"maxLength\":20,\"pattern\":\"\\\\S\"},\"publisher\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":50,\"pattern\":\"\\\\S\"},\"year\":{\"type\":\"integer\",\"minimum\":1450,\"maximum\":65535,\"title\":\"Published in\"},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\",\"minLength\":1,\"pattern\":\"\\\\S\"},\"pages\":{\"type\":\"integer\",\"minimum\":-1,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false},\"minItems\":1,\"maxItems\":3},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":2},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\",\"minLength\":1,\"format\":\"email\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":0,\"maximum\":99.5},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"format\":\"price\",\"description\":\"an exact decimal with at most 4 digits after the point\",\"minimum\":0.5,\"maximum\":1000,\"multipleOf\":0.0001},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
+			Read:   func(v wire.Value) Command { return Register(readDetails(v)) },
+			Help:   `Register puts a book on its shelf.`,
+			Zero:   Register{},
+		},
 		{Name: "Retire",
-			Access: new(Retire{}.allow()),
-			Schema: `{"type":"object","description":"Retire takes it away.","properties":{},"additionalProperties":false}`,
-			Empty:  true,
-			Read:   func(v wire.Value) Command { return Retire(v.Empty()) }},
+			Access:      new(Retire{}.allow()),
+			Schema:      `{"type":"object","description":"Retire takes it away. Nobody can borrow it then.","properties":{},"additionalProperties":false}`,
+			Empty:       true,
+			Read:        func(v wire.Value) Command { return Retire(v.Empty()) },
+			Help:        `Retire takes it away.`,
+			Zero:        Retire{},
+			Destructive: true,
+		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "Moved", Version: 2,
 			Schema: `{"type":"object","description":"Moved says where it stands now. It once named the row alone.","properties":{"shelf":{"type":"object","description":"Shelf is a place in a room.","properties":{"room":{"type":"string","enum":["reading-room","cellar"]},"row":{"type":"integer","description":"counted from the door","minimum":-128,"maximum":127}},"required":["room","row"],"additionalProperties":false}},"required":["shelf"],"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return Moved(readMove(v)) }},
 		{Name: "Registered", Version: 1,
-			Schema: "{\"type\":\"object\",\"description\":\"Registered says that a book can be read.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\"},\"publisher\":{\"type\":\"string\"},\"year\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\"},\"pages\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false}},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":-3.4028234663852886e38,\"maximum\":3.4028234663852886e38},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"description\":\"an exact decimal with at most 4 digits after the point\",\"minimum\":0,\"maximum\":999999999999.9999,\"multipleOf\":0.0001},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
+			Schema: "{\"type\":\"object\",\"description\":\"Registered says that a book can be read.\",\"properties\":{\"title\":{\"type\":\"string\",\"description\":\"Title is how it is listed.\"},\"publisher\":{\"type\":\"string\"},\"year\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535,\"title\":\"Published in\"},\"shelf\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"spare\":{\"type\":\"object\",\"description\":\"Shelf is a place in a room.\",\"properties\":{\"room\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]},\"row\":{\"type\":\"integer\",\"description\":\"counted from the door\",\"minimum\":-128,\"maximum\":127}},\"required\":[\"room\",\"row\"],\"additionalProperties\":false},\"chapters\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"description\":\"Chapter is a part of a book.\",\"properties\":{\"title\":{\"type\":\"string\"},\"pages\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}},\"required\":[\"title\",\"pages\"],\"additionalProperties\":false}},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"rooms\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"reading-room\",\"cellar\"]}},\"contact\":{\"type\":\"string\"},\"uiBundleId\":{\"type\":\"string\",\"description\":\"\\\"as in the manifest\\\", with a `backquote`\"},\"weight\":{\"type\":\"number\",\"minimum\":-3.4028234663852886e38,\"maximum\":3.4028234663852886e38},\"lent\":{\"type\":\"boolean\"},\"price\":{\"type\":\"number\",\"format\":\"price\",\"description\":\"an exact decimal with at most 4 digits after the point\",\"minimum\":0,\"maximum\":999999999999.9999,\"multipleOf\":0.0001},\"boughtAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"soldAt\":{\"type\":\"string\",\"format\":\"date-time\"},\"grid\":{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}}}},\"required\":[\"title\",\"publisher\",\"shelf\",\"chapters\",\"rooms\",\"uiBundleId\",\"weight\",\"lent\",\"boughtAt\",\"grid\"],\"additionalProperties\":false}",
 			Read:   func(v wire.Value) Event { return Registered(readDetails(v)) }},
 		{Name: "Retired", Version: 1,
 			Schema: `{"type":"object","description":"Retired says that it is gone.","properties":{},"additionalProperties":false}`,
@@ -164,6 +180,9 @@ func (x *Card) UnmarshalJSON(b []byte) (err error) {
 	*x, err = wire.ReadStored(b, readCard)
 	return err
 }
+
+// JSONLabel is the field that names a row for people.
+func (Card) JSONLabel() string { return "title" }
 
 // JSONSchema is the row's schema (2020-12).
 func (Card) JSONSchema() string {

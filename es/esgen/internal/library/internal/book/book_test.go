@@ -58,7 +58,7 @@ func TestEventsAreStoredAndReadBack(t *testing.T) {
 			t.Errorf("%T is stored as %s %d %s (%v)\nwant %s %d %s", c.event, typ, version, data, err, c.typ, c.version, c.data)
 		}
 		back, err := d.DecodeEvent(typ, version, data)
-		if err != nil || !reflect.DeepEqual(back, c.event) {
+		if err != nil || !reflect.DeepEqual(back, []any{c.event}) {
 			t.Errorf("%s is read back as %#v (%v), want %#v", typ, back, err, c.event)
 		}
 	}
@@ -75,12 +75,12 @@ func TestStoredEventsOfOtherVersionsAreRead(t *testing.T) {
 	d := book.Aggregate.Definition()
 
 	newer, err := d.DecodeEvent("Moved", 2, []byte(`{"shelf":{"row":3,"lamp":true},"by":"cart"}`))
-	if want := (book.Moved{Shelf: shelves.Shelf{Row: 3}}); err != nil || newer != want {
+	if want := (book.Moved{Shelf: shelves.Shelf{Row: 3}}); err != nil || !reflect.DeepEqual(newer, []any{want}) {
 		t.Errorf("with unknown and absent fields: %#v (%v), want %#v", newer, err, want)
 	}
 
 	older, err := d.DecodeEvent("Moved", 1, []byte(`{"row":7}`))
-	if want := (book.Moved{Shelf: shelves.Shelf{Room: shelves.Cellar, Row: 7}}); err != nil || older != want {
+	if want := (book.Moved{Shelf: shelves.Shelf{Room: shelves.Cellar, Row: 7}}); err != nil || !reflect.DeepEqual(older, []any{want}) {
 		t.Errorf("through the upcaster: %#v (%v), want %#v", older, err, want)
 	}
 
@@ -196,6 +196,31 @@ func TestCommandsSayWhoMaySendThem(t *testing.T) {
 	}
 }
 
+func TestCommandsSayWhatTheyAreFor(t *testing.T) {
+	type what struct {
+		help                          string
+		creates, changes, destructive bool
+	}
+	want := map[string]what{
+		"Register": {"Register puts a book on its shelf.", true, false, false},
+		"Move":     {"Move puts it elsewhere.", true, true, false},
+		"Retire":   {"Retire takes it away.", true, true, true},
+	}
+	for _, c := range book.Aggregate.Definition().Commands {
+		if got := (what{c.Help, c.Creates, c.Changes, c.Destructive}); got != want[c.Name] {
+			t.Errorf("%s is %+v, want %+v", c.Name, got, want[c.Name])
+		}
+	}
+}
+
+func TestRowsSayWhatTheyAreCalled(t *testing.T) {
+	for model, want := range map[es.AnyReadModel]string{&book.Books: "title", &book.ShelvedBooks: ""} {
+		if d := model.Definition(); d.Label != want {
+			t.Errorf("rows of %s are called by their %q, want %q", d.Name, d.Label, want)
+		}
+	}
+}
+
 // shop is a plugin's reader for rules.
 type shop struct {
 	es.Reader
@@ -211,11 +236,15 @@ func TestRulesOfSomeCommandsAreFound(t *testing.T) {
 	ctx, r := context.Background(), shop{book: book.State{Shelf: full.Shelf}}
 	d := book.Aggregate.Definition()
 
-	if err := d.Check(ctx, r, book.Move{Shelf: full.Shelf}); !errors.Is(err, book.ErrShelfTaken) {
+	if err := d.Check(ctx, r, book.Move{Shelf: full.Shelf}, es.Meta{}); !errors.Is(err, book.ErrShelfTaken) {
 		t.Errorf("check of Move: %v, want ErrShelfTaken", err)
 	}
-	if err := d.Check(ctx, r, book.Retire{}); err != nil {
-		t.Errorf("Retire has no check: %v", err)
+	if err := d.Check(ctx, r, book.Register(full), es.Meta{}); err != nil {
+		t.Errorf("Register has no check: %v", err)
+	}
+	sunday := time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC)
+	if err := d.Check(ctx, r, book.Retire{}, es.Meta{Time: sunday}); !errors.Is(err, book.ErrSunday) || !d.ByMeta {
+		t.Errorf("check of Retire on a Sunday: %v, by metadata: %v", err, d.ByMeta)
 	}
 	if owner, err := d.Owner(ctx, r, book.Register(full)); owner != "Chilton" || err != nil {
 		t.Errorf("owner of what Register makes: %s (%v), want Chilton", owner, err)
@@ -254,14 +283,14 @@ func TestRowsAreStoredAndReadBack(t *testing.T) {
 
 func TestSchemasAreOfWhatIsSentAndStored(t *testing.T) {
 	type property struct {
-		Type, Format, Description, Pattern       string
-		MinLength, MaxLength, MinItems, MaxItems *int
-		Minimum, Maximum, MultipleOf             json.Number
-		Enum                                     []string
-		Items                                    *property
-		Properties                               map[string]property
-		Required                                 []string
-		AdditionalProperties                     *bool
+		Type, Format, Title, Description, Pattern string
+		MinLength, MaxLength, MinItems, MaxItems  *int
+		Minimum, Maximum, MultipleOf              json.Number
+		Enum                                      []string
+		Items                                     *property
+		Properties                                map[string]property
+		Required                                  []string
+		AdditionalProperties                      *bool
 	}
 	number := func(n int) *int { return &n }
 	var schema property
@@ -281,14 +310,14 @@ func TestSchemasAreOfWhatIsSentAndStored(t *testing.T) {
 	}
 	for name, want := range map[string]property{
 		"title":      {Type: "string", Description: "Title is how it is listed.", MinLength: number(1), MaxLength: number(20), Pattern: `\S`},
-		"year":       {Type: "integer", Minimum: "1450", Maximum: "65535"},
+		"year":       {Type: "integer", Title: "Published in", Minimum: "1450", Maximum: "65535"},
 		"contact":    {Type: "string", Format: "email", MinLength: number(1)},
 		"tags":       {Type: "array", MaxItems: number(2), Items: &property{Type: "string"}},
 		"rooms":      {Type: "array", Items: &property{Type: "string", Enum: []string{"reading-room", "cellar"}}},
 		"uiBundleId": {Type: "string", Description: "\"as in the manifest\", with a `backquote`"},
 		"lent":       {Type: "boolean"},
 		"weight":     {Type: "number", Minimum: "0", Maximum: "99.5"},
-		"price":      {Type: "number", Minimum: "0.5", Maximum: "1000", MultipleOf: "0.0001", Description: "an exact decimal with at most 4 digits after the point"},
+		"price":      {Type: "number", Format: "price", Minimum: "0.5", Maximum: "1000", MultipleOf: "0.0001", Description: "an exact decimal with at most 4 digits after the point"},
 		"boughtAt":   {Type: "string", Format: "date-time"},
 		"grid":       {Type: "array", Items: &property{Type: "array", Items: &property{Type: "integer", Minimum: "-9223372036854775808", Maximum: "9223372036854775807"}}},
 	} {

@@ -18,15 +18,12 @@ var Books = es.NewReadModel[Card]("Books", es.From(Aggregate, toCard)).By("title
 type Shelved Move
 
 // ShelvedBooks is where each book stands.
-var ShelvedBooks = es.NewReadModel[Shelved]("ShelvedBooks", es.From(Aggregate, func(e Event) es.Change[Shelved] {
-	if e, ok := e.(Registered); ok {
-		return es.Set(Shelved{e.Shelf})
-	}
-	return nil
+var ShelvedBooks = es.NewReadModel[Shelved]("ShelvedBooks", es.From(Aggregate, func(e es.Recorded[Registered]) es.Change[Shelved] {
+	return es.Set(Shelved{e.Event.Shelf})
 }))
 
-func toCard(e Event) es.Change[Card] {
-	switch e := e.(type) {
+func toCard(e es.Recorded[Event]) es.Change[Card] {
+	switch e := e.Event.(type) {
 	case Registered:
 		return es.Set(Card{e.Title, e.Shelf.Room})
 	case Moved:

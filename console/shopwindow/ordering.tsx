@@ -1,0 +1,247 @@
+import type { BundleError, ConsoleApi, Row } from '../bundle'
+import { Basket } from './basket'
+import { statusInWords } from './status'
+
+/** Ordering's part of the shop window: the basket, being a customer, one's orders. */
+export function register(console: ConsoleApi): void {
+  const { react: React, ui, useView, useRow, money, inWords, href, navigate } = console
+  const { Alert, Anchor, Badge, Button, Card, Group, Stack, Table, Text, TextInput, Title } = ui
+  const basket = new Basket()
+  // Whom this visitor registered as. The pages say it in their URL, too.
+  let registered: string | undefined
+
+  const useBasket = () => React.useSyncExternalStore(basket.subscribe, basket.items)
+  const customerOf = (query: URLSearchParams) => query.get('customer') ?? registered
+
+  function Header() {
+    const count = useBasket().length
+    return (
+      <Group gap="xs">
+        <Button component="a" variant="default" href={href(['shop', 'orders'], { customer: registered })}>
+          My orders
+        </Button>
+        <Button component="a" href={href(['shop', 'basket'], { customer: registered })}>
+          Basket ({count})
+        </Button>
+      </Group>
+    )
+  }
+
+  function AddToBasket({ context }: { context: unknown }) {
+    const { id, name } = context as { id: string; name: string }
+    const chosen = useBasket().includes(id)
+    return (
+      <Button
+        size="xs"
+        variant={chosen ? 'default' : 'light'}
+        aria-label={`${chosen ? 'In the basket' : 'Add to basket'}: ${name}`}
+        aria-pressed={chosen}
+        onClick={() => (chosen ? basket.remove(id) : basket.add(id))}
+      >
+        {chosen ? 'In the basket' : 'Add to basket'}
+      </Button>
+    )
+  }
+
+  function BasketPage({ query }: { query: URLSearchParams }) {
+    const ids = useBasket()
+    const available = useView('Ordering.AvailableProducts', { limit: 200 })
+    const customer = customerOf(query)
+    const lines = ids.map((id) => available.data?.items.find((row) => row.id === id) ?? { id, name: id })
+    const total = lines.reduce((sum, line) => sum + Number((line as Row).price ?? 0), 0)
+    return (
+      <Stack maw={720}>
+        <Group justify="space-between">
+          <Title order={1}>Basket</Title>
+          <Button component="a" variant="default" href={href(['shop'])}>
+            Back to the shop
+          </Button>
+        </Group>
+        {ids.length === 0 ? (
+          <Text>
+            Your basket is empty. <Anchor href={href(['shop'])} inherit>Choose something</Anchor> first.
+          </Text>
+        ) : (
+          <Card withBorder>
+            <Table>
+              <Table.Tbody>
+                {lines.map((line) => (
+                  <Table.Tr key={line.id}>
+                    <Table.Td>{String(line.name)}</Table.Td>
+                    <Table.Td ta="right">{'price' in line ? money(Number(line.price)) : ''}</Table.Td>
+                    <Table.Td w={100}>
+                      <Button size="compact-xs" variant="default" aria-label={`Remove ${String(line.name)}`} onClick={() => basket.remove(line.id)}>
+                        Remove
+                      </Button>
+                    </Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+              <Table.Tfoot>
+                <Table.Tr>
+                  <Table.Th scope="row">Total</Table.Th>
+                  <Table.Td ta="right" fw={700}>
+                    {money(total)}
+                  </Table.Td>
+                  <Table.Td />
+                </Table.Tr>
+              </Table.Tfoot>
+            </Table>
+          </Card>
+        )}
+        {customer ? ids.length > 0 && <PlaceOrder key={ids.join(' ')} customer={customer} ids={ids} /> : <Register />}
+      </Stack>
+    )
+  }
+
+  function PlaceOrder({ customer, ids }: { customer: string; ids: readonly string[] }) {
+    const order = React.useRef({ id: `order-${crypto.randomUUID().slice(0, 8)}`, key: crypto.randomUUID() })
+    const { error, sending, run } = useSending()
+    const place = () =>
+      run(async () => {
+        const { id, key } = order.current
+        await console.command('Ordering.Order', id, 'Place', { customerId: customer, productIds: [...ids] }, key)
+        basket.clear()
+        navigate(href(['shop', 'orders'], { customer }))
+      })
+    return (
+      <Stack>
+        <Text size="sm">
+          You order as <b>{customer}</b>.{' '}
+          <Anchor
+            inherit
+            href={href(['shop', 'basket'])}
+            onClick={() => {
+              registered = undefined
+            }}
+          >
+            Be somebody else
+          </Anchor>
+        </Text>
+        <Failure error={error} />
+        <Button loading={sending} onClick={place}>
+          Place the order
+        </Button>
+      </Stack>
+    )
+  }
+
+  function Register() {
+    const [id, setId] = React.useState('')
+    const [email, setEmail] = React.useState('')
+    const [address, setAddress] = React.useState('')
+    const { error, sending, run } = useSending()
+    const key = React.useMemo(() => crypto.randomUUID(), [id, email, address])
+    const customer = id || `customer-${key.slice(0, 8)}`
+    const become = (name: string) => {
+      registered = name
+      navigate(href(['shop', 'basket'], { customer: name }))
+    }
+    const send = (event: React.FormEvent) => {
+      event.preventDefault()
+      run(async () => {
+        await console.command('Ordering.Customer', customer, 'Register', { email, address }, key)
+        become(customer)
+      })
+    }
+    return (
+      <Card withBorder>
+        <form onSubmit={send}>
+          <Stack>
+            <Title order={2}>Who are you?</Title>
+            <Text size="sm">Register as a customer, or say which one you are.</Text>
+            <TextInput label="Customer id" value={id} onChange={(e) => setId(e.currentTarget.value)} placeholder="made up for you" />
+            <TextInput label="E-mail" type="email" value={email} onChange={(e) => setEmail(e.currentTarget.value)} />
+            <TextInput label="Address" value={address} onChange={(e) => setAddress(e.currentTarget.value)} />
+            <Failure error={error} />
+            <Group>
+              <Button type="submit" loading={sending} disabled={!email || !address}>
+                Register
+              </Button>
+              <Button variant="default" disabled={!id} onClick={() => become(id)}>
+                I am registered already
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Card>
+    )
+  }
+
+  function OrdersPage({ query }: { query: URLSearchParams }) {
+    const customer = customerOf(query)
+    return (
+      <Stack maw={860}>
+        <Group justify="space-between">
+          <Title order={1}>My orders</Title>
+          <Button component="a" variant="default" href={href(['shop'])}>
+            Back to the shop
+          </Button>
+        </Group>
+        {customer ? <Orders customer={customer} /> : <Register />}
+      </Stack>
+    )
+  }
+
+  function Orders({ customer }: { customer: string }) {
+    const { data, error } = useView('Ordering.Orders', { customerId: customer, limit: 200 })
+    const products = useView('Ordering.AvailableProducts', { limit: 200 })
+    const account = useRow('Ordering.Customers', customer)
+    const nameOf = (id: string) => String(products.data?.items.find((row) => row.id === id)?.name ?? id)
+    return (
+      <Stack>
+        <Text size="sm" c="dimmed">
+          Orders of {customer}
+          {account.data ? `, ${String(account.data.email)}` : ''}
+        </Text>
+        <Failure error={error} />
+        {data?.items.length === 0 && <Text>No orders yet. Fill the basket and place the first one.</Text>}
+        {data?.items.map((order) => (
+          <Card withBorder key={order.id} component="article" aria-label={order.id}>
+            <Group justify="space-between">
+              <Title order={2}>{order.id}</Title>
+              <Badge variant="dot" color={order.status === 'cancelled' ? 'gray' : 'green'} tt="none">
+                {String(order.status)}
+              </Badge>
+            </Group>
+            <Text size="sm">{(order.productIds as string[]).map(nameOf).join(', ')}</Text>
+            <Text size="sm" c="dimmed">
+              {statusInWords(String(order.status))}
+            </Text>
+            <Anchor size="sm" href={href(['trace', `Ordering.Order#${order.id}`, '1'])}>
+              See what it set off
+            </Anchor>
+          </Card>
+        ))}
+      </Stack>
+    )
+  }
+
+  function Failure({ error }: { error: unknown }) {
+    if (!error) return null
+    const id = (error as BundleError).problem?.correlationId
+    return (
+      <Alert color="red" variant="outline" role="alert">
+        {inWords(error)}
+        {id && <Text size="xs">Correlation id {id}</Text>}
+      </Alert>
+    )
+  }
+
+  function useSending() {
+    const [state, setState] = React.useState<{ sending: boolean; error?: unknown }>({ sending: false })
+    const run = (task: () => Promise<void>) => {
+      setState({ sending: true })
+      task().then(
+        () => setState({ sending: false }),
+        (error: unknown) => setState({ sending: false, error }),
+      )
+    }
+    return { ...state, run }
+  }
+
+  console.addPage({ path: 'shop/basket', title: 'Basket', menu: false, component: BasketPage })
+  console.addPage({ path: 'shop/orders', title: 'My orders', menu: false, component: OrdersPage })
+  console.fillSlot('shop.header', Header)
+  console.fillSlot('shop.product', AddToBasket)
+}

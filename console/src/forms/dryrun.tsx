@@ -1,0 +1,53 @@
+import { Group, Loader, Paper, Stack, Text } from '@mantine/core'
+import { useMemo } from 'react'
+import { useDebouncedValue } from '@mantine/hooks'
+import { useQuery } from '@tanstack/react-query'
+import { inWords } from '../api/problem'
+import { humanize, type Schema } from '../model/schema'
+import { useShop } from '../state/shop'
+import { validate } from './validator'
+
+interface Props {
+  path: string
+  schema: Schema
+  payload: object
+  version?: number
+}
+
+/** What sending would append, or why not, before it is sent. */
+export function DryRun({ path, schema, payload, version }: Props) {
+  const { client, who } = useShop()
+  const [asked] = useDebouncedValue(JSON.stringify({ path, payload }), 300)
+  const settled = useMemo(() => JSON.parse(asked) as { path: string; payload: object }, [asked])
+  const complete = useMemo(() => validate(schema, settled.payload).length === 0, [schema, settled])
+  const { data, error, isFetching } = useQuery({
+    queryKey: ['dryrun', asked, version],
+    queryFn: ({ signal }) => client.dryRun(settled.path, settled.payload, { version, signal }),
+    // A server that knows no dry runs would do what it is asked; it doesn't know who asks, either.
+    enabled: who !== undefined && complete,
+    retry: false,
+  })
+  if (!who) return null
+  return (
+    <Paper bg="var(--mantine-color-default-hover)" p="sm" aria-live="polite">
+      <Group justify="space-between" mb={4}>
+        <Text size="sm" fw={600}>
+          Preview
+        </Text>
+        {isFetching && <Loader size={14} aria-label="Asking" />}
+      </Group>
+      {!complete && <Text size="sm">The form is not complete yet.</Text>}
+      {complete && error && <Text size="sm">Would be refused: {inWords(error)}</Text>}
+      {complete && data && data.events.length === 0 && <Text size="sm">Nothing would change.</Text>}
+      {complete && data && data.events.length > 0 && (
+        <Stack gap={2}>
+          {data.events.map((event, i) => (
+            <Text key={i} size="sm" component="div">
+              Would append <b>{humanize(event.type)}</b> <span className="mono">{JSON.stringify(event.data ?? {})}</span>
+            </Text>
+          ))}
+        </Stack>
+      )}
+    </Paper>
+  )
+}

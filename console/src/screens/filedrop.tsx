@@ -1,0 +1,47 @@
+import { Button, Paper, Stack, Text } from '@mantine/core'
+import { useRef, useState, type DragEvent } from 'react'
+import { IconUpload } from '../ui/icons'
+
+/** A place to drop files on, or to choose them. */
+export function FileDrop({ onFiles }: { onFiles: (files: File[]) => void }) {
+  const input = useRef<HTMLInputElement>(null)
+  const [over, setOver] = useState(false)
+  const drop = (event: DragEvent) => {
+    event.preventDefault()
+    setOver(false)
+    onFiles([...event.dataTransfer.files])
+  }
+  return (
+    <Paper
+      withBorder
+      p="lg"
+      style={{ borderStyle: 'dashed', borderWidth: 2 }}
+      bg={over ? 'var(--mantine-primary-color-light)' : undefined}
+      onDragOver={(event) => {
+        event.preventDefault()
+        setOver(true)
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={drop}
+    >
+      <Stack align="center" gap="xs">
+        <IconUpload size={28} />
+        <Text size="sm">Drop CSV files here, several at once if you like.</Text>
+        <Button size="xs" variant="default" onClick={() => input.current?.click()}>
+          Choose files
+        </Button>
+        <input
+          ref={input}
+          type="file"
+          multiple
+          hidden
+          aria-label="Files to import"
+          onChange={(event) => {
+            onFiles([...(event.currentTarget.files ?? [])])
+            event.currentTarget.value = ''
+          }}
+        />
+      </Stack>
+    </Paper>
+  )
+}
