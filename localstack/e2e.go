@@ -18,8 +18,8 @@ import (
 // something before it fails. With a pattern, as go test -run takes it, it runs
 // those tests alone.
 func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
-	if pid := e.running(); pid != 0 {
-		return fmt.Errorf("an emulator runs already, as process %d, and may have a shop that somebody uses: make localstack-down ends it", pid)
+	if err := e.free(); err != nil {
+		return err
 	}
 	began := time.Now()
 	defer func() { say("%s in all", time.Since(began).Round(time.Second)) }()
@@ -42,6 +42,7 @@ func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 		{"localstack/conformance", e.onTheLibrary},
 		{"localstack/e2e", e.onTheShop},
 		{"docs/tutorial", e.onTheTutorial},
+		{"localstack/roles", e.onTheRoles},
 	} {
 		has, err := hasTest(filepath.Join(e.root, suite.folder), run)
 		if err != nil {

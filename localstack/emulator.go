@@ -17,19 +17,36 @@ import (
 	"time"
 )
 
-// emulator is LocalStack on this machine, without Docker: a process that
-// listens on loopback. In its home lie
+// emulator is an AWS on this machine, without Docker: a process that listens on
+// loopback. In its home lie
 //
 //	venv, fs   what is installed
 //	log, pid   of the running one
 //	tmp        what it and the programs around it leave lying about
 //	cdk, …     what deploying leaves; gone like tmp when it stops
 type emulator struct {
+	product
 	root, home, port string
 }
 
+// product is which emulator it is.
+type product struct {
+	name    string
+	process string // what its command line has, and no other process's
+	install func(ctx context.Context, e emulator) error
+	command func(e emulator) *exec.Cmd
+	ready   func(e emulator) (bool, error)
+}
+
+// localStack is the one that tests count on.
+var localStack = product{"LocalStack", "localstack.runtime.main", installLocalStack, localStackCommand, func(e emulator) (bool, error) {
+	b, err := os.ReadFile(e.path("log"))
+	return bytes.Contains(b, []byte("\nReady.\n")), err
+}}
+
 func (e emulator) path(name string) string { return filepath.Join(e.home, name) }
-func (e emulator) url() string             { return "http://127.0.0.1:" + e.port }
+func (e emulator) address() string         { return net.JoinHostPort("127.0.0.1", e.port) }
+func (e emulator) url() string             { return "http://" + e.address() }
 
 // environment is this process's with what AWS clients need to reach the
 // emulator: any credentials will do.
@@ -110,20 +127,24 @@ func atLeast17(ctx context.Context, home string) bool {
 // up installs what is missing, and starts the emulator if it does not run.
 func (e emulator) up(ctx context.Context) error {
 	if pid := e.running(); pid != 0 {
-		say("the emulator runs already, as process %d at %s", pid, e.url())
+		say("%s runs already, as process %d at %s", e.name, pid, e.url())
 		return nil
-	}
-	t, err := look(ctx)
-	if err != nil {
-		return err
 	}
 	if err := errors.Join(os.RemoveAll(e.path("tmp")), os.MkdirAll(e.path("tmp"), 0o700)); err != nil {
 		return fmt.Errorf("make room for what is temporary: %w", err)
 	}
-	if err := e.do(ctx, e.root, append(os.Environ(), "TMPDIR="+e.path("tmp"), "PYTHON="+t.python, "JAVA_HOME="+t.java), "localstack/emulator/install.sh", e.home); err != nil {
+	if err := e.install(ctx, e); err != nil {
 		return err
 	}
 	return e.start(ctx)
+}
+
+func installLocalStack(ctx context.Context, e emulator) error {
+	t, err := look(ctx)
+	if err != nil {
+		return err
+	}
+	return e.do(ctx, e.root, append(os.Environ(), "TMPDIR="+e.path("tmp"), "PYTHON="+t.python, "JAVA_HOME="+t.java), "localstack/emulator/install.sh", e.home)
 }
 
 // readyWithin is how long the emulator may take to start.
@@ -131,10 +152,9 @@ const readyWithin = 2 * time.Minute
 
 // start returns when the emulator is ready.
 func (e emulator) start(ctx context.Context) error {
-	address := net.JoinHostPort("127.0.0.1", e.port)
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", e.address())
 	if err != nil {
-		return fmt.Errorf("something else listens at %s (%w): stop it, or set LOCALSTACK_PORT", address, err)
+		return fmt.Errorf("something else listens at %s (%w): stop it, or set LOCALSTACK_PORT", e.address(), err)
 	}
 	if err := l.Close(); err != nil {
 		return err
@@ -144,28 +164,11 @@ func (e emulator) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(e.path("venv/bin/python"), "-m", "localstack.runtime.main")
+	cmd := e.command(e)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = e.home, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives this program, and the terminal's Ctrl-C
-	// LocalStack obeys many variables: it gets these alone.
-	cmd.Env = []string{
-		"PATH=" + e.path("venv/bin") + ":" + e.path("fs/var/lib/localstack/lib/java/21/bin") + ":/usr/local/bin:/usr/bin:/bin",
-		"HOME=" + e.path("tmp"), "TMPDIR=" + e.path("tmp"), "LANG=C.UTF-8",
-		"FILESYSTEM_ROOT=" + e.path("fs"), "OVERRIDE_IN_DOCKER=0",
-		"GATEWAY_LISTEN=" + address, "LOCALSTACK_HOST=" + address,
-		"DNS_ADDRESS=0", "SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "AWS_EC2_METADATA_DISABLED=true",
-		// DynamoDB Local's own streams, instead of a Kinesis mock that is downloaded.
-		"PROVIDER_OVERRIDE_DYNAMODB=v2", "PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2", "DYNAMODB_IN_MEMORY=1",
-		"JAVA_TOOL_OPTIONS=" + strings.Join(e.javaOptions(), " "),
-		"LAMBDA_RUNTIME_EXECUTOR=host",
-		// Its pollers back off further than anybody wants to wait.
-		"LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC=0.25",
-		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=1",
-		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_ERROR_SEC=2",
-		"LAMBDA_RETRY_BASE_DELAY=1",
-	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the emulator: %w", err)
+		return fmt.Errorf("start %s: %w", e.name, err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
@@ -180,14 +183,35 @@ func (e emulator) start(ctx context.Context) error {
 			return false, fmt.Errorf("it ended: %w", err)
 		default:
 		}
-		b, err := os.ReadFile(log.Name())
-		return bytes.Contains(b, []byte("\nReady.\n")), err
+		return e.ready(e)
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("start the emulator: %w; the end of %s:\n%s", err, log.Name(), tail(log.Name(), 30)), e.stop())
+		return errors.Join(fmt.Errorf("start %s: %w; the end of %s:\n%s", e.name, err, log.Name(), tail(log.Name(), 30)), e.stop())
 	}
-	say("the emulator is ready at %s, process %d, log %s", e.url(), cmd.Process.Pid, log.Name())
+	say("%s is ready at %s, process %d, log %s", e.name, e.url(), cmd.Process.Pid, log.Name())
 	return nil
+}
+
+func localStackCommand(e emulator) *exec.Cmd {
+	cmd := exec.Command(e.path("venv/bin/python"), "-m", "localstack.runtime.main")
+	// LocalStack obeys many variables: it gets these alone.
+	cmd.Env = []string{
+		"PATH=" + e.path("venv/bin") + ":" + e.path("fs/var/lib/localstack/lib/java/21/bin") + ":/usr/local/bin:/usr/bin:/bin",
+		"HOME=" + e.path("tmp"), "TMPDIR=" + e.path("tmp"), "LANG=C.UTF-8",
+		"FILESYSTEM_ROOT=" + e.path("fs"), "OVERRIDE_IN_DOCKER=0",
+		"GATEWAY_LISTEN=" + e.address(), "LOCALSTACK_HOST=" + e.address(),
+		"DNS_ADDRESS=0", "SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "AWS_EC2_METADATA_DISABLED=true",
+		// DynamoDB Local's own streams, instead of a Kinesis mock that is downloaded.
+		"PROVIDER_OVERRIDE_DYNAMODB=v2", "PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2", "DYNAMODB_IN_MEMORY=1",
+		"JAVA_TOOL_OPTIONS=" + strings.Join(e.javaOptions(), " "),
+		"LAMBDA_RUNTIME_EXECUTOR=host",
+		// Its pollers back off further than anybody wants to wait.
+		"LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC=0.25",
+		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=1",
+		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_ERROR_SEC=2",
+		"LAMBDA_RETRY_BASE_DELAY=1",
+	}
+	return cmd
 }
 
 // javaOptions keep Java's leftovers among the others.
@@ -207,10 +231,18 @@ func (e emulator) running() int {
 	}
 	// The number may have gone to another process since.
 	out, err := exec.Command("ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
-	if err != nil || !bytes.Contains(out, []byte("localstack.runtime.main")) {
+	if err != nil || !bytes.Contains(out, []byte(e.process)) {
 		return 0
 	}
 	return pid
+}
+
+// free fails where the emulator runs already.
+func (e emulator) free() error {
+	if pid := e.running(); pid != 0 {
+		return fmt.Errorf("%s runs already, as process %d, and may have a shop that somebody uses: make localstack-down ends it", e.name, pid)
+	}
+	return nil
 }
 
 // patience is how long the emulator may take to end of itself.
@@ -220,14 +252,14 @@ const patience = 30 * time.Second
 func (e emulator) stop() error {
 	pid := e.running()
 	if pid == 0 {
-		say("the emulator does not run")
+		say("%s does not run", e.name)
 	} else {
 		p, err := os.FindProcess(pid)
 		if err == nil {
 			err = p.Signal(syscall.SIGTERM)
 		}
 		if err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Errorf("stop the emulator, process %d: %w", pid, err)
+			return fmt.Errorf("stop %s, process %d: %w", e.name, pid, err)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -236,10 +268,10 @@ func (e emulator) stop() error {
 			ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("process %d does not end", pid))
 			defer cancel()
 			if err := errors.Join(p.Kill(), wait(ctx, gone)); err != nil {
-				return fmt.Errorf("stop the emulator: %w", err)
+				return fmt.Errorf("stop %s: %w", e.name, err)
 			}
 		}
-		say("the emulator is stopped")
+		say("%s is stopped", e.name)
 	}
 	return errors.Join(remove(e.path("pid")), os.RemoveAll(e.path("tmp")), os.RemoveAll(e.path("cdk")), os.RemoveAll(e.path("cdk.out")), os.RemoveAll(e.path("library")), os.RemoveAll(e.path("tutorial")), remove(e.path("outputs.json")))
 }

@@ -4,12 +4,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -20,6 +22,8 @@ localstack down    stop it; what was deployed is gone
 localstack e2e     all of it from nothing, with the end-to-end suite; leaves nothing behind
 localstack roles   its suite of the functions' roles alone, with every permission taken away in turn
 localstack e2e REGEXP   the same with those tests of the suite alone
+
+EMULATOR=MiniStack has the first four use another emulator, which deploys in seconds.
 `
 
 func main() {
@@ -46,9 +50,9 @@ func run(ctx context.Context, command string, tests ...string) error {
 	if _, err := os.Stat(filepath.Join(root, "cdk.json")); err != nil {
 		return errors.New("run it in the project's root, where cdk.json is")
 	}
-	e := emulator{root: root, home: filepath.Join(root, "localstack", ".home"), port: "4566"}
-	if p := os.Getenv("LOCALSTACK_PORT"); p != "" {
-		e.port = p
+	e, err := chosen(root)
+	if err != nil {
+		return err
 	}
 	switch command {
 	case "up":
@@ -62,7 +66,25 @@ func run(ctx context.Context, command string, tests ...string) error {
 	case "roles":
 		return e.everyRole(ctx)
 	case "e2e":
+		if e.name != localStack.name {
+			return fmt.Errorf("the suite counts on %s: make localstack-down ends %s", localStack.name, e.name)
+		}
 		return e.endToEnd(ctx, tests...)
 	}
 	return fmt.Errorf("there is no such command; there are\n%s", usage)
+}
+
+// chosen is the emulator that the environment names, or otherwise the one that runs.
+func chosen(root string) (emulator, error) {
+	port := cmp.Or(os.Getenv("LOCALSTACK_PORT"), "4566")
+	tested := emulator{localStack, root, filepath.Join(root, "localstack", ".home"), port}
+	fast := emulator{miniStack, root, miniStackHome(root), port}
+	switch name := os.Getenv("EMULATOR"); {
+	case strings.EqualFold(name, fast.name), name == "" && fast.running() != 0:
+		return fast, nil
+	case strings.EqualFold(name, tested.name), name == "":
+		return tested, nil
+	default:
+		return emulator{}, fmt.Errorf("EMULATOR is %q; there are %s and %s", name, tested.name, fast.name)
+	}
 }

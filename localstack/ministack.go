@@ -5,25 +5,27 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
-// strict is MiniStack, a second emulator: it asks the role of each function whether it may.
-// In a home of its own inside the emulator's lie
+// miniStack is a second emulator: it asks the role of each function whether it may, and
+// deploys in seconds. In its home lies, beside what every emulator's has,
 //
-//	venv       what is installed
-//	log        of the latest one
 //	rights     what roles asked for, and whether they may: a line of JSON for each request
-func (e emulator) strict(port string) emulator {
-	return emulator{root: e.root, home: e.path("ministack"), port: port}
+var miniStack = product{"MiniStack", "ministack/start.py", installMiniStack, miniStackCommand, func(e emulator) (bool, error) {
+	c, err := net.Dial("tcp", e.address())
+	return err == nil && c.Close() == nil, nil
+}}
+
+func miniStackHome(root string) string {
+	return filepath.Join(root, "localstack", ".home", "ministack")
 }
 
-// installStrict installs what its lock file pins, where that is not there yet.
-func (e emulator) installStrict(ctx context.Context) error {
+// installMiniStack installs what its lock file pins, where that is not there yet.
+func installMiniStack(ctx context.Context, e emulator) error {
 	lock := filepath.Join(e.root, "localstack", "emulator", "ministack", "requirements.lock")
 	pinned, err := os.ReadFile(lock)
 	if err != nil {
@@ -49,30 +51,14 @@ func (e emulator) installStrict(ctx context.Context) error {
 	return os.WriteFile(e.path("installed"), pinned, 0o600)
 }
 
-// startStrict returns when it is ready; stop ends it and what it started.
-func (e emulator) startStrict(ctx context.Context) (stop func() error, err error) {
-	tidy := func() error {
-		return errors.Join(os.RemoveAll(e.path("tmp")), os.RemoveAll(e.path("cdk")), os.RemoveAll(e.path("cdk.out")), remove(e.path("outputs.json")))
-	}
-	if err := errors.Join(tidy(), os.MkdirAll(e.path("tmp"), 0o700), remove(e.path("rights"))); err != nil {
-		return nil, fmt.Errorf("make room for what is temporary: %w", err)
-	}
-	if err := e.installStrict(ctx); err != nil {
-		return nil, fmt.Errorf("install MiniStack: %w", err)
-	}
+func miniStackCommand(e emulator) *exec.Cmd {
 	cmd := exec.Command(e.path("venv/bin/python"), filepath.Join(e.root, "localstack", "emulator", "ministack", "start.py"))
-	cmd.Dir = e.home
 	// It obeys many variables, and hands them to the functions: it gets these alone.
 	cmd.Env = append(e.credentials(),
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME="+e.path("tmp"), "TMPDIR="+e.path("tmp"), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
 		"BIND_HOST=127.0.0.1", "MINISTACK_HOST=127.0.0.1", "GATEWAY_PORT="+e.port, "AUTH=true", "SHOP_RIGHTS="+e.path("rights"),
 	)
-	kill, err := child(ctx, cmd, strings.TrimPrefix(e.url(), "http://"), e.path("log"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start MiniStack: %w", err), tidy())
-	}
-	say("MiniStack is ready at %s, process %d, log %s", e.url(), cmd.Process.Pid, e.path("log"))
-	return func() error { return errors.Join(kill(), tidy()) }, nil
+	return cmd
 }
 
 // onTheRoles tests the roles of the stack's functions, where they are enforced.
@@ -81,15 +67,14 @@ func (e emulator) onTheRoles(ctx context.Context, test func(env ...string) error
 	if err != nil {
 		return err
 	}
-	m := e.strict(cmp.Or(os.Getenv("MINISTACK_PORT"), port))
-	if err := os.MkdirAll(m.home, 0o700); err != nil {
+	m := emulator{miniStack, e.root, miniStackHome(e.root), cmp.Or(os.Getenv("MINISTACK_PORT"), port)}
+	if err := m.free(); err != nil {
 		return err
 	}
-	stop, err := m.startStrict(ctx)
-	if err != nil {
+	defer func() { err = errors.Join(err, m.stop()) }() // before up: it may be interrupted half-way
+	if err := errors.Join(remove(m.path("rights")), m.up(ctx)); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
 	provider, err := newIssuer(ctx)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 // emulated is an emulator's home with those files.
 func emulated(t *testing.T, files map[string]string) emulator {
 	t.Helper()
-	e := emulator{home: t.TempDir(), port: "4566"}
+	e := emulator{product: localStack, home: t.TempDir(), port: "4566"}
 	for name, text := range files {
 		if err := os.WriteFile(e.path(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
