@@ -431,12 +431,17 @@ func TestADamagedViewIsRebuilt(t *testing.T) {
 	}
 	admin(t).becomes("/catalog/products/torn-1", `{"id":"torn-1","name":"Torn","description":"","price":1}`)
 
+	if got, err := attempt(t, "verify"); err == nil || !strings.Contains(got, "Catalog.Product#torn-1") || !strings.Contains(got, "wrong: 1;") {
+		t.Errorf("shop verify does not find that row alone: %v\n%s", err, got)
+	}
+
 	// When the view is rebuilt
 	command(t, "rebuild", "Catalog.Products")
 
 	// Then it is what the log says, as is every other row
 	admin(t).becomes("/catalog/products/torn-1", `{"id":"torn-1","name":"Tea","description":"","price":9.99}`)
 	sameAsTheLog(t)
+	command(t, "verify")
 }
 
 // sameAsTheLog waits until every row is the canonical fold of its sources' streams,

@@ -254,13 +254,19 @@ func typesOf(events []event) string {
 // command runs the shop's program on the stack, as an operator does.
 func command(t testing.TB, args ...string) (output string) {
 	t.Helper()
+	output, err := attempt(t, args...)
+	if err != nil {
+		t.Fatalf("shop %s: %v\n%s", strings.Join(args, " "), err, output)
+	}
+	return output
+}
+
+// attempt is a command that may fail.
+func attempt(t testing.TB, args ...string) (output string, err error) {
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/shop", "--stack", "Shop"}, args...)...)
 	cmd.Dir = "../.."
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("shop %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
+	return string(out), err
 }
 
 // products adds products and waits until they can be ordered.
