@@ -8,6 +8,7 @@ GOTEST   := go tool -modfile=tools/go.mod gotestsum --format standard-quiet --
 FAST     := ./es/... ./plugins/... ./httpapi/...
 GO_FILES = find . -name node_modules -prune -o -name '*.go' -print
 SIM      := go test ./platform/sim -run TestShop -count=1 -timeout 0
+POWER    := go test ./platform/local -run 'TestPowerLoss$$' -count=1 -timeout 20m
 
 # The console's pages. Node builds them, where it is, when what they are made of changed.
 PAGES := console/dist/index.html
@@ -74,6 +75,7 @@ test: check-format check-generated lint ## everything that CI runs
 	go vet -tags library ./cdk ./cmd/shop ./lambdas/... # what the tests run in the shop's place
 	$(GOTEST) -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
 	$(SIM) -seeds=10000 # one goroutine at a time, so without the race detector
+	$(POWER) -seeds=1000 # on one machine's disk, which takes minutes with the race detector
 	$(MAKE) --no-print-directory test-console
 	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody
 
@@ -128,6 +130,10 @@ bench-peers: ## the same work on our store and on what others would pick
 
 sim: ## SEEDS=100000: so many schedules, FIRST=5000: from that one on; SEED=42: replay one
 	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))
+
+power: ## losses of power on one machine; SEEDS, FIRST and SEED as for sim
+	$(POWER) -v $(if $(SEED),-seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))
+.PHONY: power
 
 .PHONY: deploy destroy
 

@@ -406,7 +406,8 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 			if err != nil {
 				return "", err
 			}
-			if at := head.At[s.Aggregate]; at.Next < end {
+			// A first commit that makes no rows leaves no head.
+			if at := head.At[s.Aggregate]; at.Next < end && (head.Rev > 0 || end > 1) {
 				return fmt.Sprintf("%s of %s is folded to %d, not yet to %d", s.ID, model, at.Next, end), nil
 			}
 			continue
