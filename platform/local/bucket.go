@@ -31,6 +31,7 @@ import (
 // there again by the next start.
 type bucket struct {
 	dir      string
+	disk     disk
 	plugin   string
 	task     es.Task
 	store    *store
@@ -99,7 +100,7 @@ func (p *Platform) openBuckets(ctx context.Context) error {
 				continue
 			}
 			b := &bucket{
-				dir: filepath.Join(p.Dir, t.Bucket), plugin: x.Name, task: t, store: p.store, log: p.log, problems: &p.problems,
+				dir: filepath.Join(p.Dir, t.Bucket), disk: disk{p.disk}, plugin: x.Name, task: t, store: p.store, log: p.log, problems: &p.problems,
 				odd: map[string]bool{}, running: map[string]bool{},
 				handle: func(ctx context.Context, o es.Object) error {
 					return p.engine.OnObject(context.WithValue(ctx, taskKey{}, true), x.Name, t, o, p.stopping)
@@ -124,7 +125,7 @@ func (b *bucket) component() string { return "folder " + b.task.Bucket }
 
 func (b *bucket) open(ctx context.Context) (err error) {
 	for _, d := range []string{claimedDir, doneDir} {
-		if err := makeDir(filepath.Join(b.dir, d)); err != nil {
+		if err := b.disk.makeDir(filepath.Join(b.dir, d)); err != nil {
 			return err
 		}
 	}
@@ -150,7 +151,7 @@ func (b *bucket) sweepLeftovers() {
 	for _, file := range left {
 		info, err := os.Lstat(file)
 		if writing, _ := beingWritten(file); err == nil && !writing && time.Since(info.ModTime()) > time.Hour {
-			_ = os.Remove(file)
+			_ = b.disk.Remove(file)
 		}
 	}
 }
@@ -169,7 +170,7 @@ func (b *bucket) find(marker string) error {
 	}
 	if len(files) == 0 { // stopped between two steps of a claim, or of its end
 		b.log.Warn("a claimed file is not there; if somebody has removed it, its import stays as it is until another file of its name comes", "folder", dir)
-		return os.Remove(dir)
+		return b.disk.Remove(dir)
 	}
 	for _, f := range files {
 		info, err := f.Info()
@@ -190,9 +191,9 @@ func (b *bucket) find(marker string) error {
 func (b *bucket) aside(name string, why error) {
 	from := filepath.Join(b.dir, claimedDir, name)
 	to := filepath.Join(b.dir, asideDir, fmt.Sprintf("%d-%s", time.Now().UnixNano(), strings.ReplaceAll(name, string(filepath.Separator), "-")))
-	err := makeDir(filepath.Dir(to))
+	err := b.disk.makeDir(filepath.Dir(to))
 	if err == nil {
-		err = os.Rename(from, to)
+		err = b.disk.Rename(from, to)
 	}
 	if err != nil {
 		b.log.Error("an odd entry among the claimed files is left where it is", "entry", from, "because", why, "error", err)
@@ -324,7 +325,7 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 		b.log.ErrorContext(ctx, "not imported: a file's name must be valid UTF-8 of at most 1,024 bytes; rename it, and put it into the folder again", "file", file)
 		return b.moveToDone(file, info.Name())
 	}
-	if err := syncContent(file); err != nil {
+	if err := b.disk.syncContent(file); err != nil {
 		return err
 	}
 	c := &claim{key: info.Name(), info: info}
@@ -334,7 +335,7 @@ func (b *bucket) take(ctx context.Context, info fs.FileInfo, now time.Time) erro
 	b.mu.Lock()
 	b.claims = append(b.claims, c)
 	b.mu.Unlock()
-	return syncDir(b.dir)
+	return b.disk.syncDir(b.dir)
 }
 
 // claim moves a file to a folder of the claim's own, which is later than all others.
@@ -344,31 +345,27 @@ func (b *bucket) claim(ctx context.Context, c *claim, file string, now time.Time
 	last := max(now.UnixNano(), b.last+1)
 	marker := fmt.Sprintf("%020d-%d", last, inode(c.info))
 	dir := filepath.Join(b.dir, claimedDir, marker)
-	if err := makeDir(dir); err != nil {
+	if err := b.disk.makeDir(dir); err != nil {
 		return err
 	}
 	if err := b.store.setMarks(ctx, map[string]int64{b.name(): last}); err != nil {
-		return errors.Join(err, os.Remove(dir))
+		return errors.Join(err, b.disk.Remove(dir))
 	}
 	b.last = last
-	if err := os.Rename(file, filepath.Join(dir, c.key)); err != nil {
-		return errors.Join(err, os.Remove(dir))
+	if err := b.disk.Rename(file, filepath.Join(dir, c.key)); err != nil {
+		return errors.Join(err, b.disk.Remove(dir))
 	}
 	c.marker = marker
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(file)))
+	return errors.Join(b.disk.syncDir(dir), b.disk.syncDir(filepath.Dir(file)))
 }
 
 // syncContent makes a file's content durable. One that can't be read is left to who
 // works on it.
-func syncContent(file string) error {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	if err != nil {
+func (d disk) syncContent(file string) error {
+	if err := d.syncFile(file); !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return errors.Join(syncFile(f), f.Close())
+	return nil
 }
 
 // start gives claims to the task, the oldest first and those of one name one
@@ -417,7 +414,7 @@ func (b *bucket) process(ctx context.Context, c *claim) error {
 	} else if err := b.moveToDone(file, c.key); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Dir(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := b.disk.Remove(filepath.Dir(file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -446,7 +443,7 @@ func (b *bucket) unchanged(ctx context.Context, c *claim, file string) (gone boo
 	if err := b.claim(ctx, c, file, time.Now()); err != nil {
 		return false, err
 	}
-	return false, errors.Join(os.Remove(old), errChanging)
+	return false, errors.Join(b.disk.Remove(old), errChanging)
 }
 
 func (b *bucket) finish(ctx context.Context, c *claim, err error) {
@@ -488,7 +485,7 @@ func (b *bucket) object(c *claim, file string) es.Object {
 			return f.from(offset, c.info.Size(), func(now fs.FileInfo) bool { return sameContent(now, c.info) })
 		},
 		WriteReport: func(_ context.Context, write func(io.Writer) error) error {
-			return writeFile(b.report(c.key), write)
+			return b.disk.writeFile(b.report(c.key), write)
 		},
 	}
 }
@@ -549,7 +546,7 @@ func (c *claim) unreadable(err error) error {
 // moveToDone moves a file to the folder done, beside earlier ones of its name.
 func (b *bucket) moveToDone(file, name string) error {
 	to := filepath.Join(b.dir, doneDir, name)
-	if err := makeDir(filepath.Dir(to)); err != nil {
+	if err := b.disk.makeDir(filepath.Dir(to)); err != nil {
 		return err
 	}
 	for n := 2; ; n++ {
@@ -560,10 +557,10 @@ func (b *bucket) moveToDone(file, name string) error {
 		}
 		to = filepath.Join(b.dir, doneDir, numbered(name, n))
 	}
-	if err := os.Rename(file, to); err != nil {
+	if err := b.disk.Rename(file, to); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Dir(to)), syncDir(filepath.Dir(file)))
+	return errors.Join(b.disk.syncDir(filepath.Dir(to)), b.disk.syncDir(filepath.Dir(file)))
 }
 
 // numbered is a file's name with a number before its extension. File systems take

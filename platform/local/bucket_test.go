@@ -280,7 +280,8 @@ func TestAFileThatIsStillWrittenIsNotTaken(t *testing.T) {
 func folder(t *testing.T, handle func(b *bucket, o es.Object) error) *bucket {
 	t.Helper()
 	b := &bucket{
-		dir: filepath.Join(t.TempDir(), imports), plugin: "Catalog", task: es.Task{Name: "ImportProducts", Bucket: imports}, store: newStore(t), log: quiet,
+		disk: disk{machine},
+		dir:  filepath.Join(t.TempDir(), imports), plugin: "Catalog", task: es.Task{Name: "ImportProducts", Bucket: imports}, store: newStore(t), log: quiet,
 		problems: &problems{log: quiet}, report: func(string) string { return filepath.Join(t.TempDir(), "report") },
 		growing: map[string]growth{}, odd: map[string]bool{}, running: map[string]bool{}, room: make(chan struct{}, filesAtOnce), freed: make(chan struct{}, 1),
 	}
@@ -445,31 +446,36 @@ func TestAClaimedFileThatCantBeReadForLongIsToBeRejected(t *testing.T) {
 }
 
 func TestFilesAndTheirFoldersAreSynced(t *testing.T) {
-	// Given a folder whose parents are not there, and a count of what is synced
+	// Given a folder whose parents are not there, on a disk that counts what is synced
 	synced := map[string]int{}
 	var mu sync.Mutex
-	was := syncFile
-	syncFile = func(f *os.File) error {
+	top := t.TempDir()
+	counting, err := newLosingDisk(top, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counting.ignored = func(name string, _ bool) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		name := f.Name()
 		if strings.Contains(name, ".writing-") {
 			name = filepath.Join(filepath.Dir(name), strings.TrimPrefix(filepath.Base(name), ".writing-"))
 		}
 		synced[name]++
-		return was(f)
+		return false
 	}
-	top := t.TempDir()
 	dir := filepath.Join(top, "a", "data")
-	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
-	t.Cleanup(func() { syncFile = was })
+	p := open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0), disk: counting})
 	// When a file is imported, with a report, and an e-mail is written
-	put(t, dir, "june.csv", "id,name,description,price\np1,Book,,x\n")
+	if err := p.Receive(t.Context(), "Catalog.ImportProducts", "june.csv", strings.NewReader("id,name,description,price\np1,Book,,x\n")); err != nil {
+		t.Fatal(err)
+	}
 	until(t, p, "it is imported", finished(t, p, "june.csv", 1))
 	if err := p.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := NewOutbox(filepath.Join(dir, "emails"), "shop@example.com").Send(t.Context(), email.Message{ID: "m1", To: "ann@example.com", Subject: "s", Text: "b"}); err != nil {
+	mails := NewOutbox(filepath.Join(dir, "emails"), "shop@example.com")
+	mails.disk = disk{counting}
+	if err := mails.Send(t.Context(), email.Message{ID: "m1", To: "ann@example.com", Subject: "s", Text: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	// Then each file and each folder that has a new entry was synced

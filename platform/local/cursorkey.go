@@ -24,7 +24,7 @@ func (p *Platform) CursorKey(context.Context) ([]byte, error) {
 	}
 	key = make([]byte, keyBytes) // in place of one that is damaged, too: cursors don't live long
 	_, _ = rand.Read(key)        // never fails
-	if err := writeFile(file, func(w io.Writer) error { _, err := w.Write(key); return err }); err != nil {
+	if err := (disk{p.disk}).writeFile(file, func(w io.Writer) error { _, err := w.Write(key); return err }); err != nil {
 		return nil, fmt.Errorf("keep the key of cursors: %w", err)
 	}
 	return key, nil

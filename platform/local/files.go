@@ -9,67 +9,106 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"onlineshop/es/engine"
 	"onlineshop/platform/internal/document"
 )
 
+// disk is where all that a shop has is kept. Whatever changes a file or a folder, and
+// makes that durable, goes through it, so that tests can put one in its place that fails
+// and loses power. It lies over the machine's files: those who only read open these.
+type disk struct{ vfs.FS }
+
+// machine is the machine's own disk.
+var machine vfs.FS = ownersDisk{vfs.Default}
+
+// ownersDisk makes files that nobody but their owner may read.
+type ownersDisk struct{ vfs.FS }
+
+// Create implements [vfs.FS].
+func (d ownersDisk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			if err = os.Remove(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+		return d.OpenReadWrite(name, category)
+	}
+}
+
 // writeFile writes a file whole or not at all, replacing an earlier one. It is
 // durable when it returns. Its folder is made where there is none.
-func writeFile(file string, write func(io.Writer) error) (err error) {
+func (d disk) writeFile(file string, write func(io.Writer) error) (err error) {
 	dir := filepath.Dir(file)
-	if err := makeDir(dir); err != nil {
+	if err := d.makeDir(dir); err != nil {
 		return err
 	}
 	// One name for each file: a repeat after a crash replaces what that left.
-	f, err := os.OpenFile(filepath.Join(dir, ".writing-"+filepath.Base(file)), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	unfinished := filepath.Join(dir, ".writing-"+filepath.Base(file))
+	f, err := d.Create(unfinished, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
+			_ = f.Close() // or is closed already
+			_ = d.Remove(unfinished)
 		}
 	}()
 	if err := write(f); err != nil {
 		return err
 	}
-	if err := errors.Join(syncFile(f), f.Close()); err != nil {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), file); err != nil {
+	if err := d.Rename(unfinished, file); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return d.syncDir(dir)
 }
 
-// syncFile makes a file's content, or a folder's entries, durable. Tests count it.
-var syncFile = (*os.File).Sync
-
-// syncDir makes a folder's entries durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// syncFile makes a file's content durable.
+func (d disk) syncFile(file string) error {
+	f, err := d.Open(file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(syncFile(d), d.Close())
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncDir makes a folder's entries durable.
+func (d disk) syncDir(dir string) error {
+	f, err := d.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // makeDir makes a folder, and those above it, where there is none. It is durable
 // when it returns.
-func makeDir(dir string) error {
+func (d disk) makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
 	if above := filepath.Dir(dir); above != dir {
-		if err := makeDir(above); err != nil {
+		if err := d.makeDir(above); err != nil {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := d.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return d.syncDir(filepath.Dir(dir))
 }
 
 func reportFile(data, task, key string) string {

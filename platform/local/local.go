@@ -39,7 +39,7 @@ type Options struct {
 	// opened to be read only: see [Platform.Lost].
 	AcceptLoss bool
 
-	disk     vfs.FS // of the database, for tests; nil: the machine's
+	disk     vfs.FS // of all that is kept, for tests; nil: the machine's
 	toRead   bool   // see OpenToRead
 	unsealed bool   // commits get no hash, as in earlier versions; for tests
 }
@@ -90,10 +90,13 @@ func Open(ctx context.Context, o Options) (_ *Platform, err error) {
 		p.log = slog.Default()
 	}
 	p.problems.log = p.log
+	if p.disk == nil {
+		p.disk = machine
+	}
 	if p.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err
 	}
-	if err := makeDir(p.Dir); err != nil {
+	if err := (disk{p.disk}).makeDir(p.Dir); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	if p.lock, err = lockFolder(p.Dir); err != nil {
@@ -109,8 +112,11 @@ func Open(ctx context.Context, o Options) (_ *Platform, err error) {
 func (p *Platform) open(ctx context.Context) (err error) {
 	if p.toRead {
 		// whose database is there
-	} else if err := upgrade(ctx, p.Dir, p.log); err != nil {
+	} else if err := upgrade(ctx, disk{p.disk}, p.Dir, p.log); err != nil {
 		return fmt.Errorf("bring the data folder %s up to date: %w", p.Dir, err)
+	}
+	if err := (disk{p.disk}).makeDir(databaseDir(p.Dir)); err != nil {
+		return fmt.Errorf("make the folder of the database: %w", err)
 	}
 	if p.store, err = openStore(ctx, storeOptions{dir: databaseDir(p.Dir), disk: p.disk, owned: listedByOwner(p.Plugins), log: p.log, acceptLoss: p.AcceptLoss, toRead: p.toRead}); err != nil {
 		return err
@@ -120,7 +126,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Schedules: p.store,
-		Buckets: buckets{p.Dir, keylock.New[string]()}, Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), p.store.trouble}, Clock: clock.Clock{},
+		Buckets: buckets{p.Dir, disk{p.disk}, keylock.New[string]()}, Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), p.store.trouble}, Clock: clock.Clock{},
 		Logger: p.log, Count: p.counts.add, Tracer: p.Tracer, Refolding: p.stale, Parallel: parallel, CacheBytes: cacheBytes, Unsealed: p.unsealed, CheckLog: p.store.checkLog,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // buckets implements [engine.Buckets] with a folder for each bucket, below the data folder.
 type buckets struct {
 	dir     string
+	disk    disk
 	writing *keylock.Locks[string] // by file: there is one name for what is half written
 }
 
@@ -24,7 +25,7 @@ func (b buckets) write(ctx context.Context, file string, write func(io.Writer) e
 		return err
 	}
 	defer unlock()
-	return writeFile(file, write)
+	return b.disk.writeFile(file, write)
 }
 
 // bucketDir is the folder of a bucket whose objects stay.

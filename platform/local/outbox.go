@@ -20,11 +20,14 @@ import (
 
 // Outbox is an e-mail service for one's own machine: it keeps messages in a
 // folder, as files that mail programs open.
-type Outbox struct{ dir, from string }
+type Outbox struct {
+	dir, from string
+	disk      disk
+}
 
 // NewOutbox keeps messages in the folder, which is made with the first one. from
 // is their sender's address.
-func NewOutbox(dir, from string) *Outbox { return &Outbox{dir, from} }
+func NewOutbox(dir, from string) *Outbox { return &Outbox{dir, from, disk{machine}} }
 
 // Send implements [email.Sender]: the message is the file <id>.eml.
 func (o *Outbox) Send(_ context.Context, m email.Message) error {
@@ -32,7 +35,7 @@ func (o *Outbox) Send(_ context.Context, m email.Message) error {
 	if err != nil {
 		return fmt.Errorf("send e-mail %s: %w", m.ID, err)
 	}
-	err = writeFile(filepath.Join(o.dir, document.Name(m.ID, emailExt)), func(w io.Writer) error {
+	err = o.disk.writeFile(filepath.Join(o.dir, document.Name(m.ID, emailExt)), func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})

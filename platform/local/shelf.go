@@ -24,6 +24,7 @@ import (
 // gone while nobody watched, too.
 type shelf struct {
 	dir      string
+	disk     disk
 	plugin   string
 	task     es.Task
 	bucket   es.Bucket
@@ -58,7 +59,7 @@ func (p *Platform) openShelves(ctx context.Context) error {
 		for _, t := range x.Tasks {
 			for _, b := range t.Buckets {
 				s := &shelf{
-					dir: bucketDir(p.Dir, b.Name), plugin: x.Name, task: t, bucket: b, engine: p.engine, store: p.store, stopping: p.stopping, log: p.log, problems: &p.problems,
+					dir: bucketDir(p.Dir, b.Name), disk: disk{p.disk}, plugin: x.Name, task: t, bucket: b, engine: p.engine, store: p.store, stopping: p.stopping, log: p.log, problems: &p.problems,
 					known: map[string]*known{}, growing: map[string]growth{}, missing: map[string]time.Time{}, tries: map[string]int{}, later: map[string]time.Time{},
 				}
 				if err := s.open(ctx); err != nil {
@@ -77,10 +78,10 @@ func (s *shelf) mark() string      { return "bucket:" + s.bucket.Name }
 func (s *shelf) component() string { return "folder " + filepath.Join("buckets", s.bucket.Name) }
 
 func (s *shelf) open(ctx context.Context) (err error) {
-	if err := makeDir(s.dir); err != nil || !s.bucket.Watched() {
+	if err := s.disk.makeDir(s.dir); err != nil || !s.bucket.Watched() {
 		return err
 	}
-	if err := makeDir(filepath.Join(s.dir, knownDir)); err != nil {
+	if err := s.disk.makeDir(filepath.Join(s.dir, knownDir)); err != nil {
 		return err
 	}
 	if s.last, err = s.store.mark(ctx, s.mark()); err != nil {
@@ -211,7 +212,7 @@ func (s *shelf) created(ctx context.Context, key string, info fs.FileInfo, now t
 // learn keeps what an object is now: another upload, unless its content is what it was.
 func (s *shelf) learn(ctx context.Context, key string, info fs.FileInfo, now time.Time) (*known, error) {
 	file := filepath.Join(s.dir, key)
-	if err := syncContent(file); err != nil {
+	if err := s.disk.syncContent(file); err != nil {
 		return nil, err
 	}
 	hash, err := hashOf(file)
@@ -245,7 +246,7 @@ func hashOf(file string) (string, error) {
 }
 
 func (s *shelf) keep(key string, k *known) error {
-	err := writeFile(filepath.Join(s.dir, knownDir, key), func(w io.Writer) error { return json.NewEncoder(w).Encode(k) })
+	err := s.disk.writeFile(filepath.Join(s.dir, knownDir, key), func(w io.Writer) error { return json.NewEncoder(w).Encode(k) })
 	if err == nil {
 		s.known[key] = k
 	}
@@ -258,12 +259,12 @@ func (s *shelf) removed(ctx context.Context, key string, k *known) error {
 	if err := s.engine.OnRemoved(s.asTask(ctx), s.plugin, s.task, s.bucket, r, s.stopping); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(s.dir, knownDir, key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.disk.Remove(filepath.Join(s.dir, knownDir, key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	delete(s.known, key)
 	delete(s.missing, key)
-	return syncDir(filepath.Join(s.dir, knownDir))
+	return s.disk.syncDir(filepath.Join(s.dir, knownDir))
 }
 
 func (s *shelf) asTask(ctx context.Context) context.Context {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -53,13 +54,10 @@ type storeOptions struct {
 // openStore opens the database in the folder, made where there is none.
 func openStore(ctx context.Context, o storeOptions) (*store, error) {
 	if o.disk == nil {
-		o.disk = vfs.Default
-		if err := makeDir(o.dir); err != nil {
-			return nil, fmt.Errorf("make the folder of the database: %w", err)
-		}
+		o.disk = machine
 	}
 	s := &store{owned: o.owned, feed: newFeed(), trouble: newTrouble()}
-	if err := s.open(ctx, o); err != nil {
+	if err := unlessFatal(func() error { return s.open(ctx, o) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database in %s: %w", o.dir, explained(err)), s.close())
 	}
 	return s, nil
@@ -102,7 +100,7 @@ func (s *store) open(ctx context.Context, o storeOptions) (err error) {
 		}
 	}
 	// Pebble asks for its disk's patience, and tells of an end that it can't avoid.
-	if s.db, err = pebble.Open(o.dir, databaseOptions(s.trouble.waitingForRoom(o.disk, o.dir), databaseLog{o.log}, s.trouble)); err != nil {
+	if s.db, err = openDatabase(o.dir, databaseOptions(s.trouble.waitingForRoom(o.disk, o.dir), databaseLog{o.log}, s.trouble)); err != nil {
 		return err
 	}
 	version, err := s.about(schemaName)
@@ -117,6 +115,25 @@ func (s *store) open(ctx context.Context, o storeOptions) (err error) {
 		}
 	}
 	return s.begin(ctx, o)
+}
+
+// openDatabase opens a Pebble database. Pebble panics where its disk fails at some moments
+// of that; this is an error like any other.
+func openDatabase(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case fatal:
+			err = r
+		case runtime.Error:
+			panic(r)
+		case error:
+			err = fatal{r}
+		default:
+			panic(r)
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 // begin reads what is kept in memory, and starts to write.
@@ -159,7 +176,7 @@ func (s *store) last(ctx context.Context) (p positioned, err error) {
 func (s *store) openToRead(ctx context.Context, o storeOptions, at time.Time) (whole bool, err error) {
 	options := databaseOptions(o.disk, databaseLog{o.log}, s.trouble)
 	options.ReadOnly, options.FormatMajorVersion = true, 0 // whatever it has
-	if s.db, err = pebble.Open(o.dir, options); errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, fs.ErrNotExist) {
+	if s.db, err = openDatabase(o.dir, options); errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, fs.ErrNotExist) {
 		s.db = nil
 		return false, lost(positioned{}, s.ends.position, at)
 	} else if err != nil {

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	_ "modernc.org/sqlite" // reads folders of earlier versions
 
 	"onlineshop/es/engine"
@@ -36,7 +35,7 @@ const sqliteApplication = 0x53686f70 // "Shop"
 // upgrade brings a data folder of an earlier version up to date: what its SQLite file
 // holds is copied to a new database, and the file gets another name. It may be broken off
 // at any moment, and begun again.
-func upgrade(ctx context.Context, folder string, log *slog.Logger) error {
+func upgrade(ctx context.Context, d disk, folder string, log *slog.Logger) error {
 	old := filepath.Join(folder, sqliteFile)
 	if _, err := os.Stat(old); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -45,33 +44,33 @@ func upgrade(ctx context.Context, folder string, log *slog.Logger) error {
 	}
 	database := databaseDir(folder)
 	if _, err := os.Stat(database); err == nil {
-		return finishUpgrade(folder)
+		return finishUpgrade(d, folder)
 	}
 	log.WarnContext(ctx, "the data folder is of an earlier version: its database is copied to a new one, which takes a while", "from", old, "to", database)
 	unfinished := database + ".upgrading"
-	if err := os.RemoveAll(unfinished); err != nil {
+	if err := d.RemoveAll(unfinished); err != nil {
 		return err
 	}
-	if err := makeDir(unfinished); err != nil {
+	if err := d.makeDir(unfinished); err != nil {
 		return err
 	}
-	commits, err := copySQLite(ctx, old, unfinished)
+	commits, err := copySQLite(ctx, d, old, unfinished)
 	if err != nil {
-		return errors.Join(fmt.Errorf("copy %s, which stays as it is: %w", old, err), os.RemoveAll(unfinished))
+		return errors.Join(fmt.Errorf("copy %s, which stays as it is: %w", old, err), d.RemoveAll(unfinished))
 	}
-	if err := os.Rename(unfinished, database); err != nil {
+	if err := d.Rename(unfinished, database); err != nil {
 		return err
 	}
-	if err := syncDir(folder); err != nil {
+	if err := d.syncDir(folder); err != nil {
 		return err
 	}
 	log.WarnContext(ctx, "the data folder is up to date; what it was before is kept until you delete it", "commits", commits, "before", old+afterUpgrade)
-	return finishUpgrade(folder)
+	return finishUpgrade(d, folder)
 }
 
 // finishUpgrade gives the SQLite file, of which there is a copy, its other name.
-func finishUpgrade(folder string) (err error) {
-	db, err := pebble.Open(databaseDir(folder), databaseOptions(vfs.Default, databaseLog{}, newTrouble()))
+func finishUpgrade(d disk, folder string) (err error) {
+	db, err := pebble.Open(databaseDir(folder), databaseOptions(d.FS, databaseLog{}, newTrouble()))
 	if err != nil {
 		return explained(err)
 	}
@@ -86,11 +85,11 @@ func finishUpgrade(folder string) (err error) {
 	}
 	for _, suffix := range []string{"-shm", "-wal", ""} {
 		name := filepath.Join(folder, sqliteFile)
-		if err := os.Rename(name+suffix, name+afterUpgrade+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.Rename(name+suffix, name+afterUpgrade+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if err := syncDir(folder); err != nil {
+	if err := d.syncDir(folder); err != nil {
 		return err
 	}
 	return db.Delete(k, pebble.Sync)
@@ -98,7 +97,7 @@ func finishUpgrade(folder string) (err error) {
 
 // copySQLite copies the file's tables to a database in the folder, and says how many
 // commits there are.
-func copySQLite(ctx context.Context, file, folder string) (commits int, err error) {
+func copySQLite(ctx context.Context, d disk, file, folder string) (commits int, err error) {
 	from, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: file}).String())
 	if err != nil {
 		return 0, err
@@ -107,7 +106,7 @@ func copySQLite(ctx context.Context, file, folder string) (commits int, err erro
 	if err := checkSQLite(ctx, from); err != nil {
 		return 0, err
 	}
-	to, err := pebble.Open(folder, databaseOptions(vfs.Default, databaseLog{}, newTrouble()))
+	to, err := pebble.Open(folder, databaseOptions(d.FS, databaseLog{}, newTrouble()))
 	if err != nil {
 		return 0, explained(err)
 	}

@@ -83,10 +83,10 @@ func TestAnUpgradeThatWasBrokenOffIsFinished(t *testing.T) {
 			}
 		},
 		"before the old file had its other name": func(t *testing.T, dir string) {
-			if err := makeDir(databaseDir(dir)); err != nil {
+			if err := (disk{machine}).makeDir(databaseDir(dir)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := copySQLite(t.Context(), filepath.Join(dir, sqliteFile), databaseDir(dir)); err != nil {
+			if _, err := copySQLite(t.Context(), disk{machine}, filepath.Join(dir, sqliteFile), databaseDir(dir)); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -33,22 +36,23 @@ func (p *Platform) Receive(_ context.Context, task, key string, body io.Reader) 
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(target), ".import-*") // which the shop passes over
+	unfinished := filepath.Join(filepath.Dir(target), ".import-"+rand.Text()) // which the shop passes over
+	f, err := p.disk.Create(unfinished, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("take in %s: %w", key, err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = p.disk.Remove(unfinished) }()
 	_, err = io.Copy(f, body)
-	if err = errors.Join(err, syncFile(f), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("take in %s: %w", key, err)
 	}
 	// Unlike a rename, a link replaces no file that waits.
-	if err := os.Link(f.Name(), target); errors.Is(err, fs.ErrExist) {
+	if err := p.disk.Link(unfinished, target); errors.Is(err, fs.ErrExist) {
 		return errWaiting.Because("a file named %s waits to be taken; try again in a moment", key)
 	} else if err != nil {
 		return fmt.Errorf("take in %s: %w", key, err)
 	}
-	return syncDir(filepath.Dir(target))
+	return disk{p.disk}.syncDir(filepath.Dir(target))
 }
 
 // uploaded is the file that an object of a task becomes.

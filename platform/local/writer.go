@@ -314,7 +314,16 @@ func (t *tx) apply() error {
 }
 
 // guarded returns the error that Pebble can't go on after.
-func guarded(do func() error) (err error) {
+func guarded(do func() error) error {
+	err := unlessFatal(do)
+	if err != nil && !errors.As(err, &fatal{}) {
+		return fatal{err}
+	}
+	return err
+}
+
+// unlessFatal returns how it ends, also where that is what Pebble can't go on after.
+func unlessFatal(do func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -324,10 +333,7 @@ func guarded(do func() error) (err error) {
 			panic(r)
 		}
 	}()
-	if err := do(); err != nil {
-		return fatal{err}
-	}
-	return nil
+	return do()
 }
 
 // Batches are built in memory, which does not fail.
