@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -18,9 +19,11 @@ import (
 
 // losingDisk is a disk for tests: a folder of the machine's, of which it knows what was
 // synced. A power loss leaves that, and of all else any part: writes since a file's last
-// sync survive whole, torn or not at all, each by itself, and so do a folder's entries. A
-// rename is atomic, as journalling file systems make it, and durable with its target's
-// folder. What a sync has failed on may never arrive, whatever is synced later.
+// sync survive whole, torn or not at all, each by itself, and so do a folder's entries.
+// Those of the database's folder survive in their order: Pebble counts on that when it
+// names a new manifest. A rename is atomic, as journalling file systems make it, and
+// durable with its target's folder. What a sync has failed on may never arrive, whatever
+// is synced later.
 type losingDisk struct {
 	vfs.FS
 	top string
@@ -81,6 +84,26 @@ func newLosingDisk(top string, has *image, seed uint64) (*losingDisk, error) {
 	var err error
 	d.root, err = has.unpack(top)
 	return d, err
+}
+
+// files are the paths of the files in it.
+func (i *image) files(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if i != nil && !i.folder {
+			yield(path)
+			return
+		}
+		if i == nil {
+			return
+		}
+		for name, x := range i.entries {
+			for file := range x.files(path + "/" + name) {
+				if !yield(file) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (i *image) unpack(name string) (*node, error) {
@@ -196,8 +219,8 @@ func (d *losingDisk) lose(percent int) *image {
 		return k
 	}
 	images := map[*node]*image{}
-	var of func(n *node) *image
-	of = func(n *node) *image {
+	var of func(n *node, ordered bool) *image
+	of = func(n *node, ordered bool) *image {
 		if i, known := images[n]; known {
 			return i
 		}
@@ -223,8 +246,13 @@ func (d *losingDisk) lose(percent int) *image {
 		}
 		left := maps.Clone(n.durable)
 		for _, e := range n.entries {
+			if ordered && !e.durable && !keep(e) {
+				break
+			}
 			switch {
 			case e.durable:
+			case ordered && e.removed && left[e.name] == e.node:
+				delete(left, e.name)
 			case !e.removed && keep(e):
 				left[e.name] = e.node
 			case e.removed && left[e.name] == e.node && (e.half != nil && keep(e.half) || e.half == nil && keep(e)):
@@ -233,11 +261,11 @@ func (d *losingDisk) lose(percent int) *image {
 		}
 		i.entries = map[string]*image{}
 		for _, name := range slices.Sorted(maps.Keys(left)) { // the order of a seed's choices
-			i.entries[name] = of(left[name])
+			i.entries[name] = of(left[name], name == "database")
 		}
 		return i
 	}
-	return of(d.root)
+	return of(d.root, false)
 }
 
 // change does a call that changes something. The power is lost before it.

@@ -42,7 +42,7 @@ func TestPowerLoss(t *testing.T) {
 	next.Store(*firstLoss)
 	var sum tally
 	var wg sync.WaitGroup
-	for worker := range 12 { // who mostly wait
+	for worker := range 40 { // who mostly wait
 		wg.Go(func() {
 			for failed.Load() < 3 {
 				seed := next.Add(1) - 1
@@ -179,6 +179,9 @@ func losePower(ctx context.Context, seed uint64, dir string, ignored func(name s
 			return l.seen, err
 		}
 		d.ignored = ignored
+		if err := l.uploadsIn(left); err != nil {
+			return l.seen, fmt.Errorf("after %d lives: %w", i, err)
+		}
 		if i == n {
 			err = l.last(ctx, d)
 		} else {
@@ -189,6 +192,21 @@ func losePower(ctx context.Context, seed uint64, dir string, ignored func(name s
 		}
 	}
 	return l.seen, nil
+}
+
+// uploadsIn looks for what was uploaded in what a power loss has left: it waits, is
+// claimed, or done.
+func (l *lives) uploadsIn(left *image) error {
+	for key := range l.uploads {
+		found := false
+		for path := range left.files("") {
+			found = found || strings.HasPrefix(path, "/data/"+imports+"/") && filepath.Base(path) == key
+		}
+		if !found {
+			return fmt.Errorf("%s, which was uploaded, is gone", key)
+		}
+	}
+	return nil
 }
 
 // open opens the shop on a disk.
@@ -229,7 +247,7 @@ func (l *lives) faults(d *losingDisk) (final *atomic.Bool, hadFault func() bool,
 		}
 	case 3: // anything else, where the database can go on
 		fails = func(kind, name string) error {
-			if strings.Contains(name, "/database/") && !strings.HasSuffix(name, ".sst") {
+			if strings.Contains(name, "/database") && !strings.HasSuffix(name, ".sst") && !strings.HasSuffix(name, ".acknowledged") {
 				return nil
 			}
 			l.seen.failed++
@@ -428,7 +446,7 @@ func (l *lives) check(ctx context.Context, p *Platform) error {
 	if l.key != nil {
 		k, err := os.ReadFile(filepath.Join(p.Dir, "cursor.key"))
 		if err != nil || !bytes.Equal(k, l.key) {
-			return fmt.Errorf("the key of cursors is another: %w", err)
+			return fmt.Errorf("the key of cursors is another (%v)", err)
 		}
 	}
 	return nil
@@ -499,7 +517,7 @@ func (l *lives) waitsFor(ctx context.Context, p *Platform) (string, error) {
 		}
 		for _, id := range []string{key, key + "-2"} {
 			if n, err := length("Catalog.Product", id); err != nil || n != 1 {
-				return "", fmt.Errorf("%s was imported, and product %s has %d commits: %w", key, id, n, err)
+				return "", fmt.Errorf("%s was imported, and product %s has %d commits (%v)", key, id, n, err)
 			}
 		}
 	}
@@ -542,7 +560,7 @@ func (l *lives) waitsFor(ctx context.Context, p *Platform) (string, error) {
 		}
 		b, err := os.ReadFile(filepath.Join(p.Dir, "emails", f.Name()))
 		if err != nil || !bytes.Contains(b, []byte("ordered")) {
-			return "", fmt.Errorf("e-mail %s is not whole: %q, %w", id, b, err)
+			return "", fmt.Errorf("e-mail %s is not whole: %q (%v)", id, b, err)
 		}
 		whole++
 		delete(l.unsent, id)
