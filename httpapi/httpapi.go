@@ -40,8 +40,11 @@ type Config struct {
 	Reports    engine.Reports                               // nil: tasks' reports are not served
 	Uploads    engine.Uploads                               // nil: tasks' objects are not taken in
 	Emails     engine.Emails                                // nil: the platform keeps none
-	Logger     *slog.Logger                                 // nil: slog.Default
-	LogSuccess bool                                         // requests that are answered well, too
+	// Backup writes a file that holds the whole shop; nil: it is not served. An error of w
+	// ends it.
+	Backup     func(ctx context.Context, w io.Writer) error
+	Logger     *slog.Logger // nil: slog.Default
+	LogSuccess bool         // requests that are answered well, too
 	// CursorKey is what cursors are encrypted with: 32 bytes, the same in every
 	// process. It is asked for with the first cursor. nil: each process has its own.
 	CursorKey func(context.Context) ([]byte, error)
@@ -101,7 +104,7 @@ func New(c Config) (http.Handler, error) {
 		c.CursorKey = newKey()
 	}
 	a := &api{Config: c, routes: map[route]map[string]*endpoint{}, origins: http.NewCrossOriginProtection(), cursors: &sealer{key: c.CursorKey}, bodies: semaphore.NewWeighted(allBodies)}
-	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addEmails, a.addMetrics, a.addTrace, a.addConsole, a.addDescriptions} {
+	for _, add := range []func() error{a.addPlugins, a.addOperations, a.addBackup, a.addEmails, a.addMetrics, a.addTrace, a.addConsole, a.addDescriptions} {
 		if err := add(); err != nil {
 			return nil, fmt.Errorf("http api: %w", err)
 		}
@@ -284,7 +287,11 @@ func (a *api) write(ctx context.Context, w http.ResponseWriter, c *call, out *an
 	}
 	var err error
 	if out.stream != nil {
-		_, err = io.Copy(w, out.stream)
+		to := io.Writer(w)
+		if c.endpoint != nil && c.endpoint.long {
+			to = patientWriter{w}
+		}
+		_, err = io.Copy(to, out.stream)
 	} else {
 		_, err = w.Write(out.body)
 	}

@@ -27,6 +27,7 @@ type endpoint struct {
 	owner        func(es.Caller) string // whose rows a page shows; nil or "": everybody's
 	command      bool                   // takes Idempotency-Key, If-Match and traceparent
 	body         bool                   // takes one
+	long         bool                   // the answer takes as long as it takes
 	large        bool                   // takes one of any size, and reads it itself
 	payload      *schema                // of the body
 	file         bool                   // the body is a file, of text

@@ -100,6 +100,8 @@ type cli struct {
 	Redrive    redriveCommand    `cmd:"" help:"Try again what is parked."`
 	Sweep      sweepCommand      `cmd:"" help:"Bring every follower and view up to date from the log."`
 	Rebuild    rebuildCommand    `cmd:"" help:"Fold a read model again from the log."`
+	Backup     backupCommand     `cmd:"" help:"Write a file that holds the whole shop."`
+	Restore    restoreCommand    `cmd:"" help:"Make a shop of a backup."`
 	Verify     verifyCommand     `cmd:"" help:"See whether the log, and what follows from it, is what it was."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

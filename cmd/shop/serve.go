@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -119,7 +120,8 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	handler, err := httpapi.New(httpapi.Config{
 		Engine: platform.Engine(), Plugins: all, Title: title, Version: programVersion(), Identity: identity,
 		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Uploads: platform, Emails: sent, Logger: logger,
-		CursorKey: platform.CursorKey, Console: c.console(url), Metrics: newMetrics(platform),
+		CursorKey: platform.CursorKey, Backup: func(ctx context.Context, w io.Writer) error { return writeBackup(ctx, w, all, platform.Backup, nil) },
+		Console: c.console(url), Metrics: newMetrics(platform),
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,6 @@ import (
 
 	"onlineshop/es/engine"
 	"onlineshop/httpapi"
-	"onlineshop/platform/local"
 )
 
 type verifyCommand struct {
@@ -136,17 +134,14 @@ func (s *session) drawn() io.Writer {
 // the data folder, if it is here and no shop has it open, served in this process.
 func (s *session) verifier(ctx context.Context) (_ *client, done func() error, err error) {
 	none := func() error { return nil }
-	host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(s.Addr, "http://"), "https://"), ":")
-	if s.cloud != nil || !loopback(host) || !local.HasShop(s.Data) {
+	if s.cloud != nil || !s.alone() {
 		return s.client().patient(s.err), none, nil
 	}
-	fmt.Fprintf(s.err, "No shop has the data folder %s open: it is read itself.\n", s.Data)
-	quiet := slog.New(slog.DiscardHandler) // what is wrong is among the findings
-	all := serveCommand{}.plugins(local.NewOutbox(filepath.Join(s.Data, "emails"), ""))
-	platform, err := local.OpenToRead(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: quiet})
+	platform, all, err := s.openFolder(ctx)
 	if err != nil {
 		return nil, none, err
 	}
+	quiet := slog.New(slog.DiscardHandler) // what is wrong is among the findings
 	done = func() error { return drain(ctx, platform.Close) }
 	api, err := httpapi.New(httpapi.Config{Title: title, Engine: platform.Engine(), Plugins: all, Version: programVersion(), Identity: httpapi.Local(), Logger: quiet})
 	if err != nil {

@@ -133,6 +133,10 @@ func (c Commit) follows(previous []byte) error {
 	return nil
 }
 
+// CheckFollows returns an [ErrBroken] unless the commit follows one with that
+// [Commit.Link]; nil: there is none before it, or that one has no hash.
+func (c Commit) CheckFollows(previous []byte) error { return c.follows(previous) }
+
 // chain is a place in a stream that is read forward.
 type chain struct {
 	stream Stream

@@ -41,6 +41,7 @@ type Options struct {
 
 	disk     vfs.FS // of all that is kept, for tests; nil: the machine's
 	toRead   bool   // see OpenToRead
+	onlyFold bool   // see Fold
 	unsealed bool   // commits get no hash, as in earlier versions; for tests
 }
 
@@ -207,7 +208,7 @@ func listedByOwner(plugins []es.Plugin) map[string]bool {
 
 func (p *Platform) start(ctx context.Context) {
 	ctx, p.cancel = context.WithCancel(ctx)
-	if p.Lost() != nil {
+	if p.Lost() != nil || p.onlyFold {
 		return // what can't be kept is not done
 	}
 	following := engine.Bulk(ctx)

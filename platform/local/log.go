@@ -26,10 +26,7 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 		return fmt.Errorf("append to %s: %w", c.Stream, err)
 	}
 	p := positioned{Commit: c.Lean(), size: len(events) + len(meta)}
-	v := make(value, 0, p.size+len(c.Stream.Aggregate)+len(c.Stream.ID)+64).text(c.Stream.Aggregate).text(c.Stream.ID).number(c.Seq).number(c.Version).bytes(events).bytes(meta)
-	if len(c.Hash) > 0 {
-		v = v.bytes(c.Hash)
-	}
+	v := record{c.Stream, c.Seq, c.Version, events, meta, c.Hash}.value()
 	k := streamKey(c.Stream, c.Seq)
 	return s.writer.write(ctx, func(t *tx) error {
 		switch taken, err := t.has(k); {
@@ -227,6 +224,16 @@ func recordOf(f *fields) (r record) {
 		r.hash = f.bytes()
 	}
 	return r
+}
+
+// value is its stored form.
+func (r record) value() value {
+	v := make(value, 0, len(r.events)+len(r.meta)+len(r.stream.Aggregate)+len(r.stream.ID)+64).
+		text(r.stream.Aggregate).text(r.stream.ID).number(r.seq).number(r.version).bytes(r.events).bytes(r.meta)
+	if len(r.hash) > 0 {
+		v = v.bytes(r.hash)
+	}
+	return v
 }
 
 func commitOf(f *fields, position int64) (positioned, error) {

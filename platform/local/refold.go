@@ -13,7 +13,8 @@ import (
 // refolding are the read models whose rows an earlier program may have made by other code,
 // or stored without what this one sorts and searches them by.
 type refolding struct {
-	turn sync.Mutex // held while they are refolded
+	turn sync.Mutex        // held while they are refolded
+	done func(streams int) // hears of each page; nil: nobody
 
 	mu     sync.Mutex
 	models map[string]refold
@@ -115,6 +116,9 @@ func (p *Platform) refoldModel(ctx context.Context, d es.ReadModelDefinition, mo
 		x.Done += progress.Done
 		x.Of = max(x.Of, x.Done+skipped) // some have begun since
 		p.refolding.set(model, x)
+		if p.refolding.done != nil {
+			p.refolding.done(progress.Done)
+		}
 		if p.stopping() {
 			return nil
 		}

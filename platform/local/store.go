@@ -27,6 +27,7 @@ type store struct {
 	owned   map[string]bool // read models that are listed by owner
 	trouble *trouble
 	ends    *acknowledged
+	dir     string // of the database
 
 	inUse sync.RWMutex // read-locked by whoever reads, locked once it is closed
 }
@@ -49,6 +50,7 @@ type storeOptions struct {
 	// acceptLoss goes on with a log whose end is lost; otherwise it is opened to be read.
 	acceptLoss bool
 	toRead     bool // writes nothing
+	restore    bool // a restore into it may not have come to its end
 }
 
 // openStore opens the database in the folder, made where there is none.
@@ -56,7 +58,7 @@ func openStore(ctx context.Context, o storeOptions) (*store, error) {
 	if o.disk == nil {
 		o.disk = machine
 	}
-	s := &store{owned: o.owned, feed: newFeed(), trouble: newTrouble()}
+	s := &store{dir: o.dir, owned: o.owned, feed: newFeed(), trouble: newTrouble()}
 	if err := unlessFatal(func() error { return s.open(ctx, o) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database in %s: %w", o.dir, explained(err)), s.close())
 	}
@@ -138,6 +140,11 @@ func openDatabase(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 
 // begin reads what is kept in memory, and starts to write.
 func (s *store) begin(ctx context.Context, o storeOptions) error {
+	if unfinished, err := read(s.db, keyIn(tableStore).text(restoringName), func(*fields) {}); err != nil {
+		return err
+	} else if unfinished && !o.restore {
+		return errRestoring
+	}
 	head, err := s.last(ctx)
 	if err != nil {
 		return err

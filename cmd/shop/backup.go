@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"onlineshop/es"
+	"onlineshop/platform/local"
+	"onlineshop/platform/portable"
+)
+
+type backupCommand struct {
+	File string `arg:"" help:"Where to write the file. One that is there is replaced when the new one is whole."`
+}
+
+// Help is shown by --help.
+func (backupCommand) Help() string {
+	return examples("Writes one file that holds the whole shop: its log, and how far each follower is. Views are not in it, since they are folded again. The shop stays open; the data folder is read itself if no shop has it open. The file has everybody's data in it, so keep it where nobody else reads it. Objects in buckets and folders, reports and e-mails are not in it.",
+		"shop backup shop.backup", "shop backup shop.backup --stack Shop", "shop backup $(date +%F).backup --data ./other")
+}
+
+// backedUp is what backup tells.
+type backedUp struct {
+	File    string `json:"file"`
+	Commits int64  `json:"commits"`
+	Bytes   int64  `json:"bytes"`
+}
+
+// Run writes the file whole or not at all.
+func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(c.File), "."+filepath.Base(c.File)+".unfinished-*") // for its owner alone
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	out := backedUp{File: c.File}
+	if out.Commits, err = c.write(ctx, s, f); err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	out.Bytes = info.Size()
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), c.File); err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(out)
+	}
+	s.printf("%s holds the shop: %d commits in %d bytes.\n", c.File, out.Commits, out.Bytes)
+	return nil
+}
+
+func (c backupCommand) write(ctx context.Context, s *session, f *os.File) (commits int64, err error) {
+	if s.cloud == nil && !s.alone() {
+		return c.fetch(ctx, s, f)
+	}
+	bar := s.counting("backup", -1)
+	defer func() { _ = bar.Finish() }() // it is only drawn
+	tell := func(n int64) { commits = n; _ = bar.Set64(n) }
+	platform, all, err := s.openFolder(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, drain(ctx, platform.Close)) }()
+	return commits, writeBackup(ctx, f, all, platform.Backup, tell)
+}
+
+// fetch has a shop that is open write it, and checks what arrived.
+func (c backupCommand) fetch(ctx context.Context, s *session, f *os.File) (int64, error) {
+	bar := s.bar("backup", -1)
+	shop := s.client()
+	shop.http = &http.Client{Transport: shop.http.Transport} // it takes as long as it takes
+	err := shop.download(ctx, "/operations/backup", io.MultiWriter(f, bar))
+	_ = bar.Finish() // it is only drawn
+	if isProblem(err, "NotFound") {
+		return 0, fmt.Errorf("the shop at %s makes no backups by its API: %w; one on AWS is backed up with --stack", shop.base, err)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	scratch, err := local.OpenScratch(filepath.Dir(c.File))
+	if err != nil {
+		return 0, err
+	}
+	defer scratch.Close()
+	_, t, err := portable.Check(ctx, func() (io.ReadCloser, error) { return io.NopCloser(f), nil }, scratch, nil)
+	if err != nil {
+		return 0, fmt.Errorf("what the shop sent: %w", err)
+	}
+	return t.Commits, nil
+}
+
+// writeBackup writes the file of a shop. tell hears how many commits are in it; nil: nobody.
+func writeBackup(ctx context.Context, to io.Writer, all []es.Plugin, from portable.Source, tell func(commits int64)) error {
+	w, err := portable.NewWriter(to)
+	if err != nil {
+		return err
+	}
+	h := portable.Header{Shop: title, Time: time.Now().UTC().Truncate(time.Millisecond), Program: programVersion(), Plugins: pluginNames(all)}
+	return portable.Make(ctx, w, h, func(ctx context.Context, yield func(portable.Line) error) error {
+		return from(ctx, func(l portable.Line) error {
+			if err := yield(l); err != nil {
+				return err
+			}
+			if n := w.Commits(); tell != nil && l.Commit != nil && (n%1000 == 0 || n < 1000) {
+				tell(n)
+			}
+			return nil
+		})
+	})
+}
+
+func pluginNames(all []es.Plugin) (names []string) {
+	for _, p := range all {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// alone says that the data folder is here and no shop has it open.
+func (s *session) alone() bool {
+	host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(s.Addr, "http://"), "https://"), ":")
+	return loopback(host) && local.HasShop(s.Data)
+}
+
+// openFolder opens the data folder to be read.
+func (s *session) openFolder(ctx context.Context) (*local.Platform, []es.Plugin, error) {
+	fmt.Fprintf(s.err, "No shop has the data folder %s open: it is read itself.\n", s.Data)
+	o := s.folder()
+	platform, err := local.OpenToRead(ctx, o)
+	return platform, o.Plugins, err
+}
+
+// folder is what the data folder is opened with, for as long as a command runs.
+func (s *session) folder() local.Options {
+	quiet := slog.New(slog.DiscardHandler)
+	all := serveCommand{}.plugins(local.NewOutbox(filepath.Join(s.Data, "emails"), ""))
+	return local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: quiet}
+}
+
+// counting is a bar that counts, drawn on a terminal only; of -1: it is not known how many.
+func (s *session) counting(about string, of int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(of, progressbar.OptionSetWriter(s.drawn()), progressbar.OptionSetDescription(about),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionThrottle(100*time.Millisecond))
+}

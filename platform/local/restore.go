@@ -1,0 +1,209 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"onlineshop/platform/portable"
+)
+
+// restoringName is what a database is called in whose folder a restore has not come to its
+// end: its value is the file's id.
+const restoringName = "restoring"
+
+// errRestoring is the error of such a folder.
+var errRestoring = errors.New(`a restore into it has not come to its end: run "shop restore" again with the same file, or delete the folder`)
+
+// Restore is a data folder that is being restored. It implements [portable.Target].
+type Restore struct {
+	lock  *lock
+	store *store
+	next  int64 // position of the next commit
+}
+
+// OpenToRestore opens a data folder, made where there is none, to be restored. It is locked
+// until Close.
+func OpenToRestore(ctx context.Context, dir string) (*Restore, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	r := &Restore{}
+	if r.lock, err = lockFolder(dir); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, sqliteFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(errNotEmpty(dir), r.Close())
+	}
+	if r.store, err = openStore(ctx, storeOptions{dir: databaseDir(dir), restore: true}); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func errNotEmpty(dir string) error {
+	return fmt.Errorf("%s is not empty: a shop is restored into a folder that has none; choose another with --data", dir)
+}
+
+// Begin implements [portable.Target].
+func (r *Restore) Begin(_ context.Context, id string) (done int64, err error) {
+	k := keyIn(tableStore).text(restoringName)
+	var of string
+	resumed, err := read(r.store.db, k, func(f *fields) { of = f.text() })
+	done = r.store.feed.last()
+	switch {
+	case err != nil:
+		return 0, err
+	case resumed && of != id:
+		return 0, fmt.Errorf("another file was being restored into it: %w", errRestoring)
+	case !resumed && done > 0:
+		return 0, errNotEmpty(filepath.Dir(r.store.dir))
+	}
+	r.next = done + 1
+	return done, r.store.db.Set(k, value(nil).text(id), pebble.Sync)
+}
+
+// Keep implements [portable.Target].
+func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
+	b := r.store.db.NewIndexedBatch()
+	defer b.Close()
+	t := tx{batch: b}
+	for _, l := range lines {
+		switch {
+		case l.Cursor != nil:
+			k := cursorKey(l.Cursor.Consumer, l.Cursor.Stream)
+			if at, err := t.integer(k); err != nil {
+				return err
+			} else if at < l.Cursor.Next {
+				t.set(k, value(nil).number(l.Cursor.Next))
+			}
+		case l.Start != nil:
+			t.set(keyIn(tableStarts).text(l.Start.Follower), value(nil).number(l.Start.After))
+		case l.Parked != nil:
+			t.set(parkedAt(l.Parked.Consumer, l.Parked.Stream), parkedValue(*l.Parked))
+		case l.Rejection != nil:
+			t.set(rejectionKey(l.Rejection.Command), rejectionValue(*l.Rejection))
+			t.set(rejectionOrder(l.Rejection.Follower(), l.Rejection.Order()), commandValue(l.Rejection.Command))
+		case l.Schedule != nil:
+			data, err := json.Marshal(l.Schedule)
+			if err != nil {
+				return fmt.Errorf("schedule %s: %w", l.Schedule.Name, err)
+			}
+			t.set(keyIn(tableSchedules).text(l.Schedule.Name), value(nil).number(l.Schedule.Rev).bytes(data))
+		}
+	}
+	return b.Commit(pebble.NoSync)
+}
+
+// Append implements [portable.Target]. What is durable is a beginning of what was appended.
+func (r *Restore) Append(_ context.Context, commits []portable.Commit) error {
+	b := r.store.db.NewBatch()
+	defer b.Close()
+	t := tx{batch: b}
+	for _, c := range commits {
+		t.set(commitKey(r.next), record{c.Stream, c.Seq, c.Version, c.Events, c.Meta, c.Hash}.value())
+		t.set(streamKey(c.Stream, c.Seq), value(nil).number(r.next))
+		r.next++
+	}
+	return b.Commit(pebble.NoSync)
+}
+
+// End implements [portable.Target].
+func (r *Restore) End(context.Context) error {
+	if err := r.store.db.Delete(keyIn(tableStore).text(restoringName), pebble.Sync); err != nil {
+		return err
+	}
+	return r.store.ends.set(r.next - 1)
+}
+
+// Close unlocks the folder.
+func (r *Restore) Close() error {
+	var err error
+	if r.store != nil {
+		err = r.store.close()
+	}
+	return errors.Join(err, r.lock.release())
+}
+
+// Fold makes the views of a folder that was restored, as [Open] would while the shop is
+// open already. Nothing else is done about the commits: who follows them does so, from where
+// it was, at the next Open. tell hears how many streams are folded.
+func Fold(ctx context.Context, o Options, tell func(streams int)) (err error) {
+	o.onlyFold = true
+	p, err := Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close(ctx)) }()
+	done := 0
+	p.refolding.done = func(streams int) {
+		done += streams
+		tell(done)
+	}
+	if err := p.refold(ctx); err != nil {
+		return err
+	}
+	if err := p.store.setMarks(ctx, map[string]int64{rows: p.store.feed.last()}); err != nil {
+		return err
+	}
+	return p.store.markRegistered(ctx, p.engine.Consumers())
+}
+
+// Scratch keeps keys and values in a folder of its own. It implements [portable.Scratch].
+type Scratch struct {
+	dir string
+	db  *pebble.DB
+}
+
+// OpenScratch makes a scratch in the folder; empty: in the machine's for such things.
+func OpenScratch(dir string) (*Scratch, error) {
+	dir, err := os.MkdirTemp(dir, ".shop-scratch-*")
+	if err != nil {
+		return nil, err
+	}
+	o := databaseOptions(vfs.Default, databaseLog{}, newTrouble())
+	o.DisableWAL = true
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &Scratch{dir, db}, nil
+}
+
+// Set implements [portable.Scratch].
+func (s *Scratch) Set(k, v []byte) error { return s.db.Set(k, v, pebble.NoSync) }
+
+// Get implements [portable.Scratch].
+func (s *Scratch) Get(k []byte) ([]byte, error) {
+	v, closer, err := s.db.Get(k)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{}, v...), closer.Close()
+}
+
+// Each implements [portable.Scratch].
+func (s *Scratch) Each(prefix []byte, yield func(k, v []byte) error) error {
+	err := scan(s.db, prefix, nil, forward, func(k, v []byte) (bool, error) { return true, yield(k, v) })
+	if each := (scanError{}); errors.As(err, &each) {
+		return each.error
+	}
+	return err
+}
+
+// Close removes it.
+func (s *Scratch) Close() error { return errors.Join(s.db.Close(), os.RemoveAll(s.dir)) }
