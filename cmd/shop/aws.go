@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"onlineshop/es/engine"
@@ -28,6 +29,10 @@ type cloud struct {
 	base *url.URL // of the API that everybody else uses
 	api  http.Handler
 	user string // who the credentials are of
+
+	config   awssdk.Config
+	stack    deployed.Stack
+	platform *aws.Platform
 }
 
 // openCloud finds a stack by its name, or by the file of its outputs.
@@ -69,7 +74,7 @@ func openCloud(ctx context.Context, stack string, logger *slog.Logger) (*cloud, 
 	if err != nil || base.Host == "" {
 		return nil, fmt.Errorf("the stack's output %s is %q, no address", deployed.APIURL, found.Outputs[deployed.APIURL])
 	}
-	return &cloud{base: base, api: api, user: *who.Arn}, nil
+	return &cloud{base: base, api: api, user: *who.Arn, config: config, stack: found, platform: platform}, nil
 }
 
 // operations are the functions', but for what only reads: that is done here.

@@ -72,13 +72,21 @@ func (c backupCommand) write(ctx context.Context, s *session, f *os.File) (commi
 	}
 	bar := s.counting("backup", -1)
 	defer func() { _ = bar.Finish() }() // it is only drawn
-	tell := func(n int64) { commits = n; _ = bar.Set64(n) }
+	tell := func(n int64) { _ = bar.Set64(n) }
+	if s.cloud != nil {
+		scratch, err := local.OpenScratch(filepath.Dir(c.File))
+		if err != nil {
+			return 0, err
+		}
+		defer scratch.Close()
+		return writeBackup(ctx, f, s.cloud.platform.Plugins, s.cloud.platform.Backup(scratch, tell), tell)
+	}
 	platform, all, err := s.openFolder(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, drain(ctx, platform.Close)) }()
-	return commits, writeBackup(ctx, f, all, platform.Backup, tell)
+	return writeBackup(ctx, f, all, platform.Backup, tell)
 }
 
 // fetch has a shop that is open write it, and checks what arrived.
@@ -109,24 +117,23 @@ func (c backupCommand) fetch(ctx context.Context, s *session, f *os.File) (int64
 	return t.Commits, nil
 }
 
-// writeBackup writes the file of a shop. tell hears how many commits are in it; nil: nobody.
-func writeBackup(ctx context.Context, to io.Writer, all []es.Plugin, from portable.Source, tell func(commits int64)) error {
+// writeBackup writes the file of a shop, and returns how many commits are in it. tell hears
+// that now and then.
+func writeBackup(ctx context.Context, to io.Writer, all []es.Plugin, from portable.Source, tell func(commits int64)) (commits int64, err error) {
 	w, err := portable.NewWriter(to)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	h := portable.Header{Shop: title, Time: time.Now().UTC().Truncate(time.Millisecond), Program: programVersion(), Plugins: pluginNames(all)}
-	return portable.Make(ctx, w, h, func(ctx context.Context, yield func(portable.Line) error) error {
+	err = portable.Make(ctx, w, h, func(ctx context.Context, yield func(portable.Line) error) error {
 		return from(ctx, func(l portable.Line) error {
-			if err := yield(l); err != nil {
-				return err
-			}
-			if n := w.Commits(); tell != nil && l.Commit != nil && (n%1000 == 0 || n < 1000) {
+			if n := w.Commits(); n%1000 == 0 && l.Commit != nil {
 				tell(n)
 			}
-			return nil
+			return yield(l)
 		})
 	})
+	return w.Commits(), err
 }
 
 func pluginNames(all []es.Plugin) (names []string) {

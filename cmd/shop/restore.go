@@ -6,21 +6,28 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 
+	"onlineshop/platform/aws"
 	"onlineshop/platform/local"
 	"onlineshop/platform/portable"
 )
 
 type restoreCommand struct {
-	File string `arg:"" help:"What shop backup wrote." type:"existingfile"`
+	File      string    `arg:"" optional:"" help:"What shop backup wrote." type:"existingfile"`
+	FromTable []string  `help:"With --stack, in place of a file: bring back the commits that a plugin's log has lost, out of a table that still has them. PLUGIN alone is its own table, with --at; for an empty stack, EVENTS and CURSORS of every plugin are needed." placeholder:"PLUGIN[=EVENTS[,CURSORS]]" sep:"none"`
+	At        time.Time `help:"Take the tables as they were at that time, by DynamoDB's point-in-time recovery." placeholder:"2026-11-23T08:00:00Z"`
 }
 
 // Help is shown by --help.
 func (restoreCommand) Help() string {
-	return examples("Makes a shop of a backup, in a data folder or a stack that has none. It checks the whole file before it begins, and what it has made at its end, as shop verify does. Everything keeps its id, time and version; nothing is sent or shipped again. If it is interrupted, run it again with the same file.",
-		"shop restore shop.backup --data ./restored", "shop restore shop.backup --stack Shop")
+	return examples("Makes a shop of a backup, in a data folder or a stack that has none. It checks the whole file before it begins, and what it has made at its end, as shop verify does. Everything keeps its id, time and version; nothing is sent or shipped again. If it is interrupted, run it again as before: it goes on. A stack is closed meanwhile, and opened when all is there.",
+		"shop restore shop.backup --data ./restored", "shop restore shop.backup --stack Shop",
+		"shop restore --stack Shop --from-table Ordering --at 2026-11-23T08:00:00Z",
+		"shop restore --stack New --from-table Catalog=OldCatalogEvents,OldCatalogCursors --from-table Ordering=OldOrderingEvents,OldOrderingCursors")
 }
 
 // restored is what restore tells.
@@ -31,32 +38,50 @@ type restored struct {
 
 // Run restores, and verifies.
 func (c restoreCommand) Run(ctx context.Context, s *session) error {
+	switch {
+	case (c.File == "") == (len(c.FromTable) == 0):
+		return usagef("restore needs a file, or --from-table, and not both")
+	case len(c.FromTable) > 0 && s.cloud == nil:
+		return usagef("--from-table is for a stack: say which with --stack")
+	case len(c.FromTable) == 0 && !c.At.IsZero():
+		return usagef("--at is for --from-table")
+	case len(c.FromTable) > 0:
+		return c.refill(ctx, s)
+	}
 	t, err := c.check(ctx, s)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if s.cloud != nil {
+		return c.toStack(ctx, s, t)
 	}
 	target, err := local.OpenToRestore(ctx, s.Data)
 	if err != nil {
 		return err
 	}
-	bar := s.counting("restore", t.Commits)
-	r, err := portable.Restore(ctx, c.open, t, target, func(n int64) { _ = bar.Set64(n) })
-	_ = bar.Finish() // it is only drawn
+	r, err := c.restore(ctx, s, t, target)
 	if err = errors.Join(err, target.Close()); err != nil {
 		return err
 	}
-	bar = s.counting("views", -1)
+	bar := s.counting("views", -1)
 	err = local.Fold(ctx, s.folder(), func(n int) { _ = bar.Set(n) })
-	_ = bar.Finish()
+	_ = bar.Finish() // it is only drawn
 	if err != nil {
 		return err
 	}
-	if err := c.tell(s, r); err != nil {
+	if err := r.tell(s); err != nil {
 		return err
 	}
 	here := *s
 	here.Addr = "127.0.0.1" // where the folder is
 	return verifyCommand{}.Run(ctx, &here)
+}
+
+func (c restoreCommand) restore(ctx context.Context, s *session, t portable.Trailer, to portable.Target) (restored, error) {
+	bar := s.counting("restore", t.Commits)
+	r, err := portable.Restore(ctx, c.open, t, to, func(n int64) { _ = bar.Set64(n) })
+	_ = bar.Finish() // it is only drawn
+	return restored{r.Commits, r.Before}, err
 }
 
 func (c restoreCommand) open() (io.ReadCloser, error) { return os.Open(c.File) }
@@ -82,13 +107,17 @@ func (c restoreCommand) check(ctx context.Context, s *session) (t portable.Trail
 		r := progressbar.NewReader(f, bar)
 		return &r, nil
 	}
-	_, t, err = portable.Check(ctx, seen, scratch, pluginNames(s.folder().Plugins))
+	here := s.folder().Plugins
+	if s.cloud != nil {
+		here = s.cloud.platform.Plugins
+	}
+	_, t, err = portable.Check(ctx, seen, scratch, pluginNames(here))
 	return t, err
 }
 
-func (c restoreCommand) tell(s *session, r portable.Restored) error {
+func (r restored) tell(s *session) error {
 	if s.JSON {
-		return s.printJSON(restored{r.Commits, r.Before})
+		return s.printJSON(r)
 	}
 	again := ""
 	if r.Before > 0 {
@@ -96,4 +125,152 @@ func (c restoreCommand) tell(s *session, r portable.Restored) error {
 	}
 	s.printf("%d commits are restored.%s\n", r.Commits, again)
 	return nil
+}
+
+// How long functions may take to end what they have begun: in a stack that nobody has used
+// nothing takes long.
+const (
+	workTime  = time.Minute
+	emptyTime = 15 * time.Second
+)
+
+func (c restoreCommand) toStack(ctx context.Context, s *session, t portable.Trailer) error {
+	var r restored
+	err := s.closed(ctx, emptyTime, func() (err error) {
+		r, err = c.restore(ctx, s, t, s.cloud.platform.Restore())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.reopened(ctx, r)
+}
+
+// closed does something while no function of the stack runs. Where that fails, they stay
+// stopped: what they would see is a part.
+func (s *session) closed(ctx context.Context, wait time.Duration, do func() error) error {
+	functions, err := s.cloud.stack.Functions(ctx, s.cloud.config)
+	if err != nil {
+		return err
+	}
+	s.say("The stack's functions are being stopped.")
+	if err := functions.Stop(ctx, wait); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return fmt.Errorf("%w; the stack's functions stay stopped until the same command comes to its end", err)
+	}
+	s.say("The stack's functions are being started.")
+	return functions.Start(ctx)
+}
+
+// say tells people what takes a while.
+func (s *session) say(text string) {
+	if !s.JSON {
+		fmt.Fprintln(s.err, text)
+	}
+}
+
+// reopened brings every follower and view of the stack up to date, and verifies.
+func (s *session) reopened(ctx context.Context, r restored) error {
+	if err := r.tell(s); err != nil {
+		return err
+	}
+	if _, err := s.steps(ctx, "sweep", step{}, "streams swept", func(progress) {}); err != nil {
+		return err
+	}
+	return verifyCommand{}.Run(ctx, s)
+}
+
+// refill brings back what logs have lost.
+func (c restoreCommand) refill(ctx context.Context, s *session) (err error) {
+	from, err := c.tables(s)
+	if err != nil {
+		return err
+	}
+	platform := s.cloud.platform
+	scratch, err := local.OpenScratch("")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	snapshots, err := s.cloud.stack.Resources(ctx, s.cloud.config, "AWS::DynamoDB::Table")
+	if err != nil {
+		return err
+	}
+	var made []string
+	var r restored
+	err = s.closed(ctx, workTime, func() error {
+		if made, err = c.asOf(ctx, s, from); err != nil {
+			return err
+		}
+		bar := s.counting("compare", -1)
+		r.Commits, err = platform.Refill(ctx, scratch, from, func(n int64) { _ = bar.Set64(n) })
+		_ = bar.Finish() // it is only drawn
+		if err != nil {
+			return err
+		}
+		for _, o := range from {
+			for logical, table := range snapshots {
+				if !strings.HasPrefix(logical, o.Plugin+"Snapshots") {
+					continue
+				}
+				if err := platform.EmptySnapshots(ctx, table); err != nil {
+					return fmt.Errorf("empty the snapshots of %s: %w", o.Plugin, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.reopened(ctx, r); err != nil {
+		return err
+	}
+	for _, table := range made {
+		if err := platform.DropTable(ctx, table); err != nil {
+			return fmt.Errorf("delete the table %s, which is not needed any more: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// tables are those that the command line names.
+func (c restoreCommand) tables(s *session) (from []aws.OldTables, err error) {
+	for _, x := range c.FromTable {
+		plugin, tables, named := strings.Cut(x, "=")
+		own, here := s.cloud.platform.Wiring.Plugins[plugin]
+		switch {
+		case !here:
+			return nil, usagef("--from-table %s: the stack has no plugin %s", x, plugin)
+		case !named && c.At.IsZero():
+			return nil, usagef("--from-table %s: it is the stack's own table, so say as of which time with --at", x)
+		case !named:
+			tables = own.Events
+		}
+		events, cursors, _ := strings.Cut(tables, ",")
+		from = append(from, aws.OldTables{Plugin: plugin, Events: events, Cursors: cursors})
+	}
+	return from, nil
+}
+
+// asOf replaces the tables by those of the time that is asked for, and returns their names.
+func (c restoreCommand) asOf(ctx context.Context, s *session, from []aws.OldTables) (made []string, err error) {
+	if c.At.IsZero() {
+		return nil, nil
+	}
+	s.say("DynamoDB is restoring tables, which takes from minutes to hours.")
+	for i := range from {
+		for _, table := range []*string{&from[i].Events, &from[i].Cursors} {
+			if *table == "" {
+				continue
+			}
+			if *table, err = s.cloud.platform.TableAt(ctx, *table, c.At); err != nil {
+				return nil, err
+			}
+			made = append(made, *table)
+		}
+	}
+	return made, nil
 }

@@ -170,12 +170,16 @@ func encodeCommit(c engine.Commit) (item, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := commitKey(c.Stream, c.Seq)
-	i[attrEvents], i[attrVersion], i[attrMeta] = str(string(events)), num(c.Version), str(string(meta))
-	if len(c.Hash) > 0 {
-		i[attrHash] = &types.AttributeValueMemberB{Value: c.Hash}
+	return commitItem(c.Stream, c.Seq, c.Version, events, meta, c.Hash), nil
+}
+
+func commitItem(st engine.Stream, seq, version int64, events, meta, hash []byte) item {
+	i := commitKey(st, seq)
+	i[attrEvents], i[attrVersion], i[attrMeta] = str(string(events)), num(version), str(string(meta))
+	if len(hash) > 0 {
+		i[attrHash] = &types.AttributeValueMemberB{Value: hash}
 	}
-	return i, nil
+	return i
 }
 
 func decodeCommit(st engine.Stream, i item) (engine.Commit, error) {

@@ -22,8 +22,10 @@ import (
 // origin names a follower and a stream, and may be too long for a key.
 func rejectionKey(id engine.CommandID) item {
 	h := sha256.Sum256([]byte(id.Origin))
-	return item{wiring.Key: str(fmt.Sprintf("rejection\n%s/%d/%d", hex.EncodeToString(h[:]), id.Seq, id.Index))}
+	return item{wiring.Key: str(fmt.Sprintf(rejectionPrefix+"%s/%d/%d", hex.EncodeToString(h[:]), id.Seq, id.Index))}
 }
+
+const rejectionPrefix = "rejection\n"
 
 // rejections is the table of the plugin whose follower sent the command.
 func (s *store) rejections(origin string) (*string, error) {

@@ -193,6 +193,10 @@ func (b *backup) starts(ctx context.Context) error {
 			if err != nil || at.Before(out.Since) {
 				return err
 			}
+			var next int64
+			if _, err := read(b.at, cursorKey(s.follower, r.stream), func(f *fields) { next = f.number() }); err != nil || next > r.seq {
+				return err
+			}
 			return b.yield(portable.Line{Cursor: &portable.Cursor{Consumer: s.follower, Stream: r.stream, Next: r.seq + 1}})
 		})
 		if err != nil {

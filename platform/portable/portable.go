@@ -19,7 +19,7 @@
 //     earlier version appended it. Commits are in causal order: each comes after its
 //     predecessor in its stream, and after the commit that it follows from.
 //   - cursor: the next commit of a stream for a follower to act on. Of two cursors of a
-//     follower on a stream, the further one holds.
+//     follower on a stream, the later line holds, and is the further one.
 //   - start: where a new follower began. It passes over the first "after" commits of the
 //     file. "since" says the same by time: those are the commits before that time, except
 //     some of the same time or out of order, which have cursors. Both are absent where it

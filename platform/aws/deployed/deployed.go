@@ -32,6 +32,7 @@ func Bucket(plugin, task string) string { return "Bucket" + plugin + task }
 
 // Stack is a deployed shop.
 type Stack struct {
+	Name    string
 	Outputs map[string]string
 	Wiring  wiring.Wiring // of everything, but for snapshots
 }
@@ -40,7 +41,8 @@ type Stack struct {
 // --outputs-file wrote: at is a stack's name or such a file's. What they lack it
 // reads from the configuration of the plugins' eventmapping functions.
 func Find(ctx context.Context, c awssdk.Config, at string) (s Stack, err error) {
-	if s.Outputs, err = fromFile(at); errors.Is(err, fs.ErrNotExist) {
+	if s.Name, s.Outputs, err = fromFile(at); errors.Is(err, fs.ErrNotExist) {
+		s.Name = at
 		s.Outputs, err = fromAccount(ctx, c, at)
 	}
 	if err != nil {
@@ -76,19 +78,19 @@ func Find(ctx context.Context, c awssdk.Config, at string) (s Stack, err error) 
 }
 
 // fromFile reads {"<stack>": {"<output>": "<value>"}} with one stack.
-func fromFile(path string) (map[string]string, error) {
+func fromFile(path string) (name string, outputs map[string]string, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	var stacks map[string]map[string]string
 	if err := json.Unmarshal(b, &stacks); err != nil || len(stacks) != 1 {
-		return nil, fmt.Errorf("%s is not a file of one stack's outputs, as cdk deploy --outputs-file writes it", path)
+		return "", nil, fmt.Errorf("%s is not a file of one stack's outputs, as cdk deploy --outputs-file writes it", path)
 	}
-	for _, outputs := range stacks {
-		return outputs, nil
+	for name, outputs := range stacks {
+		return name, outputs, nil
 	}
-	return nil, nil
+	return "", nil, nil
 }
 
 func fromAccount(ctx context.Context, c awssdk.Config, name string) (map[string]string, error) {

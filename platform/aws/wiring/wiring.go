@@ -210,6 +210,7 @@ const (
 	StartsKey     = "starts"
 	DeclaredKey   = "declared" // what the rows of the plugin's read models are made, sorted and searched by
 	LagKey        = "lag"      // how far the plugin's stream was behind, lately
+	RestoreKey    = "restore"  // a restore that has not come to its end: of which file, and how far it is
 	HeartbeatType = "Heartbeat"
 	DuePrefix     = "due/"
 	// SchedulePrefix and a schedule's full name are the key of its state.
