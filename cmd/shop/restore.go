@@ -135,6 +135,9 @@ const (
 )
 
 func (c restoreCommand) toStack(ctx context.Context, s *session, t portable.Trailer) error {
+	if err := s.cloud.platform.Restorable(ctx, t.SHA256); err != nil {
+		return err
+	}
 	var r restored
 	err := s.closed(ctx, emptyTime, func() (err error) {
 		r, err = c.restore(ctx, s, t, s.cloud.platform.Restore())
@@ -146,8 +149,8 @@ func (c restoreCommand) toStack(ctx context.Context, s *session, t portable.Trai
 	return s.reopened(ctx, r)
 }
 
-// closed does something while no function of the stack runs. Where that fails, they stay
-// stopped: what they would see is a part.
+// closed does something while no function of the stack runs. Where that fails in the middle,
+// they stay stopped: what they would see is a part.
 func (s *session) closed(ctx context.Context, wait time.Duration, do func() error) error {
 	functions, err := s.cloud.stack.Functions(ctx, s.cloud.config)
 	if err != nil {
@@ -157,11 +160,12 @@ func (s *session) closed(ctx context.Context, wait time.Duration, do func() erro
 	if err := functions.Stop(ctx, wait); err != nil {
 		return err
 	}
-	if err := do(); err != nil {
-		return fmt.Errorf("%w; the stack's functions stay stopped until the same command comes to its end", err)
+	refused := do()
+	if refused != nil && !errors.Is(refused, aws.ErrUnchanged) {
+		return fmt.Errorf("%w; the stack's functions stay stopped until the same command comes to its end", refused)
 	}
 	s.say("The stack's functions are being started.")
-	return functions.Start(ctx)
+	return errors.Join(refused, functions.Start(ctx))
 }
 
 // say tells people what takes a while.

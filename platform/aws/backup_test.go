@@ -2,10 +2,16 @@ package aws
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -142,5 +148,145 @@ func TestAStackWithAHistoryIsNotRestoredInto(t *testing.T) {
 	// Then it is refused, and nothing is written
 	if err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("restore: %v", err)
+	}
+}
+
+// lose deletes commits of a stream from its table, from one on.
+func (c *cloud) lose(table string, s engine.Stream, from int64) {
+	c.t.Helper()
+	p := c.platform(c.plugins...)
+	for seq := from; ; seq++ {
+		i, err := p.store.get(c.t.Context(), &table, commitKey(s, seq))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if i == nil {
+			return
+		}
+		if _, err := p.store.db.DeleteItem(c.t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: commitKey(s, seq)}); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// copyTable puts all items of a table into another.
+func (c *cloud) copyTable(from, to string) {
+	c.t.Helper()
+	p := c.platform(c.plugins...)
+	err := p.store.eachItem(c.t.Context(), &from, 0, 1, func(i item) error { return c.put(c.t.Context(), to, i) })
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// lent is a library with loans, whose followers have done what they do.
+func lent(t *testing.T, w platformtest.World) (*cloud, platformtest.Movable) {
+	c := newCloud(t, platformtest.Library{World: w}.Plugins())
+	m := c.movable(c.plugins)
+	platformtest.Lend(t, m.Ports, "b", "otto", "nina")
+	return c, m
+}
+
+func TestCommitsThatALogHasLostComeBackFromAnOldTable(t *testing.T) {
+	atOnce(t)
+	w := platformtest.NewWorld()
+	// Given a library, a copy of whose tables is kept, and which has lost the end of a stream
+	c, m := lent(t, w)
+	before, _ := platformtest.Content(t, platformtest.BackUp(t, m.Backup))
+	old := newCloud(t, c.plugins)
+	events := c.wiring.Plugins["Lending"].Events
+	copied := old.wiring.Plugins["Lending"].Events
+	c.copyTable(events, copied)
+	c.lose(events, engine.Stream{Aggregate: "Lending.Book", ID: "b"}, 1)
+	// When it is refilled
+	p := c.platform(c.plugins...)
+	added, err := p.Refill(t.Context(), scratch(t), []OldTables{{Plugin: "Lending", Events: copied}}, func(int64) {})
+	// Then all is there
+	if err != nil || added != 2 {
+		t.Fatalf("%d commits came back: %v", added, err)
+	}
+	after, _ := platformtest.Content(t, platformtest.BackUp(t, m.Backup))
+	if d := cmp.Diff(before, after, cmpopts.SortSlices(func(a, b portable.Commit) bool {
+		return fmt.Sprint(a.Stream, a.Seq) < fmt.Sprint(b.Stream, b.Seq)
+	})); d != "" {
+		t.Errorf("(-before +after):\n%s", d)
+	}
+	// And a second time there is nothing to do
+	if added, err := p.Refill(t.Context(), scratch(t), []OldTables{{Plugin: "Lending", Events: copied}}, func(int64) {}); err != nil || added != 0 {
+		t.Errorf("%d commits came back again: %v", added, err)
+	}
+}
+
+func TestARefillOfTwoHistoriesOrWithAGapChangesNothing(t *testing.T) {
+	atOnce(t)
+	w := platformtest.NewWorld()
+	// Given a library that has lost the end of a stream
+	c, _ := lent(t, w)
+	events, st := c.wiring.Plugins["Lending"].Events, engine.Stream{Aggregate: "Lending.Book", ID: "b"}
+	forked, short := newCloud(t, c.plugins).wiring.Plugins["Lending"].Events, newCloud(t, c.plugins).wiring.Plugins["Lending"].Events
+	c.copyTable(events, forked)
+	c.copyTable(events, short)
+	c.lose(events, st, 1)
+	// And of its old tables one lacks a commit in the middle
+	p := c.platform(c.plugins...)
+	if _, err := p.store.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &short, Key: commitKey(st, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	refill := func(table, want string) {
+		t.Helper()
+		added, err := p.Refill(t.Context(), scratch(t), []OldTables{{Plugin: "Lending", Events: table}}, func(int64) {})
+		if added != 0 || !errors.Is(err, ErrUnchanged) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d commits came back: %v; %q was expected", added, err, want)
+		}
+	}
+	// When it is refilled from that one, then it is refused
+	refill(short, "would have a gap")
+	// When somebody has written in the place of what is lost, and it is refilled from the other
+	m := c.movable(c.plugins)
+	platformtest.LendAgain(t, m.Ports, "b", "zoe")
+	// Then it is refused, too
+	refill(forked, "two histories")
+}
+
+func TestAFreshStackIsFilledFromOldTables(t *testing.T) {
+	atOnce(t)
+	w := platformtest.NewWorld()
+	// Given a library whose stack is gone, and whose tables are there
+	c, m := lent(t, w)
+	before, _ := platformtest.Content(t, platformtest.BackUp(t, m.Backup))
+	congratulated := w.Congratulations("b")
+	var old []OldTables
+	for name, x := range c.wiring.Plugins {
+		old = append(old, OldTables{Plugin: name, Events: x.Events, Cursors: x.Cursors})
+	}
+	fresh := newCloud(t, c.plugins)
+	for _, x := range c.plugins {
+		if _, err := fresh.platforms[x.Name].tick(t.Context(), x.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := fresh.platform(c.plugins...)
+	// When a fresh one is filled from logs alone, then it is refused
+	if _, err := p.Refill(t.Context(), scratch(t), []OldTables{{Plugin: old[0].Plugin, Events: old[0].Events}}, func(int64) {}); !errors.Is(err, ErrUnchanged) {
+		t.Errorf("without cursors: %v", err)
+	}
+	// When it is filled from all of them
+	added, err := p.Refill(t.Context(), scratch(t), old, func(int64) {})
+	if err != nil || added != int64(len(before)) {
+		t.Fatalf("%d of %d commits came back: %v", added, len(before), err)
+	}
+	fresh.deploy(c.plugins)
+	there := fresh.movable(c.plugins)
+	platformtest.Steps(t, "sweep", func(cursor string) (engine.Progress, error) { return there.Engine.Sweep(t.Context(), cursor) })
+	if err := there.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Then the log is what it was, and nobody is told again
+	after, _ := platformtest.Content(t, platformtest.BackUp(t, there.Backup))
+	if len(after) != len(before) {
+		t.Errorf("there are %d commits, and were %d", len(after), len(before))
+	}
+	if d := cmp.Diff(congratulated, w.Congratulations("b")); d != "" || len(congratulated) != 2 {
+		t.Errorf("congratulations (-before +after):\n%s", d)
 	}
 }

@@ -63,7 +63,23 @@ func (p *Platform) DropTable(ctx context.Context, name string) error {
 // repeated.
 func (p *Platform) Refill(ctx context.Context, scratch portable.Scratch, from []OldTables, tell func(read int64)) (added int64, err error) {
 	r := &refill{restore: restore{Platform: p, tables: map[string]*string{}}, scratch: scratch, tell: tell}
-	var live int64
+	live, err := r.compare(ctx, from)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrUnchanged, err)
+	}
+	if live == 0 {
+		if err := r.followers(ctx, from); err != nil {
+			return 0, err
+		}
+	}
+	err = r.copy(ctx)
+	return r.done, err
+}
+
+// compare reads both, returns how many commits the shop has, and an error unless the two make
+// one history.
+func (r *refill) compare(ctx context.Context, from []OldTables) (live int64, err error) {
+	p := r.Platform
 	for _, x := range p.Plugins {
 		if !slices.ContainsFunc(from, func(o OldTables) bool { return o.Plugin == x.Name }) {
 			continue
@@ -85,18 +101,13 @@ func (p *Platform) Refill(ctx context.Context, scratch portable.Scratch, from []
 	if r.conflicts > 0 {
 		return 0, fmt.Errorf("%d places have another commit now than in the old tables, such as %s: somebody wrote after the loss, so that there are two histories; restore into a fresh stack, or tables of another time", r.conflicts, r.conflict)
 	}
-	if err := r.whole(); err != nil {
-		return 0, err
-	}
-	if live == 0 {
-		if err := r.followers(ctx, from); err != nil {
-			return 0, err
+	for _, x := range p.Plugins {
+		i := slices.IndexFunc(from, func(o OldTables) bool { return o.Plugin == x.Name })
+		if live == 0 && (i < 0 || from[i].Cursors == "") {
+			return 0, fmt.Errorf("the stack is empty: it needs the tables of events and of cursors of every plugin, and those of %s are not named", x.Name)
 		}
 	}
-	if err := r.copy(ctx); err != nil {
-		return r.done, err
-	}
-	return r.done, nil
+	return live, r.whole()
 }
 
 // refill is a refill in progress. The scratch has a commit by its place, after a letter that
@@ -191,9 +202,6 @@ func (r *refill) whole() error {
 func (r *refill) followers(ctx context.Context, from []OldTables) error {
 	for _, x := range r.Plugins {
 		i := slices.IndexFunc(from, func(o OldTables) bool { return o.Plugin == x.Name })
-		if i < 0 || from[i].Cursors == "" {
-			return fmt.Errorf("the stack is empty: it needs the tables of events and of cursors of every plugin, and those of %s are not named", x.Name)
-		}
 		var lines []portable.Line
 		flush := func() error {
 			err := r.Keep(ctx, lines)

@@ -36,44 +36,61 @@ type restore struct {
 
 var restoreKey = item{wiring.Key: str(wiring.RestoreKey)}
 
-// Begin implements [portable.Target].
-func (r *restore) Begin(ctx context.Context, id string) (done int64, err error) {
-	r.id = id
-	table, err := r.store.cursors(r.Plugins[0].Name)
+// ErrUnchanged marks a refusal: nothing was written.
+var ErrUnchanged = errors.New("nothing was changed")
+
+// Restorable returns an [ErrUnchanged] unless the file of that id can be restored into the
+// platform's tables: they are empty, or have an unfinished restore of it, which is resumed.
+func (p *Platform) Restorable(ctx context.Context, id string) error {
+	_, _, err := p.restorable(ctx, id)
+	return err
+}
+
+func (p *Platform) restorable(ctx context.Context, id string) (done int64, resumed bool, err error) {
+	table, err := p.store.cursors(p.Plugins[0].Name)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	unfinished, err := r.store.get(ctx, table, restoreKey)
+	unfinished, err := p.store.get(ctx, table, restoreKey)
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, false, fmt.Errorf("%w: %w", ErrUnchanged, err)
 	case unfinished != nil && text(unfinished, attrName) != id:
-		return 0, errors.New("another file was being restored into this stack, and that has not come to its end: restore it again, or deploy a fresh stack")
+		return 0, false, fmt.Errorf("%w: another file was being restored into this stack, and that has not come to its end: restore it again, or deploy a fresh stack", ErrUnchanged)
 	case unfinished != nil:
-		r.done = number(unfinished, attrNext)
-		return r.done, nil
+		return number(unfinished, attrNext), true, nil
 	}
-	for _, x := range r.Plugins {
-		if err := r.empty(ctx, x.Name); err != nil {
-			return 0, err
+	for _, x := range p.Plugins {
+		if err := p.empty(ctx, x.Name); err != nil {
+			return 0, false, fmt.Errorf("%w: %w", ErrUnchanged, err)
 		}
+	}
+	return 0, false, nil
+}
+
+// Begin implements [portable.Target].
+func (r *restore) Begin(ctx context.Context, id string) (done int64, err error) {
+	var resumed bool
+	r.id = id
+	if r.done, resumed, err = r.restorable(ctx, id); err != nil || resumed {
+		return r.done, err
 	}
 	return 0, r.note(ctx)
 }
 
 // empty returns an error if the plugin has commits, or its followers have acted on some.
-func (r *restore) empty(ctx context.Context, plugin string) error {
-	events, err1 := r.store.events(plugin)
-	cursors, err2 := r.store.cursors(plugin)
+func (p *Platform) empty(ctx context.Context, plugin string) error {
+	events, err1 := p.store.events(plugin)
+	cursors, err2 := p.store.cursors(plugin)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	out, err := r.store.db.Scan(ctx, &dynamodb.ScanInput{TableName: events, Limit: awssdk.Int32(1), ConsistentRead: awssdk.Bool(true)})
+	out, err := p.store.db.Scan(ctx, &dynamodb.ScanInput{TableName: events, Limit: awssdk.Int32(1), ConsistentRead: awssdk.Bool(true)})
 	if err != nil {
 		return failure(err)
 	}
 	used := len(out.Items) > 0
-	err = r.store.eachItem(ctx, cursors, 0, 1, func(i item) error {
+	err = p.store.eachItem(ctx, cursors, 0, 1, func(i item) error {
 		if used = used || strings.Contains(text(i, wiring.Key), "\n"); used {
 			return errStop
 		}

@@ -101,6 +101,23 @@ func CheckCauses(t testing.TB, commits []portable.Commit) (caused int) {
 	return caused
 }
 
+// Lend has a new book lent to each, and waits until all of that has come to its end.
+func Lend(t *testing.T, p Ports, id string, to ...string) {
+	t.Helper()
+	scene{t, p}.acquire(ada, id, "Lent")
+	LendAgain(t, p, id, to...)
+}
+
+// LendAgain is Lend of a book that is there.
+func LendAgain(t *testing.T, p Ports, id string, to ...string) {
+	t.Helper()
+	s := scene{t, p}
+	for _, who := range to {
+		s.lend(id, who)
+	}
+	s.settle()
+}
+
 // Move tests that a shop that is backed up and restored elsewhere is the same, and does
 // nothing again. open opens a shop of the world's library, and restored makes another, empty
 // one out of a file.
