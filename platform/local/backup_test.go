@@ -2,7 +2,12 @@ package local
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"onlineshop/es"
 	"onlineshop/platform/platformtest"
@@ -68,4 +73,197 @@ func TestAFolderMovesToAnother(t *testing.T) {
 		restoreInto(t, file, dir, plugins)
 		return movable(t, dir, plugins)
 	})
+}
+
+// scribble has many books lent at once, until the test stops it.
+func scribble(t *testing.T, p *Platform) (stop func()) {
+	t.Helper()
+	var work sync.WaitGroup
+	end := make(chan struct{})
+	for w := range 8 {
+		work.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: func(context.Context) error { return nil }}, fmt.Sprint("busy-", w, "-", n), "otto", fmt.Sprint("reader-", w, "-", n), "sits-here")
+			}
+		})
+	}
+	return func() { close(end); work.Wait() }
+}
+
+func TestABackupOfABusyShopIsAPrefixOfItsHistory(t *testing.T) {
+	// Given a library in which books are lent all the time
+	plugins := platformtest.Library{World: platformtest.NewWorld()}.Plugins()
+	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
+	platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: p.CaughtUp}, "first", "otto")
+	stop := scribble(t, p)
+	for range 5 {
+		before := p.store.feed.last()
+		for p.store.feed.last() < before+100 {
+			time.Sleep(time.Millisecond)
+		}
+		// When it is backed up
+		file := platformtest.BackUp(t, p.Backup)
+		// Then the file has what was acknowledged before, and no commit before its cause
+		commits, cursors := platformtest.Content(t, file)
+		if int64(len(commits)) < before+100 {
+			t.Errorf("%d commits are in it, and %d were acknowledged", len(commits), before+100)
+		}
+		if platformtest.CheckCauses(t, commits) == 0 {
+			t.Error("no commit follows from another")
+		}
+		// And nobody is further than the log
+		ends := map[string]int64{}
+		for _, c := range commits {
+			ends[c.Stream.String()] = c.Seq + 1
+		}
+		for on, next := range cursors {
+			if _, stream, _ := strings.Cut(on, " on "); next > ends[stream] {
+				t.Errorf("%s is at %d, beyond the end of the stream, %d", on, next, ends[stream])
+			}
+		}
+		// And what is restored verifies
+		dir := t.TempDir()
+		restoreInto(t, file, dir, plugins)
+		verified(t, dir, plugins)
+	}
+	stop()
+}
+
+// verified fails unless what shop verify looks at is right.
+func verified(t *testing.T, dir string, plugins []es.Plugin) {
+	t.Helper()
+	p, err := OpenToRead(t.Context(), Options{Dir: dir, Plugins: plugins, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for cursor := ""; ; {
+		v, err := p.engine.Verify(t.Context(), cursor, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(v.Findings) > 0 || v.Claims.Behind > 0 {
+			t.Errorf("%d rows are behind, and wrong are %v", v.Claims.Behind, v.Findings)
+		}
+		if cursor = v.Next; cursor == "" {
+			return
+		}
+	}
+}
+
+func TestAFolderWhoseRestoreWasKilledOpensOnlyWhenThatHasComeToItsEnd(t *testing.T) {
+	// Given a backup
+	plugins := platformtest.Library{World: platformtest.NewWorld()}.Plugins()
+	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
+	for n := range 20 {
+		platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: p.CaughtUp}, fmt.Sprint("b", n), "otto", "nina")
+	}
+	file := platformtest.BackUp(t, p.Backup)
+	_, trailer, err := portable.Check(t.Context(), file, scratch(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commits, _ := platformtest.Content(t, file)
+	dir := t.TempDir()
+	for _, done := range []int{0, 1, len(commits) / 2, len(commits)} {
+		// When its restore is killed after some commits
+		to, err := OpenToRestore(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := to.Begin(t.Context(), trailer.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := to.Append(t.Context(), commits[there:done]); err != nil {
+			t.Fatal(err)
+		}
+		if err := to.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// Then nobody takes that for a shop
+		if _, err := Open(t.Context(), Options{Dir: dir, Plugins: plugins, Logger: quiet}); !errors.Is(err, errRestoring) {
+			t.Fatalf("open after %d commits: %v", done, err)
+		}
+		if _, err := OpenToRead(t.Context(), Options{Dir: dir, Plugins: plugins, Logger: quiet}); !errors.Is(err, errRestoring) {
+			t.Fatalf("open to read after %d commits: %v", done, err)
+		}
+		// And no other file is restored into it
+		if to, err = OpenToRestore(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Begin(t.Context(), "another"); !errors.Is(err, errRestoring) {
+			t.Errorf("another file: %v", err)
+		}
+		if err := to.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// When it comes to its end, then it is a shop
+	restoreInto(t, file, dir, plugins)
+	verified(t, dir, plugins)
+}
+
+func TestWhereAFollowerBeganIsKnownByTimeHoweverTheClockRan(t *testing.T) {
+	// Given a log in which the clock has gone back, and a follower that began in the middle
+	s, err := openStore(t.Context(), storeOptions{dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for i, minute := range []int{0, 9, 3, 4, 5, 10} {
+		c := commit(fmt.Sprint("s", i), 0)
+		c.Meta.Time = noon.Add(time.Duration(minute) * time.Minute)
+		if err := s.Append(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.write(t.Context(), func(tx *tx) error {
+		tx.set(keyIn(tableStarts).text("mapping:A.New"), value(nil).number(3))
+		return nil
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	p := &Platform{store: s}
+	// When it is backed up
+	var began portable.Start
+	past := map[string]bool{}
+	commits := map[string]time.Time{}
+	err = p.Backup(t.Context(), func(l portable.Line) error {
+		switch {
+		case l.Start != nil:
+			began = *l.Start
+		case l.Cursor != nil:
+			past[l.Cursor.Stream.ID] = l.Cursor.Next == 1
+		case l.Commit != nil:
+			at, err := record{meta: l.Commit.Meta}.time()
+			commits[l.Commit.Stream.ID] = at
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Then the first three are past by their number, and by their time or a cursor
+	if began.After != 3 {
+		t.Errorf("it began after %d", began.After)
+	}
+	for id, at := range commits {
+		if got, want := at.Before(began.Since) || past[id], id <= "s2"; got != want {
+			t.Errorf("%s is past: %t", id, got)
+		}
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
 }
