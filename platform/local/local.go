@@ -119,7 +119,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	if err := (disk{p.disk}).makeDir(databaseDir(p.Dir)); err != nil {
 		return fmt.Errorf("make the folder of the database: %w", err)
 	}
-	if p.store, err = openStore(ctx, storeOptions{dir: databaseDir(p.Dir), disk: p.disk, owned: listedByOwner(p.Plugins), log: p.log, acceptLoss: p.AcceptLoss, toRead: p.toRead}); err != nil {
+	if p.store, err = openStore(ctx, storeOptions{dir: databaseDir(p.Dir), disk: p.disk, owned: listedByOwner(p.Plugins), log: p.log, acceptLoss: p.AcceptLoss, toRead: p.toRead, restore: p.onlyFold}); err != nil {
 		return err
 	}
 	tell := func(err error) { p.problems.set("database", err) }

@@ -12,6 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/portable"
 )
 
@@ -119,9 +121,9 @@ func (r *Restore) Append(_ context.Context, commits []portable.Commit) error {
 	return b.Commit(pebble.NoSync)
 }
 
-// End implements [portable.Target].
+// End implements [portable.Target]. What is left is [Fold].
 func (r *Restore) End(context.Context) error {
-	if err := r.store.db.Delete(keyIn(tableStore).text(restoringName), pebble.Sync); err != nil {
+	if err := r.store.db.LogData(nil, pebble.Sync); err != nil { // and with it what was written before
 		return err
 	}
 	return r.store.ends.set(r.next - 1)
@@ -136,9 +138,9 @@ func (r *Restore) Close() error {
 	return errors.Join(err, r.lock.release())
 }
 
-// Fold makes the views of a folder that was restored, as [Open] would while the shop is
-// open already. Nothing else is done about the commits: who follows them does so, from where
-// it was, at the next Open. tell hears how many streams are folded.
+// Fold makes the views of a folder that was restored, and with that a folder that can be
+// opened. Nothing else is done about the commits: who follows them does so, from where it was,
+// at the next [Open]. tell hears how many streams are folded.
 func Fold(ctx context.Context, o Options, tell func(streams int)) (err error) {
 	o.onlyFold = true
 	p, err := Open(ctx, o)
@@ -146,6 +148,14 @@ func Fold(ctx context.Context, o Options, tell func(streams int)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close(ctx)) }()
+	p.refolding.models = map[string]refold{}
+	for _, x := range p.Plugins {
+		for _, m := range x.ReadModels {
+			d := m.Definition()
+			d.Name = naming.Full(x.Name, d.Name)
+			p.refolding.models[d.Name] = refold{declared: engine.Declared(d)}
+		}
+	}
 	done := 0
 	p.refolding.done = func(streams int) {
 		done += streams
@@ -157,7 +167,13 @@ func Fold(ctx context.Context, o Options, tell func(streams int)) (err error) {
 	if err := p.store.setMarks(ctx, map[string]int64{rows: p.store.feed.last()}); err != nil {
 		return err
 	}
-	return p.store.markRegistered(ctx, p.engine.Consumers())
+	if err := p.store.markRegistered(ctx, p.engine.Consumers()); err != nil {
+		return err
+	}
+	return p.store.write(ctx, func(t *tx) error {
+		t.delete(keyIn(tableStore).text(restoringName))
+		return nil
+	}, nil)
 }
 
 // Scratch keeps keys and values in a folder of its own. It implements [portable.Scratch].
