@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"onlineshop/es/engine"
 	"onlineshop/es/naming"
@@ -38,7 +37,7 @@ func OpenToRestore(ctx context.Context, dir string) (*Restore, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := makeDir(dir); err != nil {
+	if err := (disk{machine}).makeDir(dir); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	r := &Restore{}
@@ -47,6 +46,9 @@ func OpenToRestore(ctx context.Context, dir string) (*Restore, error) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, sqliteFile)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(errNotEmpty(dir), r.Close())
+	}
+	if err := (disk{machine}).makeDir(databaseDir(dir)); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the folder of the database: %w", err), r.Close())
 	}
 	if r.store, err = openStore(ctx, storeOptions{dir: databaseDir(dir), restore: true}); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -188,7 +190,7 @@ func OpenScratch(dir string) (*Scratch, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := databaseOptions(vfs.Default, databaseLog{}, newTrouble())
+	o := databaseOptions(machine, databaseLog{}, newTrouble())
 	o.DisableWAL = true
 	db, err := pebble.Open(dir, o)
 	if err != nil {
