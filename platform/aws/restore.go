@@ -186,9 +186,13 @@ func (r *restore) Keep(ctx context.Context, lines []portable.Line) error {
 
 // start keeps when a follower began, whatever the stack took for it since it was deployed.
 func (r *restore) start(ctx context.Context, s portable.Start) error {
-	table, err := r.store.cursors(engine.ParseConsumer(s.Follower).Plugin())
-	if err != nil {
+	plugin := engine.ParseConsumer(s.Follower).Plugin()
+	if !r.has(plugin) {
 		return nil // nobody's
+	}
+	table, err := r.store.cursors(plugin)
+	if err != nil {
+		return err
 	}
 	e := newExpression()
 	since := e.name(attrSince)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ func TestWhatIsWrittenIsRestoredAsItWas(t *testing.T) {
 	if err != nil || r.Commits != 4 || r.Before != 0 || r.Shop != "Library" || !to.ended {
 		t.Fatalf("restored %+v, %v", r, err)
 	}
-	want := append(lines[4:len(lines):len(lines)], lines[:4]...)
+	want := slices.Concat(lines[4:], lines[:4])
 	if d := cmp.Diff(want, to.lines, cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
