@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
+
 	"onlineshop/es/wire"
 )
 
@@ -45,10 +47,11 @@ type CommandType[C any] struct {
 	Read     func(wire.Value) C
 
 	// What a page for people asks.
-	Help        string // one line
-	Zero        C      // without values, to ask its rule what it is for
-	Creates     bool   // makes the aggregate, although the rule rejects Zero
-	Destructive bool   // ends something for good
+	Help        string   // one line
+	Zero        C        // without values, to ask its rule what it is for
+	Creates     bool     // makes the aggregate, although the rule rejects Zero
+	Destructive bool     // ends something for good
+	Personal    []string // members of the payload that are about the stream's subject
 }
 
 // EventType is one of the events of an aggregate or an extension point.
@@ -57,6 +60,9 @@ type EventType[E any] struct {
 	Version int // of its current shape, from 1
 	Schema  string
 	Read    func(wire.Value) E
+
+	Personal []string // members that are about the stream's subject: they are stored encrypted
+	Erases   bool     // after it, what is personal in the stream is gone for good
 }
 
 // NewAggregate returns the aggregate with these rules. Generated code calls it.
@@ -207,9 +213,10 @@ type CommandDefinition struct {
 	Schema   json.RawMessage
 	Empty    bool
 
-	Help             string // one line for people; may be empty
-	Creates, Changes bool   // may be sent where there is no aggregate yet; where there is one
-	Destructive      bool   // ends something for good
+	Help             string   // one line for people; may be empty
+	Creates, Changes bool     // may be sent where there is no aggregate yet; where there is one
+	Destructive      bool     // ends something for good
+	Personal         []string // members of the payload that are about the stream's subject
 }
 
 // EventDefinition describes an event.
@@ -217,6 +224,15 @@ type EventDefinition struct {
 	Name    string
 	Version int
 	Schema  json.RawMessage
+
+	Personal []string // members that are about the stream's subject: they are stored encrypted
+	Erases   bool     // after it, what is personal in the stream is gone for good
+}
+
+// Personal reports whether the aggregate has personal data: then each stream is of one
+// subject, who can be erased.
+func (d AggregateDefinition) Personal() bool {
+	return slices.ContainsFunc(d.Events, func(e EventDefinition) bool { return len(e.Personal) > 0 })
 }
 
 // AnyAggregate is an aggregate of any type.
@@ -287,7 +303,7 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 			access = *t.Access
 		}
 		creates, changes := r.reach(t)
-		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty, t.Help, creates, changes, t.Destructive})
+		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty, t.Help, creates, changes, t.Destructive, t.Personal})
 	}
 	d.Events = eventDefinitions(r.Events)
 	return d
@@ -315,7 +331,7 @@ func (r *AggregateRules[C, E, S]) reach(t CommandType[C]) (creates, changes bool
 
 func eventDefinitions[E any](types []EventType[E]) (out []EventDefinition) {
 	for _, t := range types {
-		out = append(out, EventDefinition{t.Name, t.Version, json.RawMessage(t.Schema)})
+		out = append(out, EventDefinition{t.Name, t.Version, json.RawMessage(t.Schema), t.Personal, t.Erases})
 	}
 	return out
 }
