@@ -27,6 +27,7 @@ type store struct {
 	owned   map[string]bool // read models that are listed by owner
 	trouble *trouble
 	ends    *acknowledged
+	keys    *keyFile
 
 	inUse sync.RWMutex // read-locked by whoever reads, locked once it is closed
 }
@@ -56,7 +57,7 @@ func openStore(ctx context.Context, o storeOptions) (*store, error) {
 	if o.disk == nil {
 		o.disk = machine
 	}
-	s := &store{owned: o.owned, feed: newFeed(), trouble: newTrouble()}
+	s := &store{owned: o.owned, feed: newFeed(), trouble: newTrouble(), keys: &keyFile{disk: o.disk, name: o.dir + ".keys"}}
 	if err := unlessFatal(func() error { return s.open(ctx, o) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database in %s: %w", o.dir, explained(err)), s.close())
 	}
@@ -211,7 +212,7 @@ func (s *store) about(name string) (n int64, err error) {
 func (s *store) close() (err error) {
 	written := s.writer == nil || s.writer.close()
 	if s.ends != nil {
-		defer func() { err = errors.Join(err, s.ends.close()) }()
+		defer func() { err = errors.Join(err, s.ends.close(), s.keys.close()) }()
 	}
 	if s.db == nil || !written {
 		return nil
