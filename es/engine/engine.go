@@ -347,7 +347,7 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 	if a != nil {
 		a.followers = append(a.followers, f)
 	}
-	if a != nil || f.skipStale {
+	if (a != nil || f.skipStale) && ParseConsumer(f.name).Kind != KindErasure { // which has always been there
 		b := e.beginners[f.plugin]
 		b.names = append(b.names, f.name)
 	}
