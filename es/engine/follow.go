@@ -210,6 +210,9 @@ func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffect, r 
 		if ctx.Err() != nil {
 			return ctx.Err() // the process is stopping: not a failure of the side effect
 		}
+		if failed := e.forgetAgain(ctx); failed != nil {
+			return failed
+		}
 		if errors.Is(err, ErrErased) {
 			e.Logger.InfoContext(ctx, "side effect passed over: somebody whom it read of is erased", "effect", f.name, "stream", dl.stream, "version", ev.Version)
 			continue

@@ -344,6 +344,24 @@ func (e *Engine) erase(ctx context.Context, a *aggregate, s Stream) error {
 	return nil
 }
 
+// forgetAgain removes what a side effect has just had kept of those who were erased while it
+// ran.
+func (e *Engine) forgetAgain(ctx context.Context) error {
+	if e.Forget == nil {
+		return nil
+	}
+	for _, s := range Subjects(ctx) {
+		_, err := e.Keys.Key(ctx, s, false)
+		if errors.Is(err, ErrErased) {
+			err = e.Forget(ctx, s)
+		}
+		if err != nil {
+			return fmt.Errorf("remove what is kept of %s: %w", s, err)
+		}
+	}
+	return nil
+}
+
 // sealedRows seals rows that streams with personal data are folded into: rows lie in other
 // stores than keys, and copies of them last longer.
 type sealedRows struct {

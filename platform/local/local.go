@@ -35,6 +35,9 @@ type Options struct {
 	Version string        // of the program, for Health
 	Logger  *slog.Logger  // nil: slog.Default
 	Tracer  engine.Tracer // the engine's; nil: no spans
+	// Forget, if set, removes what is kept of a stream's subject beside the data folder's
+	// database: see [Outbox.Forget].
+	Forget func(ctx context.Context, s engine.Stream) error
 	// AcceptLoss goes on although the end of the log is lost; otherwise such a folder is
 	// opened to be read only: see [Platform.Lost].
 	AcceptLoss bool
@@ -127,7 +130,7 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	p.engine, err = engine.New(engine.Config{
 		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Keys: p.store, Schedules: p.store,
 		Buckets: buckets{p.Dir, disk{p.disk}, keylock.New[string]()}, Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), p.store.trouble}, Clock: clock.Clock{},
-		Logger: p.log, Count: p.counts.add, Tracer: p.Tracer, Refolding: p.stale, Parallel: parallel, CacheBytes: cacheBytes, Unsealed: p.unsealed, CheckLog: p.store.checkLog,
+		Logger: p.log, Count: p.counts.add, Tracer: p.Tracer, Forget: p.Forget, Refolding: p.stale, Parallel: parallel, CacheBytes: cacheBytes, Unsealed: p.unsealed, CheckLog: p.store.checkLog,
 	})
 	if err != nil {
 		return err
