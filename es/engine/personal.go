@@ -282,6 +282,10 @@ func (e *Engine) opened(ctx context.Context, c Commit) (Commit, error) {
 	return e.opener(c.Stream).open(ctx, c)
 }
 
+// Opened returns a commit of the log as it was before what is personal was sealed, or
+// without that, where its subject is erased. Whoever reads the log itself calls it.
+func (e *Engine) Opened(ctx context.Context, c Commit) (Commit, error) { return e.opened(ctx, c) }
+
 // decode returns the events of a commit that a port returned, or that came with a hint.
 func (e *Engine) decode(ctx context.Context, a *aggregate, c Commit) ([]es.Recorded[any], error) {
 	c, err := e.opened(ctx, c)
