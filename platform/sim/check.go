@@ -86,7 +86,7 @@ func (w *World) Parked() (keys []string) {
 // Fold is a stream's events, decoded, and its state.
 func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[any], state any, err error) {
 	state = d.Initial
-	log, err := w.openedLog(d, id)
+	log, err := w.OpenedLog(engine.Stream{Aggregate: d.Name, ID: id})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -353,13 +353,15 @@ func (w *World) checkItems(name string, m es.ReadModelDefinition, rows map[strin
 
 // View is a row's JSON; "" where there is none that can be read.
 func (w *World) View(model, id string) string {
-	all, _ := w.rows()
-	for _, r := range all {
-		if r.Model == model && r.ID == id {
-			return string(r.View)
-		}
+	e, err := w.plain()
+	if err != nil {
+		return ""
 	}
-	return ""
+	row, err := e.Rows.Row(context.Background(), model, id)
+	if err != nil {
+		return ""
+	}
+	return string(row.View)
 }
 
 // Views are all rows as JSON, to compare before and after.

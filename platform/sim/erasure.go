@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"onlineshop/es"
 	"onlineshop/es/engine"
 )
 
@@ -106,10 +105,10 @@ func (w *World) CheckErased(texts ...string) (erased int, err error) {
 	return erased, nil
 }
 
-// openedLog is a stream's commits as they were before they were sealed.
-func (w *World) openedLog(d es.AggregateDefinition, id string) (log []engine.Commit, err error) {
-	log = w.Log(engine.Stream{Aggregate: d.Name, ID: id})
-	if !d.Personal() {
+// OpenedLog is a stream's commits as they were before they were sealed.
+func (w *World) OpenedLog(s engine.Stream) (log []engine.Commit, err error) {
+	log = w.Log(s)
+	if !w.Definitions()[s.Aggregate].Personal() {
 		return log, nil
 	}
 	e, err := w.plain()
