@@ -38,6 +38,9 @@ func testErasure(t *testing.T, p Ports, w World) {
 			must(err)
 			all = append(append(all, events...), meta...)
 		}
+		if p.Opened {
+			return all
+		}
 		for model, id := range map[string]string{membersView: s.ID, movesView: engine.ItemID(s.ID, "2")} {
 			row, err := p.Rows.Row(t.Context(), model, id)
 			must(err)
