@@ -85,6 +85,7 @@ func (p *plugin) hinted(in *inbox) bool {
 func (f *function) projects(p *plugin) {
 	f.allow(readLog, p.events.TableArn())
 	f.allowKeys(p, readKey)
+	f.allowKeys(p, makeKey) // of subjects from before what is personal was sealed
 	f.allow(park, p.parked.TableArn())
 	for _, r := range p.rows {
 		may := readRow + " " + writeRow

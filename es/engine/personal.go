@@ -140,7 +140,7 @@ func place(of []string) (out []byte) {
 func members(data json.RawMessage, names []string, change func(name string, value jsontext.Value) (jsontext.Value, error)) (out json.RawMessage, changed []string, err error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
-		return data, nil, fmt.Errorf("it is no JSON object: %w", err)
+		return data, nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	out = append(make(json.RawMessage, 0, len(data)), '{')
 	for d.PeekKind() == '"' {
@@ -241,6 +241,7 @@ func (o *opener) open(ctx context.Context, c Commit) (Commit, error) {
 		case len(ev.Sealed) > 0 && o.key == nil:
 			return c, broken(c.Stream, c.Seq, "the key of its personal data is missing, and nobody destroyed it")
 		default:
+			c.plain = c.plain || len(ev.Sealed) == 0
 			ev.Data, _, err = members(ev.Data, names, func(name string, v jsontext.Value) (jsontext.Value, error) {
 				if slices.Contains(ev.Sealed, name) {
 					if v, err = openValue(o.key, v, c.Stream.String(), ev.Type, name); err != nil {
@@ -376,14 +377,32 @@ type sealedRows struct {
 // personal reports whether sources of the read model have personal data.
 func (m *model) personal() bool { return len(m.subjects) > 0 }
 
-func (r sealedRows) seal(m *model, row Row) (Row, error) {
+// streamOf is the source's stream that a row is of.
+func (m *model) streamOf(source string, row Row) Stream {
+	id := row.ID
+	if m.Kind != es.ViewRows {
+		id, _ = SplitItemID(id)
+	}
+	return Stream{source, id}
+}
+
+func (r sealedRows) seal(ctx context.Context, m *model, row Row) (Row, error) {
 	if row.View == nil {
 		return row, nil
 	}
 	for _, source := range m.subjects {
-		key := row.keys[source]
-		if key == nil {
+		key, ok := row.keys[source]
+		if !ok {
 			continue // nothing of it is personal, any more
+		}
+		if key == nil {
+			var err error
+			if key, err = r.engine.Keys.Key(ctx, m.streamOf(source, row), true); errors.Is(err, ErrErased) {
+				err = ErrUnavailable // it was folded before that
+			}
+			if err != nil {
+				return row, fmt.Errorf("key of row %s of %s: %w", row.ID, row.Model, err)
+			}
 		}
 		sealed, err := sealValue(key, row.View, source, row.Model, row.ID)
 		if err != nil {
@@ -401,16 +420,12 @@ func (r sealedRows) open(ctx context.Context, row Row) (Row, error) {
 	if m == nil || !m.personal() || len(row.View) == 0 || row.View[0] != '"' {
 		return row, nil
 	}
-	id := row.ID
-	if m.Kind != es.ViewRows {
-		id, _ = SplitItemID(id)
-	}
 	row.keys = map[string][]byte{}
 	for _, source := range slices.Backward(m.subjects) {
 		if row.View[0] != '"' {
 			break
 		}
-		s := Stream{source, id}
+		s := m.streamOf(source, row)
 		key, err := r.engine.Keys.Key(ctx, s, false)
 		switch {
 		case errors.Is(err, ErrErased):
@@ -446,7 +461,7 @@ func (r sealedRows) Row(ctx context.Context, model, id string) (Row, error) {
 
 func (r sealedRows) Put(ctx context.Context, row Row) (lost bool, err error) {
 	if m := r.engine.models[row.Model]; m != nil {
-		if row, err = r.seal(m, row); err != nil {
+		if row, err = r.seal(ctx, m, row); err != nil {
 			return false, err
 		}
 	}
@@ -457,7 +472,7 @@ func (r sealedRows) PutItems(ctx context.Context, head Row, rows []Row, totals [
 	if m := r.engine.models[head.Model]; m != nil && m.personal() {
 		rows = slices.Clone(rows)
 		for i := range rows {
-			if rows[i], err = r.seal(m, rows[i]); err != nil {
+			if rows[i], err = r.seal(ctx, m, rows[i]); err != nil {
 				return false, err
 			}
 		}
@@ -501,12 +516,13 @@ func (r sealedRows) all(ctx context.Context, model string, rows []Row) ([]Row, e
 	return rows, errors.Join(errs...)
 }
 
-// rowsAtOnce is how many rows of a page are opened side by side, each with a key.
+// rowsAtOnce is how many rows of a page are opened at a time, each with a key.
 const rowsAtOnce = 16
 
-// withKey is the keys that a row is sealed with, and a commit's.
+// withKey is the keys that a row is sealed with, and a commit's; nil: one is to be made, since
+// what is personal was stored before it was sealed.
 func withKey(keys map[string][]byte, source string, c Commit) map[string][]byte {
-	if c.key == nil {
+	if c.key == nil && !c.plain || keys[source] != nil {
 		return keys
 	}
 	if keys = maps.Clone(keys); keys == nil {

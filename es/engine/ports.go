@@ -62,6 +62,7 @@ type Commit struct {
 	UnlessRejected bool
 
 	key     []byte    // that its personal fields were opened with; nil: none
+	plain   bool      // they are stored as they are, by an earlier version
 	open    bool      // its personal fields are as they were before they were sealed
 	decoded *decoding // shared by copies of the commit in this process; nil: none is kept
 	encoded *encoding // what the hash is of; nil: not kept

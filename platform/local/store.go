@@ -33,7 +33,7 @@ type store struct {
 }
 
 // schemaVersion counts changes of what keys and values are made of.
-const schemaVersion = 2 // 2: commits have hashes; those of 1, which have none, are read
+const schemaVersion = 3 // 2: commits have hashes; those of 1, which have none, are read. 3: what is personal is sealed
 
 // What the store knows about itself, by name.
 const (

@@ -488,6 +488,13 @@ func (s *Store) ForgetCursors() {
 	clear(s.cursors)
 }
 
+// ForgetKeys forgets the keys, as if there were none yet.
+func (s *Store) ForgetKeys() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.keys)
+}
+
 // Rewrite changes a stored commit.
 func (s *Store) Rewrite(st engine.Stream, seq int, change func(c *engine.Commit)) {
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type Ports struct {
 	Rejections engine.Rejections
 	Schedules  engine.Schedules
 	Keys       engine.Keys
-	Opened     bool // Rows are an engine's, which opens what is sealed in them
+	Opened     bool             // Rows are an engine's, which opens what is sealed in them
 	Snapshots  engine.Snapshots // nil: the platform keeps none
 	// SeesGaps says that Append refuses a commit beyond the stream's end. A store
 	// that can only tell whether a place is taken does not.
