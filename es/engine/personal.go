@@ -139,8 +139,11 @@ func place(of []string) (out []byte) {
 // stay as they are.
 func members(data json.RawMessage, names []string, change func(name string, value jsontext.Value) (jsontext.Value, error)) (out json.RawMessage, changed []string, err error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
-		return data, nil, fmt.Errorf("not a JSON object: %w", err)
+	if d.PeekKind() != '{' {
+		return data, nil, errors.New("not a JSON object")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return data, nil, err
 	}
 	out = append(make(json.RawMessage, 0, len(data)), '{')
 	for d.PeekKind() == '"' {
