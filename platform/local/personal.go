@@ -46,8 +46,17 @@ func (k *keyFile) open(make bool) error {
 	if k.file != nil {
 		return nil
 	}
-	if _, err := k.disk.Stat(k.name); err != nil && (!errors.Is(err, fs.ErrNotExist) || !make) {
-		return err
+	if _, err := k.disk.Stat(k.name); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) || !make {
+			return err
+		}
+		made, err := k.disk.Create(k.name, vfs.WriteCategoryUnspecified) // for its owner alone
+		if err != nil {
+			return err
+		}
+		if err := made.Close(); err != nil {
+			return err
+		}
 	}
 	f, err := k.disk.OpenReadWrite(k.name, vfs.WriteCategoryUnspecified)
 	if err != nil {
