@@ -290,15 +290,6 @@ func (e *Engine) opened(ctx context.Context, c Commit) (Commit, error) {
 // without that, where its subject is erased. Whoever reads the log itself calls it.
 func (e *Engine) Opened(ctx context.Context, c Commit) (Commit, error) { return e.opened(ctx, c) }
 
-// decode returns the events of a commit that a port returned, or that came with a hint.
-func (e *Engine) decode(ctx context.Context, a *aggregate, c Commit) ([]es.Recorded[any], error) {
-	c, err := e.opened(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return a.decode(c)
-}
-
 // lacks reports whether something personal of the commit, as it was opened, is erased.
 func (c Commit) lacks() bool {
 	return slices.ContainsFunc(c.Events, func(ev es.StoredEvent) bool { return len(ev.Erased) > 0 })

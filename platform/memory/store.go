@@ -385,14 +385,15 @@ func (s *Store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte)
 // Key implements [engine.Keys].
 func (s *Store) Key(ctx context.Context, st engine.Stream, make bool) (key []byte, err error) {
 	err = s.call(ctx, "Key", func() error {
-		known := false
-		if key, known = s.keys[st]; known && key == nil {
+		kept, known := s.keys[st]
+		if known && kept == nil {
 			return engine.ErrErased
 		}
 		if !known && make {
-			key = newKey()
-			s.keys[st] = key
+			kept = newKey()
+			s.keys[st] = kept
 		}
+		key = kept
 		return nil
 	})
 	return key, err

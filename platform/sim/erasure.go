@@ -9,6 +9,8 @@ import (
 	"onlineshop/es/engine"
 )
 
+var errKeyIsThere = errors.New("it can be read")
+
 // Key implements [engine.Keys].
 func (p *Process) Key(ctx context.Context, s engine.Stream, make bool) (key []byte, err error) {
 	err = p.call(ctx, func() (err error) { key, err = p.world.store.Key(ctx, s, make); return err })
@@ -93,7 +95,7 @@ func (w *World) CheckErased(texts ...string) (erased int, err error) {
 			}
 			erased++
 			if _, err := w.store.Key(context.Background(), s, false); !errors.Is(err, engine.ErrErased) {
-				return erased, fmt.Errorf("%s is erased, and its key is there: %v", s, err)
+				return erased, fmt.Errorf("%s is erased, and its key is there: %w", s, errors.Join(errKeyIsThere, err))
 			}
 		}
 	}
