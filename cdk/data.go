@@ -41,6 +41,14 @@ func (s *shop) data(p es.Plugin) *plugin {
 		}),
 		snapshots: s.table(p.Name+"Snapshots", &awsdynamodb.TableProps{PartitionKey: key}),
 	}
+	if personal(p) {
+		out.keys = s.table(p.Name+"Keys", &awsdynamodb.TableProps{
+			PartitionKey: key, Encryption: awsdynamodb.TableEncryption_AWS_MANAGED,
+			PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
+				PointInTimeRecoveryEnabled: jsii.Bool(true), RecoveryPeriodInDays: jsii.Number(s.keyRecovery),
+			},
+		})
+	}
 	out.cursors.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
 		IndexName:    jsii.String(wiring.Consumer),
 		PartitionKey: attribute(wiring.Consumer, awsdynamodb.AttributeType_STRING),
@@ -117,6 +125,26 @@ func (s *shop) data(p es.Plugin) *plugin {
 	return out
 }
 
+// personal says whether aggregates of the plugin have personal data.
+func personal(p es.Plugin) bool {
+	return slices.ContainsFunc(p.Aggregates, func(a es.AnyAggregate) bool { return a.Definition().Personal() })
+}
+
+// keysTable is the name of the table of keys; "" where there is none.
+func (p *plugin) keysTable() string {
+	if p.keys == nil {
+		return ""
+	}
+	return *p.keys.TableName()
+}
+
+// allowKeys is allow for the plugin's keys, if it has some.
+func (f *function) allowKeys(p *plugin, actions string) {
+	if p.keys != nil {
+		f.allow(actions, p.keys.TableArn())
+	}
+}
+
 // indexOf is the ARN of a table's index.
 func indexOf(t awsdynamodb.Table, name string) *string {
 	return awscdk.Fn_Join(jsii.String(""), &[]*string{t.TableArn(), jsii.String("/index/" + name)})
@@ -127,10 +155,12 @@ func attribute(name string, typ awsdynamodb.AttributeType) *awsdynamodb.Attribut
 }
 
 // table makes one that is paid for by use, can be restored to any second of the
-// past 35 days, and is not deleted by mistake.
+// past 35 days if nothing else is said, and is not deleted by mistake.
 func (s *shop) table(id string, t *awsdynamodb.TableProps) awsdynamodb.Table {
 	t.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
-	t.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
+	if t.PointInTimeRecoverySpecification == nil {
+		t.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: jsii.Bool(true)}
+	}
 	t.DeletionProtection = jsii.Bool(!s.destroy)
 	t.RemovalPolicy = s.removal()
 	return awsdynamodb.NewTable(s.stack, jsii.String(id), t)

@@ -28,6 +28,7 @@ var kinds = []struct {
 	{regexp.MustCompile(`Cursors/index/consumer$`), "cursors' index"},
 	{regexp.MustCompile(`Parked$`), "what is parked"},
 	{regexp.MustCompile(`Snapshots$`), "snapshots"},
+	{regexp.MustCompile(`Keys$`), "keys of personal data"},
 	{regexp.MustCompile(`Rows$`), "rows"},
 	{regexp.MustCompile(`Rows/index/`), "rows' indexes"},
 	{regexp.MustCompile(`Inbox$`), "inboxes"},

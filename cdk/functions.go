@@ -125,6 +125,10 @@ const (
 	listParked  = "dynamodb:Scan"
 	hasNoCommit = "dynamodb:ConditionCheckItem" // an append's place is free
 	unrejected  = "dynamodb:ConditionCheckItem" // and a rejection of the command is not kept
+	readKey     = "dynamodb:GetItem"
+	makeKey     = "dynamodb:PutItem"
+	destroyKey  = "dynamodb:PutItem"
+	unsnapshot  = "dynamodb:DeleteItem"
 	restore     = "dynamodb:GetItem"
 	snapshot    = "dynamodb:PutItem"
 	invoke      = "lambda:InvokeFunction"

@@ -25,22 +25,26 @@ func (s *shop) readers(p *plugin) {
 		timeout: projectorTimeout, memory: 512,
 		env: map[string]string{wiring.Plugin: p.Name},
 		wiring: wiring.Wiring{
-			Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Parked: *p.parked.TableName()}},
+			Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable()}},
 			Rows:    p.tables(),
 		},
 	})
 	p.projector.streams(p.events)
 	p.projector.projects(p)
 
+	eventMapping := wiring.PluginWiring{
+		Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable(),
+	}
+	if p.keys != nil { // what is made of those who are erased goes, too
+		eventMapping.Snapshots = *p.snapshots.TableName()
+	}
 	p.eventMapping = s.function(p.Name+"EventMapping", functionSpec{
 		kind: "eventmapping", about: "Tells followers of " + p.Name + "'s events, and does its operations",
 		timeout: eventMappingTimeout, memory: 512,
 		env: map[string]string{wiring.Plugin: p.Name, wiring.Version: s.version},
 		wiring: wiring.Wiring{
-			Plugins: map[string]wiring.PluginWiring{p.Name: {
-				Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(),
-			}},
-			Rows: p.tables(), Inboxes: p.queues(), Bus: *s.bus.EventBusName(),
+			Plugins: map[string]wiring.PluginWiring{p.Name: eventMapping},
+			Rows:    p.tables(), Inboxes: p.queues(), Bus: *s.bus.EventBusName(),
 		},
 	})
 	f := p.eventMapping
@@ -48,6 +52,9 @@ func (s *shop) readers(p *plugin) {
 	f.projects(p) // a sweep and a rebuild fold rows too
 	f.allow(listStreams, p.events.TableArn())
 	f.allow(moveCursor, p.cursors.TableArn())
+	if f.allowKeys(p, destroyKey); p.keys != nil {
+		f.allow(unsnapshot, p.snapshots.TableArn())
+	}
 	if len(p.Mappings) > 0 || p.inboxOf(p.Name) != nil { // which begin when they are new
 		f.allow("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
 	}
@@ -77,6 +84,8 @@ func (p *plugin) hinted(in *inbox) bool {
 // projects lets the function fold the plugin's rows.
 func (f *function) projects(p *plugin) {
 	f.allow(readLog, p.events.TableArn())
+	f.allowKeys(p, readKey)
+	f.allowKeys(p, makeKey) // of subjects from before what is personal was sealed
 	f.allow(park, p.parked.TableArn())
 	for _, r := range p.rows {
 		may := readRow + " " + writeRow
@@ -129,7 +138,7 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		if d.Internal && in == nil {
 			continue
 		}
-		own := wiring.PluginWiring{Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName()}
+		own := wiring.PluginWiring{Events: *p.events.TableName(), Snapshots: *p.snapshots.TableName(), Keys: p.keysTable()}
 		w := wiring.Wiring{Plugins: map[string]wiring.PluginWiring{}}
 		if in != nil {
 			own.Cursors, own.Parked = *p.cursors.TableName(), *p.parked.TableName()
@@ -154,6 +163,9 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		f.appends(p, decides...)
 		f.allow(readLog, p.events.TableArn())
 		f.allow(restore+" "+snapshot, p.snapshots.TableArn())
+		if f.allowKeys(p, readKey); slices.ContainsFunc(decides, p.isPersonal) {
+			f.allowKeys(p, makeKey)
+		}
 		if in != nil {
 			f.reads(in)
 			f.follows(p)
@@ -170,6 +182,14 @@ func (s *shop) deciders(p *plugin, identity map[string]string) {
 		}
 		p.commands = append(p.commands, &command{f, d})
 	}
+}
+
+// isPersonal says whether the aggregate has personal data.
+func (p *plugin) isPersonal(aggregate string) bool {
+	return slices.ContainsFunc(p.Aggregates, func(a es.AnyAggregate) bool {
+		d := a.Definition()
+		return d.Name == aggregate && d.Personal()
+	})
 }
 
 // reactions are the aggregates that get commands where one of the aggregate refuses one.
@@ -229,7 +249,7 @@ func (s *shop) effects(p *plugin) {
 	}
 	w := wiring.Wiring{Plugins: map[string]wiring.PluginWiring{p.Name: {
 		Events: *p.events.TableName(), Cursors: *p.cursors.TableName(),
-		Parked: *p.parked.TableName(), Snapshots: *p.snapshots.TableName(),
+		Parked: *p.parked.TableName(), Snapshots: *p.snapshots.TableName(), Keys: p.keysTable(),
 	}}}
 	reads := p.declared(p.effectReads())
 	w.Rows = reads.tables()
@@ -252,6 +272,7 @@ func (s *shop) effects(p *plugin) {
 	f.follows(p)
 	f.allow(readLog, p.events.TableArn())
 	f.allow(restore, p.snapshots.TableArn())
+	f.allowKeys(p, readKey)
 	f.readsDeclared(p, reads)
 	f.listens(s, p)
 	s.maySend(f)
@@ -301,7 +322,7 @@ func (s *shop) tasks(p *plugin) {
 			timeout: s.importTimeout, memory: 1024, selfInvoking: watches(t),
 			env: env,
 			wiring: wiring.Wiring{
-				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Snapshots: *p.snapshots.TableName()}},
+				Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Snapshots: *p.snapshots.TableName(), Keys: p.keysTable()}},
 				Rows:    reads.tables(),
 				Reports: *s.reports.BucketName(),
 				Shelves: s.shelves(p, t),
@@ -310,7 +331,11 @@ func (s *shop) tasks(p *plugin) {
 		if sends := targets(p, t); len(sends) > 0 {
 			f.appends(p, sends...)
 			f.allow(snapshot, p.snapshots.TableArn())
+			if slices.ContainsFunc(sends, p.isPersonal) {
+				f.allowKeys(p, makeKey)
+			}
 		}
+		f.allowKeys(p, readKey)
 		f.readsDeclared(p, reads)
 		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // how far the stream is behind
 		f.allow(readLog, p.events.TableArn())
@@ -411,7 +436,7 @@ func (s *shop) queryFunction(identity map[string]string, login string) *function
 	maps.Copy(env, identity)
 	for _, p := range s.plugins {
 		w.Plugins[p.Name] = wiring.PluginWiring{
-			Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(),
+			Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable(),
 			EventMapping: *p.eventMapping.FunctionName(), Projector: *p.projector.FunctionName(),
 		}
 		maps.Copy(w.Rows, p.tables())
@@ -438,6 +463,7 @@ func (s *shop) queryFunction(identity map[string]string, login string) *function
 		f.allow(listParked+" dynamodb:GetItem", p.parked.TableArn())
 		f.allow(queryRows, indexOf(p.cursors, wiring.Consumer)) // of rejections
 		f.allow(invoke, p.eventMapping.FunctionArn())
+		f.allowKeys(p, readKey)
 		for _, r := range p.rows {
 			may := readRow // of rows below an id: the head
 			if r.kind != es.ViewKeyed {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/mail"
 	"net/url"
 	"os"
@@ -35,6 +36,7 @@ type settings struct {
 	name       string // of the shop, as its pages show it; empty: the plugins' title
 	currency   string // of prices, ISO 4217
 
+	keyRecovery   float64           // days for which a destroyed key of personal data can still be brought back
 	importTimeout time.Duration     // of one run of an import function, before it goes on in the next
 	bundles       string            // folder of the Lambda bundles
 	env           map[string]string // more of every function's variables
@@ -47,7 +49,10 @@ var (
 	reserved    = regexp.MustCompile(`aws|amazon|cognito`)
 )
 
-const maxImportTimeout = 15 * time.Minute // Lambda's limit
+const (
+	maxImportTimeout = 15 * time.Minute // Lambda's limit
+	maxKeyRecovery   = 35               // DynamoDB's
+)
 
 // readSettings reads and checks the context values; get returns nil for one
 // that is not there. The error tells everything that is wrong.
@@ -119,6 +124,10 @@ func readSettings(get func(name string) any) (settings, error) {
 	s.importTimeout = time.Duration(seconds) * time.Second
 	if err != nil || s.importTimeout <= 0 || s.importTimeout > maxImportTimeout {
 		wrong("-c importTimeout=%v is not a number of seconds between 1 and %.0f", get("importTimeout"), maxImportTimeout.Seconds())
+	}
+	s.keyRecovery, err = strconv.ParseFloat(text("keyRecovery", "7"), 64)
+	if err != nil || s.keyRecovery != math.Trunc(s.keyRecovery) || s.keyRecovery < 1 || s.keyRecovery > maxKeyRecovery {
+		wrong("-c keyRecovery=%v is not a number of days between 1 and %d", get("keyRecovery"), maxKeyRecovery)
 	}
 	for name, address := range map[string]string{"emailFrom": s.emailFrom, "alarmEmail": s.alarmEmail} {
 		if _, err := mail.ParseAddress(address); err != nil && address != "" {

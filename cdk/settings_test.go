@@ -21,7 +21,7 @@ func context(values map[string]any) func(string) any {
 
 func TestSettingsHaveSafeDefaults(t *testing.T) {
 	got, err := readSettings(context(nil))
-	want := settings{auth: "cognito", arch: "arm64", version: "unknown", currency: plugins.Currency, importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas"), env: map[string]string{"SHOP_SHIP_DELAY": "0s"}}
+	want := settings{auth: "cognito", arch: "arm64", version: "unknown", currency: plugins.Currency, keyRecovery: 7, importTimeout: 15 * time.Minute, bundles: filepath.Join("bin", "lambdas"), env: map[string]string{"SHOP_SHIP_DELAY": "0s"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("settings are %+v, %v, want %+v", got, err, want)
 	}
@@ -52,6 +52,8 @@ func TestWrongSettingsAreRefusedWithAHint(t *testing.T) {
 		{map[string]any{"shipDelay": "-1s"}, "-c shipDelay=-1s is not a duration of at least 0s"},
 		{map[string]any{"shipDelay": "soon"}, "-c shipDelay=soon is not a duration"},
 		{map[string]any{"importTimeout": "901"}, "-c importTimeout=901 is not a number of seconds between 1 and 900"},
+		{map[string]any{"keyRecovery": "36"}, "-c keyRecovery=36 is not a number of days between 1 and 35"},
+		{map[string]any{"keyRecovery": "0.5"}, "-c keyRecovery=0.5 is not a number of days"},
 		{map[string]any{"importTimeout": "0"}, "-c importTimeout=0 is not a number"},
 		{map[string]any{"importTimeout": "1m"}, "-c importTimeout=1m is not a number"},
 		{map[string]any{"emailFrom": "shop"}, "-c emailFrom=shop is not an e-mail address"},

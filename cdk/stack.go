@@ -35,6 +35,7 @@ type shop struct {
 type plugin struct {
 	es.Plugin
 	events, cursors, parked, snapshots awsdynamodb.Table
+	keys                               awsdynamodb.Table // of personal data; nil: it has none
 
 	rows     []rows
 	inboxes  []*inbox // of the aggregates that followers send to, then of the side effects

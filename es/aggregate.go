@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
+
 	"onlineshop/es/wire"
 )
 
@@ -45,10 +47,11 @@ type CommandType[C any] struct {
 	Read     func(wire.Value) C
 
 	// What a page for people asks.
-	Help        string // one line
-	Zero        C      // without values, to ask its rule what it is for
-	Creates     bool   // makes the aggregate, although the rule rejects Zero
-	Destructive bool   // ends something for good
+	Help        string   // one line
+	Zero        C        // without values, to ask its rule what it is for
+	Creates     bool     // makes the aggregate, although the rule rejects Zero
+	Destructive bool     // ends something for good
+	Personal    []string // members of the payload that are about the stream's subject
 }
 
 // EventType is one of the events of an aggregate or an extension point.
@@ -57,6 +60,9 @@ type EventType[E any] struct {
 	Version int // of its current shape, from 1
 	Schema  string
 	Read    func(wire.Value) E
+
+	Personal []string // members that are about the stream's subject: they are stored encrypted
+	Erases   bool     // after it, what is personal in the stream is gone for good
 }
 
 // NewAggregate returns the aggregate with these rules. Generated code calls it.
@@ -207,9 +213,13 @@ type CommandDefinition struct {
 	Schema   json.RawMessage
 	Empty    bool
 
-	Help             string // one line for people; may be empty
-	Creates, Changes bool   // may be sent where there is no aggregate yet; where there is one
-	Destructive      bool   // ends something for good
+	Help             string   // one line for people; may be empty
+	Creates, Changes bool     // may be sent where there is no aggregate yet; where there is one
+	Destructive      bool     // ends something for good
+	Personal         []string // members of the payload that are about the stream's subject
+	// Erases names what is gone once the command is accepted: the members of the aggregate's
+	// events that are personal. None, where it erases nobody.
+	Erases []string
 }
 
 // EventDefinition describes an event.
@@ -217,6 +227,15 @@ type EventDefinition struct {
 	Name    string
 	Version int
 	Schema  json.RawMessage
+
+	Personal []string // members that are about the stream's subject: they are stored encrypted
+	Erases   bool     // after it, what is personal in the stream is gone for good
+}
+
+// Personal reports whether the aggregate has personal data: then each stream is of one
+// subject, who can be erased.
+func (d AggregateDefinition) Personal() bool {
+	return slices.ContainsFunc(d.Events, func(e EventDefinition) bool { return len(e.Personal) > 0 })
 }
 
 // AnyAggregate is an aggregate of any type.
@@ -281,13 +300,14 @@ func (a Aggregate[C, E, S]) Definition() AggregateDefinition {
 	if r.Owner != nil {
 		d.Owner = func(ctx context.Context, rd Reader, c any) (string, error) { return r.Owner(ctx, rd, c.(C)) }
 	}
+	erases := r.erasing()
 	for _, t := range r.Commands {
 		access := r.Access
 		if t.Access != nil {
 			access = *t.Access
 		}
 		creates, changes := r.reach(t)
-		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty, t.Help, creates, changes, t.Destructive})
+		d.Commands = append(d.Commands, CommandDefinition{t.Name, t.Internal, access, json.RawMessage(t.Schema), t.Empty, t.Help, creates, changes, t.Destructive, t.Personal, erases[t.Name]})
 	}
 	d.Events = eventDefinitions(r.Events)
 	return d
@@ -313,9 +333,53 @@ func (r *AggregateRules[C, E, S]) reach(t CommandType[C]) (creates, changes bool
 	return true, err == nil
 }
 
+// erasing tells which commands erase the stream's subject, and what goes with it. Their rules
+// say so: one of the events that they decide on, once there is an aggregate, is marked so.
+func (r *AggregateRules[C, E, S]) erasing() map[string][]string {
+	marked := map[string]bool{}
+	var fields []string
+	for _, t := range r.Events {
+		marked[t.Name] = t.Erases
+		fields = append(fields, t.Personal...)
+	}
+	slices.Sort(fields)
+	fields = slices.Compact(fields)
+	out := map[string][]string{}
+	if len(fields) == 0 {
+		return out
+	}
+	for _, made := range r.Commands {
+		for _, t := range r.Commands {
+			if slices.ContainsFunc(r.after(made, t), func(e E) bool { typ, _, _, err := r.Wire(e); return err == nil && marked[typ] }) {
+				out[t.Name] = fields
+			}
+		}
+	}
+	return out
+}
+
+// after is what a command decides after another one was the first.
+func (r *AggregateRules[C, E, S]) after(first, then CommandType[C]) (events []E) {
+	defer func() {
+		if recover() != nil { // a rule that relies on values says nothing
+			events = nil
+		}
+	}()
+	var s S
+	made, err := r.DecideMeta(first.Zero, s, Meta{})
+	if err != nil || len(made) == 0 {
+		return nil
+	}
+	for _, e := range made {
+		s = r.Evolve(e, s)
+	}
+	events, _ = r.DecideMeta(then.Zero, s, Meta{})
+	return events
+}
+
 func eventDefinitions[E any](types []EventType[E]) (out []EventDefinition) {
 	for _, t := range types {
-		out = append(out, EventDefinition{t.Name, t.Version, json.RawMessage(t.Schema)})
+		out = append(out, EventDefinition{t.Name, t.Version, json.RawMessage(t.Schema), t.Personal, t.Erases})
 	}
 	return out
 }

@@ -190,7 +190,7 @@ func NewStoredEvent(typ string, version int, data []byte) StoredEvent {
 	if version == 1 {
 		version = 0
 	}
-	return StoredEvent{typ, version, data}
+	return StoredEvent{Type: typ, Version: version, Data: data}
 }
 
 // StoredEvent is an event as it is stored and published.
@@ -198,4 +198,9 @@ type StoredEvent struct {
 	Type    string          `json:"type"`
 	Version int             `json:"v,omitempty"` // absent: 1
 	Data    json.RawMessage `json:"data"`
+	// Sealed names the members of Data that hold personal data, which a log has encrypted.
+	Sealed []string `json:"sealed,omitempty"`
+	// Erased names the members that Data lacks, since their subject was erased. It is not
+	// stored.
+	Erased []string `json:"-"`
 }

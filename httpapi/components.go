@@ -182,12 +182,13 @@ func (a *api) history(c *call, aggregate string) (*answer, error) {
 		MessageID     string          `json:"messageId,omitempty"`
 		CorrelationID string          `json:"correlationId,omitempty"`
 		CausationID   string          `json:"causationId,omitempty"`
+		Erased        []string        `json:"erased,omitempty"`
 	}
 	p := page{Items: []json.RawMessage{}}
 	for _, e := range events {
 		p.Items = append(p.Items, marshal(event{
 			e.Number, e.Type, e.Data, es.FormatTime(e.Meta.Time), e.Meta.User,
-			e.Meta.MessageID, e.Meta.CorrelationID, e.Meta.CausationID,
+			e.Meta.MessageID, e.Meta.CorrelationID, e.Meta.CausationID, e.Erased,
 		}))
 	}
 	if p.Next, err = c.encodeCursor(next); err != nil {

@@ -41,9 +41,10 @@ type (
 		Access      accessManifest  `json:"access"`
 		Schema      json.RawMessage `json:"schema"`
 		Help        string          `json:"help,omitempty"`
-		Creates     bool            `json:"creates"`     // may be sent to an id that is not there yet
-		Changes     bool            `json:"changes"`     // may be sent to one that is
-		Destructive bool            `json:"destructive"` // ends something for good
+		Creates     bool            `json:"creates"`          // may be sent to an id that is not there yet
+		Changes     bool            `json:"changes"`          // may be sent to one that is
+		Destructive bool            `json:"destructive"`      // ends something for good
+		Erases      []string        `json:"erases,omitempty"` // the personal fields that are gone after it
 	}
 	eventManifest struct {
 		Name    string          `json:"name"`
@@ -134,7 +135,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 			}
 			if !d.Internal {
 				am.Commands = append(am.Commands, commandManifest{
-					c.Name, am.Path + "/" + naming.PathSegment(c.Name), accessOf(c.Access), c.Schema, c.Help, c.Creates, c.Changes, c.Destructive,
+					c.Name, am.Path + "/" + naming.PathSegment(c.Name), accessOf(c.Access), c.Schema, c.Help, c.Creates, c.Changes, c.Destructive, c.Erases,
 				})
 			}
 		}

@@ -142,7 +142,8 @@ var (
 				"help":    object{"type": "string", "description": "one line for people"},
 				"creates": object{"type": "boolean", "description": "may be sent to an id that is not there yet"},
 				"changes": object{"type": "boolean", "description": "may be sent to one that is"}, "destructive": object{"type": "boolean", "description": "ends something for good"},
-			}, "help")),
+				"erases": object{"type": "array", "items": text, "description": "the personal fields that are gone for good after it; absent: none"},
+			}, "help", "erases")),
 			"events": eventsSchema,
 		})),
 		"readModels": listOf(record(object{
@@ -241,7 +242,7 @@ func historySchema(d es.AggregateDefinition) *schema {
 	item := &schema{name: "history." + d.Name}
 	var kinds []any
 	for _, e := range d.Events {
-		data := &schema{"event." + d.Name + "." + e.Name, e.Schema, nil}
+		data := &schema{"event." + d.Name + "." + e.Name, withoutErased(e), nil}
 		item.uses = append(item.uses, data)
 		kinds = append(kinds, object{"properties": object{"type": object{"const": e.Name}, "data": data.ref()}})
 	}
@@ -249,10 +250,26 @@ func historySchema(d es.AggregateDefinition) *schema {
 		"version": object{"type": "integer", "minimum": 1, "description": "the event's place in its stream"},
 		"type":    text, "data": anyJSON, "time": instant, "user": text,
 		"messageId": text, "correlationId": text, "causationId": text,
-	}, "messageId", "correlationId", "causationId")
+		"erased": object{"type": "array", "items": text, "description": "members that the data lacks, since their subject was erased; absent: none"},
+	}, "messageId", "correlationId", "causationId", "erased")
 	doc["anyOf"] = kinds
 	item.doc = doc
 	return pageSchema(item)
+}
+
+// withoutErased is the schema of an event whose subject may be erased: what is personal may
+// be absent.
+func withoutErased(e es.EventDefinition) any {
+	var doc map[string]any
+	if len(e.Personal) == 0 || json.Unmarshal(e.Schema, &doc) != nil {
+		return e.Schema
+	}
+	required, _ := doc["required"].([]any)
+	required = slices.DeleteFunc(required, func(name any) bool { return slices.Contains(e.Personal, name.(string)) })
+	if doc["required"] = required; len(required) == 0 {
+		delete(doc, "required")
+	}
+	return doc
 }
 
 // openAPI is the document that describes every endpoint.

@@ -110,7 +110,7 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 			logger.WarnContext(ctx, "spans are not exported", "error", err)
 		}
 	}()
-	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger, Tracer: spans.Tracer(), AcceptLoss: c.AcceptLoss})
+	platform, err := local.Open(ctx, local.Options{Dir: s.Data, Plugins: all, Version: programVersion(), Logger: logger, Tracer: spans.Tracer(), Forget: sent.Forget, AcceptLoss: c.AcceptLoss})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ const (
 	KindSideEffect  = "effect"
 	KindReadModel   = "readmodel"
 	KindPublication = "publication"
+	KindErasure     = "erasure"
 	KindTask        = "task"
 )
 

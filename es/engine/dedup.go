@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -100,8 +101,14 @@ func (e *Engine) lookup(ctx context.Context, o *attempt) (found bool, err error)
 	return found, err
 }
 
-// hashCommand returns a hash of the payload, to detect [ErrKeyReused].
-func hashCommand(typ string, data []byte) string {
-	h := sha256.Sum256(append([]byte(typ+"\n"), data...))
-	return hex.EncodeToString(h[:12])
+// hashCommand returns a hash of the payload, to detect [ErrKeyReused]. What is personal could
+// be guessed from it, so there it is keyed.
+func hashCommand(key []byte, typ string, data []byte) string {
+	h := sha256.New()
+	if key != nil {
+		h = hmac.New(sha256.New, key)
+	}
+	h.Write([]byte(typ + "\n"))
+	h.Write(data)
+	return hex.EncodeToString(h.Sum(nil)[:12])
 }

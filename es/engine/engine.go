@@ -29,6 +29,7 @@ type Config struct {
 	Hints        Hints
 	Bus          Bus
 	Publications Publications // nil: every plugin runs in this process
+	Keys         Keys         // nil: no aggregate has personal data
 	Snapshots    Snapshots    // nil: no snapshots
 	StreamLock   StreamLock   // nil: commands on one stream race
 	Clock        Clock
@@ -37,6 +38,9 @@ type Config struct {
 	// ("SideEffectFailed", "effect:Ordering.SendOrderConfirmation"). It must be safe
 	// for concurrent use.
 	Count func(metric, consumer string)
+	// Forget, if set, removes what the platform keeps of a stream's subject that the engine
+	// does not know of, such as e-mails: see [Subjects]. It may be called again.
+	Forget func(ctx context.Context, s Stream) error
 	// Tracer makes a span for each command, follower's work, row and task's run. Commits keep
 	// the span that made them, and what follows from them is in its trace. nil: no spans;
 	// commits keep the request's traceparent.
@@ -66,6 +70,7 @@ type Config struct {
 
 	retried bool // the ports are wrapped by retryPorts
 	checked bool // the log is wrapped by checkedLog
+	sealed  bool // the rows are wrapped by sealedRows
 }
 
 // Engine runs plugins. Its methods are safe for concurrent use.
@@ -79,12 +84,14 @@ type Engine struct {
 	beginners  map[string]*startingFollowers // by plugin
 	schedules  []*schedule                   // as the plugins list them
 	cache      *cache
+	personal   bool // some aggregate has personal data
 }
 
 // aggregate is an aggregate's definition with everything that consumes its events.
 type aggregate struct {
 	es.AggregateDefinition
 	plugin    string
+	subject   *subject // nil: it has no personal data
 	commands  map[string]es.CommandDefinition
 	followers []*follower // mappings and side effects
 	points    []*point    // where its events are published
@@ -106,6 +113,7 @@ type model struct {
 	fields   map[string]Order // how each field of a row sorts
 	orders   map[string]Order // by declared sort
 	declared int64            // see [Declared]
+	subjects []string         // sources that have personal data
 }
 
 // Rejections by the engine. The domain has its own.
@@ -118,6 +126,7 @@ var (
 	ErrVersionNotReached = es.Conflict("VersionNotReached")
 	ErrContention        = &es.Rejection{Code: "Unavailable", Status: http.StatusServiceUnavailable}
 	ErrCantSkip          = es.Conflict("CannotSkip")
+	ErrSubjectErased     = es.Conflict("SubjectErased")
 	ErrCommitTooLarge    = &es.Rejection{Code: "PayloadTooLarge", Status: http.StatusRequestEntityTooLarge}
 )
 
@@ -163,13 +172,27 @@ func New(c Config) (*Engine, error) {
 			if e.aggregates[d.Name] != nil {
 				return nil, fmt.Errorf("plugin %s: there are two aggregates %s", p.Name, d.Name)
 			}
-			x := &aggregate{AggregateDefinition: d, plugin: p.Name, commands: map[string]es.CommandDefinition{}}
+			x := &aggregate{AggregateDefinition: d, plugin: p.Name, subject: subjectOf(d), commands: map[string]es.CommandDefinition{}}
 			for _, cmd := range d.Commands {
 				x.commands[cmd.Name] = cmd
 			}
 			e.aggregates[d.Name] = x
 			e.names = append(e.names, d.Name)
 		}
+	}
+	for _, a := range e.aggregates {
+		if a.subject == nil {
+			continue
+		}
+		if e.personal = true; e.Keys == nil {
+			return nil, fmt.Errorf("engine: %s has personal data, and without Keys it could not be erased", a.Name)
+		}
+		if err := e.add(a, e.erasure(a)); err != nil {
+			return nil, err
+		}
+	}
+	if e.personal && !c.sealed {
+		e.Config.sealed, e.Rows = true, sealedRows{c.Rows, e}
 	}
 	var errs []error
 	for _, p := range c.Plugins {
@@ -232,7 +255,7 @@ func (e *Engine) wire(p es.Plugin) error {
 		if err := validMerges(d); err != nil {
 			return err
 		}
-		x := &model{d, ConsumerID{KindReadModel, d.Name}.String(), fields, orders, Declared(d)}
+		x := &model{ReadModelDefinition: d, consumer: ConsumerID{KindReadModel, d.Name}.String(), fields: fields, orders: orders, declared: Declared(d)}
 		if e.models[d.Name] != nil {
 			return fmt.Errorf("there are two read models %s", d.Name)
 		}
@@ -241,7 +264,12 @@ func (e *Engine) wire(p es.Plugin) error {
 			if err != nil {
 				return err
 			}
-			a.models = append(a.models, x)
+			if a.models = append(a.models, x); a.subject == nil {
+				continue
+			}
+			if x.subjects = append(x.subjects, s); len(d.Indexes)+len(d.Sorts)+len(d.Searches) > 0 || d.Kind == es.ViewKeyed {
+				return fmt.Errorf("read model %s: %s has personal data, so the rows are stored encrypted: leave out By, Sort and Search, and make them es.From it", d.Name, s)
+			}
 		}
 		e.models[d.Name] = x
 	}
@@ -319,7 +347,7 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 	if a != nil {
 		a.followers = append(a.followers, f)
 	}
-	if a != nil || f.skipStale {
+	if (a != nil || f.skipStale) && ParseConsumer(f.name).Kind != KindErasure { // which has always been there
 		b := e.beginners[f.plugin]
 		b.names = append(b.names, f.name)
 	}

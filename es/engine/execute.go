@@ -44,7 +44,7 @@ type attempt struct {
 	payload     any
 	id          CommandID
 	from        fromHash // of id.Origin
-	hash        string   // of the payload
+	data        []byte   // the payload's JSON
 	messageID   string
 	causationID string
 	since       time.Time // when a follower's cause was committed; zero: a user's command
@@ -79,6 +79,13 @@ func (e *Engine) Execute(ctx context.Context, r Request) (Outcome, error) {
 	return e.execute(ctx, o)
 }
 
+// note keeps errors from telling what the command says of people.
+func (o *attempt) note(ctx context.Context) {
+	if o.of.subject != nil {
+		subjectsOf(ctx).add(o.stream, personalTexts(o.data, o.of.subject.sent[o.name])...)
+	}
+}
+
 // order prepares a command. The caller sets its ids.
 func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 	typ, data, err := a.EncodeCommand(r.Payload)
@@ -90,7 +97,7 @@ func (e *Engine) order(a *aggregate, r Request) (*attempt, error) {
 	}
 	access := a.commands[typ].Access
 	return &attempt{
-		of: a, stream: Stream{a.Name, r.ID}, name: typ, payload: r.Payload, hash: hashCommand(typ, data),
+		of: a, stream: Stream{a.Name, r.ID}, name: typ, payload: r.Payload, data: data,
 		owned: access.Owner && !access.Admits(r.Caller), ifVersion: r.IfVersion, Request: r,
 	}, nil
 }
@@ -127,7 +134,7 @@ func (f *aggregateState) evaluate(o *attempt, now time.Time) (v decision) {
 		return v
 	}
 	if r := f.find(o.from, o.id); r != nil {
-		if o.since.IsZero() && r.Payload != o.hash {
+		if o.since.IsZero() && !o.sameAs(r.Payload, f) {
 			v.err = ErrKeyReused.Because("this Idempotency-Key was used on %s for another command; use a new key", o.stream.ID)
 			return v
 		}
@@ -147,7 +154,10 @@ func (f *aggregateState) evaluate(o *attempt, now time.Time) (v decision) {
 		v.err = ErrVersionMismatch.Because("%s has version %d, If-Match says %d", o.stream.ID, f.version, *o.ifVersion)
 		return v
 	}
-	if v.events, v.err = o.decide(f.state, v.meta); other && v.err == nil {
+	if v.events, v.err = o.decide(f.state, v.meta); f.erased && o.of.storesPersonal(v.events) {
+		v.events, v.err = nil, ErrSubjectErased.Because("%s was erased: nothing personal is stored about it any more", o.stream.ID)
+	}
+	if other && v.err == nil {
 		v.events, v.err = nil, ErrVersionMismatch.Because("%s has another version than If-Match says", o.stream.ID)
 	}
 	return v
@@ -214,13 +224,17 @@ func (o *attempt) meta(owner string, now, last time.Time) es.Meta {
 
 // execute decides a command, and appends what it decides, in a span of its own.
 func (e *Engine) execute(ctx context.Context, o *attempt) (out Outcome, err error) {
+	ctx = e.noting(ctx)
+	o.note(ctx)
 	if !e.traces() {
-		return e.decide(ctx, o)
+		out, err = e.decide(ctx, o)
+		return out, discreet(ctx, err)
 	}
 	ctx, own, end := e.Tracer.Start(ctx, o.of.Name+" "+o.name, o.Traceparent, attrStream, o.stream.String(), attrCorrelation, o.CorrelationID)
 	defer func() { end(err) }()
 	o.Traceparent = own
-	return e.decide(ctx, o)
+	out, err = e.decide(ctx, o)
+	return out, discreet(ctx, err)
 }
 
 // decide decides on the cached state. For a stream not seen before it speculates that
@@ -247,6 +261,9 @@ func (e *Engine) decide(ctx context.Context, o *attempt) (Outcome, error) {
 		}
 	}
 	for conflicts := 0; ; {
+		if err := e.readKey(ctx, f); err != nil {
+			return Outcome{}, err
+		}
 		v, rd := f.evaluate(o, e.Clock.Now()), reader{Engine: e, caller: o.Caller, loaded: map[Stream]es.Loaded{}, used: new(bool)}
 		if v.done {
 			return v.outcome, nil
@@ -290,6 +307,15 @@ func (e *Engine) decide(ctx context.Context, o *attempt) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
+		plain := c.Events
+		if c, err = e.finish(ctx, o, f, c, v.link); errors.Is(err, ErrErased) && !confirmed {
+			if err := confirm(); err != nil { // it was speculated that there is no such stream
+				return Outcome{}, err
+			}
+			continue
+		} else if err != nil {
+			return Outcome{}, err
+		}
 		if o.sent() {
 			if c.UnlessRejected = *rd.used || o.of.ByMeta; !c.UnlessRejected {
 				no, err := e.rejected(ctx, o)
@@ -299,7 +325,7 @@ func (e *Engine) decide(ctx context.Context, o *attempt) (Outcome, error) {
 			}
 		}
 		if o.preview != nil {
-			o.preview.Events = c.Events
+			o.preview.Events = plain
 			return v.outcome, nil
 		}
 		c = c.shared()
@@ -309,8 +335,10 @@ func (e *Engine) decide(ctx context.Context, o *attempt) (Outcome, error) {
 		case err == nil:
 			f.Lock()
 			if f.next == c.Seq {
-				if err := f.add(c, v.events, e.DedupWindow); err != nil {
+				if err := f.add(c, v.events, e.DedupWindow); err != nil || o.of.erased(v.events) {
 					e.cache.drop(o.stream)
+				} else if o.of.subject != nil {
+					f.note(plain)
 				}
 			}
 			f.Unlock()
@@ -326,7 +354,7 @@ func (e *Engine) decide(ctx context.Context, o *attempt) (Outcome, error) {
 			}
 			confirmed = false
 			if conflicts == 1 && (f.wasRead() || o.decidedBy(conflict.Theirs)) {
-				err = e.absorb(f, conflict.Theirs)
+				err = e.absorbTheirs(ctx, f, conflict.Theirs)
 			} else {
 				err = confirm()
 			}
@@ -379,12 +407,68 @@ func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (
 		e.Logger.WarnContext(ctx, "the stream's latest commit is from the future: check the clocks", "stream", o.stream, "latest", v.last, "now", v.now)
 	}
 	c.Meta = Meta{
-		Command: o.id, Payload: o.hash, MessageID: v.meta.MessageID, CorrelationID: v.meta.CorrelationID, CausationID: v.meta.CausationID,
+		Command: o.id, MessageID: v.meta.MessageID, CorrelationID: v.meta.CorrelationID, CausationID: v.meta.CausationID,
 		User: v.meta.User, Owner: owner, Service: v.meta.Service, Time: v.meta.Time, Traceparent: o.Traceparent,
 		Bulk: IsBulk(ctx),
+	}
+	return c, nil
+}
+
+// readKey has the state know the key of what is personal, if there is one. Of a stream that
+// is not read yet, which may be a new one, it does not ask.
+func (e *Engine) readKey(ctx context.Context, f *aggregateState) error {
+	o := e.openerFor(f)
+	if f.of.subject == nil || o.known || !f.wasRead() {
+		return nil
+	}
+	if err := o.ask(ctx); err != nil {
+		return err
+	}
+	f.learn(o)
+	return nil
+}
+
+// finish gives a commit what it is stored with: the hash of its command, what is personal
+// sealed, and its own hash. ErrErased says that there is no key for it, and never will be.
+func (e *Engine) finish(ctx context.Context, o *attempt, f *aggregateState, c Commit, link []byte) (Commit, error) {
+	if o.preview != nil {
+		return c, nil
+	}
+	if o.of.subject == nil {
+		c.Meta.Payload = hashCommand(nil, o.name, o.data)
+	} else {
+		k := e.openerFor(f)
+		if k.key == nil && !k.erased {
+			var err error
+			if k.key, err = e.Keys.Key(ctx, o.stream, true); err != nil {
+				return c, fmt.Errorf("key of %s: %w", o.stream, err)
+			}
+			f.learn(k)
+		}
+		if !k.erased {
+			c.Meta.Payload = hashCommand(k.key, o.name, o.data)
+			events := make([]es.StoredEvent, len(c.Events))
+			for i, ev := range c.Events {
+				var err error
+				if events[i], err = o.of.sealed(o.stream, k.key, ev); err != nil {
+					return c, err
+				}
+			}
+			c.Events = events
+		}
 	}
 	if e.Unsealed {
 		return c, nil
 	}
-	return c.seal(v.link)
+	return c.seal(link)
+}
+
+// sameAs reports whether the payload of a command that was decided is this one's. Where the
+// key of its hash is gone, nobody can tell, and it counts as the same.
+func (o *attempt) sameAs(payload string, f *aggregateState) bool {
+	plain := payload == hashCommand(nil, o.name, o.data) // as earlier versions stored all of them
+	if o.of.subject == nil || plain {
+		return plain
+	}
+	return f.key == nil || payload == hashCommand(f.key, o.name, o.data)
 }

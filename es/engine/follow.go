@@ -41,6 +41,7 @@ type delivery struct {
 	seq    int64
 	meta   Meta
 	events []es.Recorded[any]
+	lacks  bool                        // something personal of it is erased
 	act    func(context.Context) error // the follower's reaction, if it is known already
 }
 
@@ -192,7 +193,7 @@ func (e *Engine) effect(plugin string, d es.SideEffect, reads *reads) *follower 
 			return nil, nil
 		}
 		return func(ctx context.Context) error {
-			return e.runEffect(ctx, f, d, reader{Engine: e, caller: es.System(), reads: reads}, dl)
+			return e.runEffect(ctx, f, d, reader{Engine: e, caller: es.System(), reads: reads, people: true}, dl)
 		}, nil
 	}
 	return f
@@ -209,7 +210,14 @@ func (e *Engine) runEffect(ctx context.Context, f *follower, d es.SideEffect, r 
 		if ctx.Err() != nil {
 			return ctx.Err() // the process is stopping: not a failure of the side effect
 		}
-		if err != nil {
+		if failed := e.forgetAgain(ctx); failed != nil {
+			return failed
+		}
+		if errors.Is(err, ErrErased) {
+			e.Logger.InfoContext(ctx, "side effect passed over: somebody whom it read of is erased", "effect", f.name, "stream", dl.stream, "version", ev.Version)
+			continue
+		}
+		if err = discreet(ctx, err); err != nil {
 			e.Count(SideEffectFailed, f.name)
 			e.Logger.ErrorContext(ctx, "side effect failed; it is not tried again", "effect", f.name, "stream", dl.stream,
 				"version", ev.Version, "error", err, "correlationId", dl.meta.CorrelationID)
@@ -227,7 +235,7 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	if f == nil {
 		return fmt.Errorf("hint for %s on %s: there is no such follower here: %w", h.Follower, h.Stream, es.ErrUnknownType)
 	}
-	ctx = in(ctx, h.Bulk || h.Entry != nil && h.Entry.Meta.Bulk)
+	ctx = e.noting(in(ctx, h.Bulk || h.Entry != nil && h.Entry.Meta.Bulk))
 	if err := e.BeginHearing(ctx, h); err != nil {
 		return err
 	}
@@ -279,7 +287,9 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true, Bulk: IsBulk(ctx)})
 			break
 		}
-		if f.skipStale && e.Clock.Now().Sub(d.meta.Time) > tooOld {
+		if f.skipStale && d.lacks {
+			e.Logger.InfoContext(ctx, "side effect passed over: the subject of its commit is erased", "effect", f.name, "stream", d.stream, "seq", d.seq)
+		} else if f.skipStale && e.Clock.Now().Sub(d.meta.Time) > tooOld {
 			e.Logger.WarnContext(ctx, "side effect passed over: its commit is older than a day", "effect", f.name, "stream", d.stream, "seq", d.seq)
 		} else if failure = e.traced(ctx, f.name, d.stream, d.seq, d.meta, act); failure != nil {
 			break
@@ -309,8 +319,11 @@ func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64
 	}
 	return func(yield func(delivery, error) bool) {
 		one := func(c Commit) error {
-			events, err := e.aggregates[f.source].decode(c)
-			d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, events: events}
+			c, err := e.opened(ctx, c)
+			d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, lacks: c.lacks()}
+			if err == nil {
+				d.events, err = e.aggregates[f.source].decode(c)
+			}
 			if h.Commit != nil && c.Seq == h.Commit.Seq {
 				d.act = h.act
 			}

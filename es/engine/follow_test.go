@@ -84,7 +84,7 @@ func (p *ports) Send(_ context.Context, _ time.Duration, hints ...engine.Hint) e
 // follow has a follower follow the stream.
 func (p *ports) follow(t *testing.T, plugins []es.Plugin, follower string) {
 	t.Helper()
-	e, err := engine.New(engine.Config{Plugins: plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Rejections: memory.NewStore(), Schedules: memory.NewStore(), Hints: p, Bus: p, Clock: p})
+	e, err := engine.New(engine.Config{Plugins: plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Rejections: memory.NewStore(), Schedules: memory.NewStore(), Keys: memory.NewStore(), Hints: p, Bus: p, Clock: p})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -216,6 +216,13 @@ func checkAll(commits []Commit) error {
 	return nil
 }
 
+// noteBroken tells of damage, if that is what the error is.
+func (e *Engine) noteBroken(ctx context.Context, s Stream, err error) {
+	if errors.Is(err, ErrBroken) {
+		e.damaged(ctx, s, err)
+	}
+}
+
 // damaged tells of a damaged stream.
 func (e *Engine) damaged(ctx context.Context, s Stream, err error) {
 	e.Count(StreamDamaged, s.Aggregate)

@@ -275,6 +275,7 @@ type rowsBelow struct {
 	whole   bool           // what is not in views is not stored
 	views   map[string]any // by sub-id; nil: absent
 	owners  map[string]string
+	keys    map[string][]byte // that rows are sealed with
 	changed map[string]bool
 }
 
@@ -288,6 +289,7 @@ func (b *rowsBelow) fold(c Commit) error {
 	if err != nil {
 		return err
 	}
+	b.keys = withKey(b.keys, c.Stream.Aggregate, c)
 	for _, ev := range events {
 		if err := b.apply(c, ev); err != nil {
 			return err
@@ -345,6 +347,9 @@ func (b *rowsBelow) loaded(subID string, row Row) (v any, err error) {
 			return nil, err
 		}
 	}
+	if row.keys != nil {
+		b.keys = row.keys
+	}
 	b.views[subID] = v
 	return v, nil
 }
@@ -377,7 +382,7 @@ func (b *rowsBelow) present() (subIDs []string, err error) {
 func (b *rowsBelow) rows(subIDs []string) (rows []Row, err error) {
 	slices.Sort(subIDs)
 	for _, subID := range subIDs {
-		row := Row{Model: b.model.Name, ID: ItemID(b.id, subID)}
+		row := Row{Model: b.model.Name, ID: ItemID(b.id, subID), keys: b.keys}
 		if v := b.views[subID]; v != nil {
 			row.Owner = b.owners[subID]
 			if row.View, err = b.model.Encode(v); err != nil {
@@ -420,6 +425,9 @@ func (e *Engine) Items(ctx context.Context, caller es.Caller, name, id string, m
 		}
 	} else if rows, more, err = e.Rows.Items(ctx, ItemsQuery{Model: m.Name, ID: id, From: behindSub(after), Limit: limit}); err != nil {
 		return nil, "", fmt.Errorf("rows below %s of %s: %w", id, name, err)
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.shut }) { // they are being folded afresh
+		return nil, "", fmt.Errorf("rows below %s of %s: %w", id, name, ErrUnavailable)
 	}
 	if !m.Access.Admits(caller) {
 		// Who sees their own rows only can't tell somebody else's stream from none.

@@ -71,9 +71,14 @@ func (l *library) watch(do func()) []string {
 // send sends a command to a book, as ada; with may change the request.
 func (l *library) send(id, command, text string, with func(*engine.Request)) (engine.Outcome, error) {
 	l.Helper()
+	return l.sendTo("Lending.Book", id, command, text, with)
+}
+
+func (l *library) sendTo(aggregate, id, command, text string, with func(*engine.Request)) (engine.Outcome, error) {
+	l.Helper()
 	for _, a := range l.Engine().Plugins[0].Aggregates {
 		d := a.Definition()
-		if d.Name != "Lending.Book" {
+		if d.Name != aggregate {
 			continue
 		}
 		body, _ := json.Marshal(map[string]string{"text": text})
@@ -87,7 +92,7 @@ func (l *library) send(id, command, text string, with func(*engine.Request)) (en
 		}
 		return cmp.Or(l.process, l.Engine()).Execute(l.Context(), r)
 	}
-	panic("the library has no books")
+	panic("the library has no " + aggregate)
 }
 
 func (l *library) acquire(id, title string) {

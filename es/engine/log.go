@@ -20,6 +20,23 @@ func (e *Engine) commits(ctx context.Context, s Stream, from int64, yield func(C
 
 // commitsBy is commits, by pages of limit, for those that need no more.
 func (e *Engine) commitsBy(ctx context.Context, s Stream, from int64, limit int, yield func(Commit) error) error {
+	return e.openedBy(ctx, e.opener(s), from, limit, yield)
+}
+
+// openedBy is commitsBy with an opener for them.
+func (e *Engine) openedBy(ctx context.Context, o *opener, from int64, limit int, yield func(Commit) error) error {
+	return e.storedBy(ctx, o.stream, from, limit, func(c Commit) error {
+		c, err := o.open(ctx, c)
+		if err != nil {
+			e.noteBroken(ctx, c.Stream, err)
+			return err
+		}
+		return yield(c)
+	})
+}
+
+// storedBy is commitsBy for the commits as they are stored, with what is personal sealed.
+func (e *Engine) storedBy(ctx context.Context, s Stream, from int64, limit int, yield func(Commit) error) error {
 	for at := chainAt(s, from); ; {
 		page, more, err := e.Log.Read(ctx, s, at.next, limit)
 		if err != nil {
@@ -40,12 +57,13 @@ func (e *Engine) commitsBy(ctx context.Context, s Stream, from int64, limit int,
 	}
 }
 
-// content returns the commit with its events, reading them if it comes without.
+// content returns the commit with its events as they are stored, reading them if it comes
+// without.
 func (e *Engine) content(ctx context.Context, c Commit) (Commit, error) {
 	if len(c.Events) > 0 {
 		return c, nil
 	}
-	err := e.commitsBy(ctx, c.Stream, c.Seq, 1, func(stored Commit) error {
+	err := e.storedBy(ctx, c.Stream, c.Seq, 1, func(stored Commit) error {
 		c = stored
 		return errStop
 	})

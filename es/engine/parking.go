@@ -13,7 +13,7 @@ import (
 // delivered again.
 func (e *Engine) failed(ctx context.Context, consumer string, s Stream, failure error) error {
 	if transient(failure) {
-		return fmt.Errorf("%s on %s: %w", consumer, s, failure)
+		return fmt.Errorf("%s on %s: %w", consumer, s, discreet(ctx, failure))
 	}
 	return e.park(ctx, consumer, s, failure)
 }
@@ -29,6 +29,7 @@ func (e *Engine) failedAgain(ctx context.Context, consumer string, s Stream, fai
 
 func (e *Engine) park(ctx context.Context, consumer string, s Stream, failure error) error {
 	now := e.Clock.Now()
+	failure = discreet(ctx, failure)
 	e.Count("Parked", consumer)
 	e.Logger.ErrorContext(ctx, "parked: this key is retried with backoff, other streams are not affected", "consumer", consumer, "stream", s, "error", failure)
 	err := e.Parking.Park(ctx, Parked{Consumer: consumer, Stream: s, Error: failure.Error(), Since: now, Last: now, Attempts: 1})
@@ -113,6 +114,7 @@ func (e *Engine) redrive(ctx context.Context, cursor string, due func(Parked) bo
 // retryParked retries a parked key. A row is rebuilt, since the failure may have been a
 // rebuild's.
 func (e *Engine) retryParked(ctx context.Context, p Parked) error {
+	ctx = e.noting(ctx)
 	switch id := ParseConsumer(p.Consumer); {
 	case e.followers[p.Consumer] != nil:
 		return e.hint(ctx, Hint{Follower: p.Consumer, Stream: p.Stream, Seq: StreamEnd, Parked: true})

@@ -61,6 +61,9 @@ type Commit struct {
 	// its command is kept. It is not stored.
 	UnlessRejected bool
 
+	key     []byte    // that its personal fields were opened with; nil: none
+	plain   bool      // they are stored as they are, by an earlier version
+	open    bool      // its personal fields are as they were before they were sealed
 	decoded *decoding // shared by copies of the commit in this process; nil: none is kept
 	encoded *encoding // what the hash is of; nil: not kept
 	checked bool      // by the hash
@@ -69,7 +72,7 @@ type Commit struct {
 // Detached returns the commit as another process gets it, without what only this one
 // has made of it.
 func (c Commit) Detached() Commit {
-	c.decoded, c.encoded, c.checked = nil, nil, false
+	c.key, c.open, c.decoded, c.encoded, c.checked = nil, false, nil, nil, false
 	return c
 }
 
@@ -203,6 +206,9 @@ type Row struct {
 	Indexed map[string]string // declared index fields that have a value
 	Sorted  map[string]string // by declared sort field: an order key, of one without a value, too
 	Words   []string          // what the row can be found by, in order
+
+	keys map[string][]byte // that the view is sealed with when it is stored, by source
+	shut bool              // the stored view can't be opened: a subject of it was erased
 }
 
 // Position is how far a stream is folded.
@@ -375,7 +381,7 @@ type Publications interface {
 type Snapshots interface {
 	// Snapshot returns the latest snapshot saved, or nil if there is none.
 	Snapshot(ctx context.Context, s Stream) ([]byte, error)
-	// SaveSnapshot replaces the stream's snapshot. data is the caller's.
+	// SaveSnapshot replaces the stream's snapshot; nil removes it. data is the caller's.
 	SaveSnapshot(ctx context.Context, s Stream, data []byte) error
 }
 

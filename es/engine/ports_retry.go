@@ -36,6 +36,9 @@ func retryPorts(c *Config) {
 	c.Parking = retryParking{c.Parking, r}
 	c.Hints = retryHints{c.Hints, r}
 	c.Bus = retryBus{c.Bus, r}
+	if c.Keys != nil {
+		c.Keys = retryKeys{c.Keys, r}
+	}
 	if c.Rejections != nil {
 		c.Rejections = retryRejections{c.Rejections, r}
 	}
@@ -72,6 +75,20 @@ func (l retryLog) Append(ctx context.Context, c Commit) error {
 func (l retryLog) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
 	err = l.do(ctx, func() error { ids, next, err = l.log.Streams(ctx, aggregate, cursor); return err })
 	return ids, next, err
+}
+
+type retryKeys struct {
+	keys Keys
+	retrier
+}
+
+func (k retryKeys) Key(ctx context.Context, s Stream, make bool) (key []byte, err error) {
+	err = k.do(ctx, func() error { key, err = k.keys.Key(ctx, s, make); return err })
+	return key, err
+}
+
+func (k retryKeys) Destroy(ctx context.Context, s Stream) error {
+	return k.do(ctx, func() error { return k.keys.Destroy(ctx, s) })
 }
 
 type retryCursors struct {

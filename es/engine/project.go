@@ -20,7 +20,12 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 	if a == nil {
 		return nil
 	}
-	ctx = in(ctx, c.Meta.Bulk)
+	ctx = e.noting(in(ctx, c.Meta.Bulk))
+	if opened, err := e.opened(ctx, c); err == nil {
+		c = opened
+	} else {
+		c.Events = nil // the log is read, which fails likewise, and says so of each row
+	}
 	c = c.shared()
 	want := catchUpTo{source: c.Stream.Aggregate, seq: c.Seq, commit: &c}
 	if len(c.Events) == 0 {
@@ -107,8 +112,8 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 	}
 	for {
 		next = Row{Model: m.Name, ID: id, Owner: row.Owner, At: map[string]Position{}, Rev: row.Rev + 1, Made: m.declared}
-		if afresh {
-			view, next.Owner = nil, ""
+		if next.keys = row.keys; afresh {
+			view, next.Owner, next.keys = nil, "", nil
 		}
 		removed := false
 		for _, source := range m.Sources {
@@ -125,6 +130,7 @@ func (e *Engine) foldRow(ctx context.Context, m *model, id string, row Row, want
 				if err != nil {
 					return err
 				}
+				next.keys = withKey(next.keys, source, c)
 				for _, ev := range events {
 					was := view
 					if view, err = m.apply(source, ev, view); err != nil {

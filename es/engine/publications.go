@@ -70,6 +70,9 @@ func (e *Engine) previous(ctx context.Context, a *aggregate, p *point, c Commit)
 			break
 		}
 		for _, b := range page {
+			if b, err = e.opened(ctx, b); err != nil {
+				return 0, err
+			}
 			if en, err := p.entry(a, b); err != nil {
 				return 0, err
 			} else if en != nil {
@@ -216,6 +219,10 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 			head = &page[0]
 		}
 		for _, c := range page {
+			c, err := e.opened(ctx, c)
+			if err != nil {
+				return false, e.failed(ctx, p.publisher(), s, err)
+			}
 			en, err := p.entry(a, c)
 			if err != nil {
 				return false, e.failed(ctx, p.publisher(), s, err)
@@ -229,5 +236,9 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 	if head == nil {
 		return true, nil
 	}
-	return e.publish(ctx, a, p, *head, everybody, true)
+	opened, err := e.opened(ctx, *head)
+	if err != nil {
+		return false, e.failed(ctx, p.publisher(), s, err)
+	}
+	return e.publish(ctx, a, p, opened, everybody, true)
 }

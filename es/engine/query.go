@@ -70,7 +70,7 @@ func (e *Engine) Row(ctx context.Context, caller es.Caller, name, id string, min
 // of its logs.
 func (e *Engine) made(ctx context.Context, m *model, id string) (Row, error) {
 	row, err := e.Rows.Row(ctx, m.Name, id)
-	outdated := row.Made != m.declared
+	outdated := row.Made != m.declared || row.shut
 	if err == nil && row.View == nil { // other code may have had no row where this one has
 		outdated, err = e.Stale(ctx, m.Name)
 	}
@@ -118,7 +118,26 @@ func (e *Engine) List(ctx context.Context, caller es.Caller, q Query) (rows []Ro
 	if rows, next, err = e.Rows.List(ctx, q); err != nil {
 		return nil, "", fmt.Errorf("list %s: %w", q.Model, err)
 	}
-	return rows, next, nil
+	if m.personal() {
+		rows, err = e.listShut(ctx, m, rows)
+	}
+	return rows, next, err
+}
+
+// listShut folds those rows of a page that were sealed with a key that is destroyed: their
+// subjects were erased a moment ago.
+func (e *Engine) listShut(ctx context.Context, m *model, rows []Row) (out []Row, err error) {
+	for _, row := range rows {
+		if row.shut && m.Kind == es.ViewRows {
+			if row, _, err = e.foldRow(ctx, m, row.ID, row, catchUpTo{}); err != nil {
+				return nil, fmt.Errorf("row %s of %s: %w", row.ID, m.Name, err)
+			}
+		}
+		if row.View != nil {
+			out = append(out, row)
+		}
+	}
+	return out, nil
 }
 
 // Index returns a row with what is stored beside its view: what it is found by, and which

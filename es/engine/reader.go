@@ -19,6 +19,9 @@ type reader struct {
 	loaded map[Stream]es.Loaded
 	used   *bool  // set once it has read anything; may be nil
 	reads  *reads // beside the state of aggregates; nil: nothing
+	// people says that nothing is to be done about those who are erased: reading them gives
+	// [ErrErased].
+	people bool
 }
 
 // use notes that it is read.
@@ -54,6 +57,12 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	}
 	f.Lock()
 	defer f.Unlock()
+	if f.erased && r.people {
+		return es.Loaded{}, fmt.Errorf("load %s %q: %w", name, id, ErrErased)
+	}
+	if a.subject != nil {
+		subjectsOf(ctx).add(s, f.texts...)
+	}
 	l := es.Loaded{State: f.state, Owner: f.owner, Version: f.version}
 	if r.loaded != nil {
 		r.loaded[s] = l

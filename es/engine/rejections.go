@@ -100,7 +100,7 @@ func (e *Engine) rejected(ctx context.Context, o *attempt) (answer, err error) {
 // reject keeps the rejection of a follower's command. ErrConflict says that the target
 // has moved on since it was decided.
 func (e *Engine) reject(ctx context.Context, o *attempt, next int64, no *es.Rejection) error {
-	r := KeptRejection{Command: o.id, Target: o.stream, Code: no.Code, Detail: no.Detail, CorrelationID: o.CorrelationID}
+	r := KeptRejection{Command: o.id, Target: o.stream, Code: no.Code, Detail: discreetText(ctx, no.Detail), CorrelationID: o.CorrelationID}
 	kept, err := e.keep(ctx, r, next)
 	if kept {
 		e.Count(CommandRejected, r.Follower())

@@ -32,15 +32,19 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	if a == nil || len(a.followers)+len(a.points) == 0 {
 		return nil
 	}
-	ctx = in(ctx, c.Meta.Bulk)
+	ctx = e.noting(in(ctx, c.Meta.Bulk))
 	if err := e.BeginWith(ctx, a.plugin, c.Meta.Time); err != nil {
 		return err
 	}
 	var events []es.Recorded[any]
 	c, failure := e.content(ctx, c)
 	c = c.shared()
+	opened := c // of which nothing leaves this process
 	if failure == nil {
-		events, failure = a.decode(c)
+		opened, failure = e.opened(ctx, c)
+	}
+	if failure == nil {
+		events, failure = a.decode(opened)
 	}
 	d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, events: events}
 	var errs []error
@@ -83,7 +87,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 		if err != nil {
 			err = e.failed(ctx, p.publisher(), c.Stream, err)
 		} else {
-			_, err = e.publish(ctx, a, p, c, to, false)
+			_, err = e.publish(ctx, a, p, opened, to, false)
 		}
 		errs = append(errs, err)
 	}

@@ -33,6 +33,12 @@ func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64
 		}
 		return 0
 	}
+	if data, err = e.openSnapshot(ctx, s, f, data); err != nil || data == nil {
+		if err != nil {
+			e.Logger.WarnContext(ctx, "snapshot not opened, the log serves", "stream", s, "error", err)
+		}
+		return 0
+	}
 	var n snapshot
 	state, err := func() (any, error) {
 		z, err := gzip.NewReader(bytes.NewReader(data))
@@ -56,6 +62,9 @@ func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64
 	if err == nil && state != nil && !f.read {
 		f.read, f.next, f.version, f.owner, f.state = true, n.Next, n.Version, n.Owner, state
 		f.link, f.unlinked = n.Link, n.Link == nil
+		if f.of.subject != nil {
+			f.texts = textsIn(n.State)
+		}
 		f.last, f.window, f.evictedUntil, f.evicted, f.snapshotAt = n.Last, n.Recent, n.Forgot, n.Forgotten, n.Next
 		f.bytes += int64(len(n.State)) + 160*int64(len(n.Recent))
 	}
@@ -65,13 +74,36 @@ func (e *Engine) restore(ctx context.Context, s Stream, f *aggregateState) int64
 	return f.next
 }
 
+// snapshotPlace is what a sealed snapshot is, beside its stream.
+const snapshotPlace = "snapshot"
+
+// openSnapshot returns what was sealed; nil: of an earlier version, which did not seal it,
+// or of a subject that is erased.
+func (e *Engine) openSnapshot(ctx context.Context, s Stream, f *aggregateState, data []byte) ([]byte, error) {
+	if f.of.subject == nil {
+		return data, nil
+	}
+	if len(data) == 0 || data[0] != '"' {
+		return nil, nil
+	}
+	o := e.openerFor(f)
+	err := o.ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if f.learn(o); o.key == nil || o.erased {
+		return nil, nil
+	}
+	return openValue(o.key, data, s.String(), snapshotPlace)
+}
+
 // save stores a snapshot if one is due.
 func (e *Engine) save(ctx context.Context, f *aggregateState) {
 	if e.Snapshots == nil {
 		return
 	}
 	f.Lock()
-	if f.next-f.snapshotAt < e.SnapshotEvery {
+	if f.next-f.snapshotAt < e.SnapshotEvery || f.of.subject != nil && f.key == nil {
 		f.Unlock()
 		return
 	}
@@ -89,8 +121,10 @@ func (e *Engine) save(ctx context.Context, f *aggregateState) {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		_, _ = z.Write(raw)
-		err = z.Close()
-		return b.Bytes(), err
+		if err = z.Close(); err != nil || f.of.subject == nil {
+			return b.Bytes(), err
+		}
+		return sealValue(f.key, b.Bytes(), s.String(), snapshotPlace)
 	}()
 	f.Unlock()
 	if err == nil {

@@ -34,7 +34,7 @@ func (e *Engine) traced(ctx context.Context, name string, s Stream, seq int64, m
 	}
 	ctx, _, end := e.Tracer.Start(ctx, name, m.Traceparent, attrStream, s.String(), attrSeq, strconv.FormatInt(seq, 10), attrCorrelation, m.CorrelationID)
 	err := do(ctx)
-	end(err)
+	end(discreet(ctx, err))
 	return err
 }
 

@@ -126,7 +126,7 @@ func (e *Engine) refold(ctx context.Context, name, cursor string, want catchUpTo
 // forEachStream calls do for a page of the streams of the aggregates, one aggregate after
 // the other. A cursor is the aggregate's index, a colon, and the log's own cursor.
 func (e *Engine) forEachStream(ctx context.Context, cursor string, aggregates []string, do func(ctx context.Context, a *aggregate, id string) []error) (Progress, error) {
-	ctx = Bulk(ctx)
+	ctx = e.noting(Bulk(ctx))
 	place, inner, _ := strings.Cut(cursor, ":")
 	i := 0
 	if cursor != "" {

@@ -127,6 +127,10 @@ type tracer struct {
 
 func (t *tracer) commit(ctx context.Context, c Commit, depth int) (Trace, error) {
 	t.left--
+	c, err := t.opened(ctx, c)
+	if err != nil {
+		return Trace{}, err
+	}
 	out := Trace{Event: TraceEvent{Stream: c.Stream, Version: c.Version, Type: c.Events[0].Type, Meta: c.Meta}}
 	if sees(t.caller, c.Meta.Owner) {
 		out.Event.Data = c.Events[0].Data

@@ -82,6 +82,14 @@ func (r reader) Row(ctx context.Context, view es.AnyReadModel, id string) (any, 
 	default:
 		row, err = r.current(ctx, m, id, true)
 	}
+	for _, source := range m.subjects {
+		if !r.people || err != nil {
+			break
+		}
+		if _, gone := r.Keys.Key(ctx, Stream{source, id}, false); gone != nil {
+			err = fmt.Errorf("row %s of %s: %w", id, m.Name, gone)
+		}
+	}
 	if err != nil || row.View == nil {
 		return nil, err
 	}
@@ -92,7 +100,7 @@ func (r reader) Row(ctx context.Context, view es.AnyReadModel, id string) (any, 
 // what it has missed: folded and not stored, since a reader writes nothing.
 func (r reader) current(ctx context.Context, m *model, id string, latest bool) (Row, error) {
 	row, err := r.Rows.Row(ctx, m.Name, id)
-	if err == nil && (latest || row.Made != m.declared) {
+	if err == nil && (latest || row.shut || row.Made != m.declared) {
 		row, _, err = r.foldRow(ctx, m, id, row, catchUpTo{})
 	}
 	if err != nil {

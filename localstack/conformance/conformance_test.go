@@ -96,7 +96,7 @@ func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Str
 	}
 	e := d.engine
 	return platformtest.Ports{
-		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Rejections: e.Rejections, Schedules: e.Schedules, Snapshots: e.Snapshots, Objects: buckets, Engine: e, Settle: d.settle,
+		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Rejections: e.Rejections, Schedules: e.Schedules, Snapshots: e.Snapshots, Keys: e.Keys, Opened: true, Objects: buckets, Engine: e, Settle: d.settle,
 		Reopen: func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 			makeLater(t, c)
 			return open(t, outputs, plugins, d.done)

@@ -36,6 +36,7 @@ type part struct {
 var parts = []part{
 	{"it begins: followers get their start, cursors their key", begin},
 	{"an order is shipped, counted and confirmed", order},
+	{"a customer is erased", erasure},
 	{"rows are read and listed", lists},
 	{"a file is imported, with its report", imports},
 	{"the catalogue is exported", export},
@@ -144,6 +145,13 @@ func order(w walk) {
 		})
 		return err == nil, err
 	})
+}
+
+func erasure(w walk) {
+	w.customer()
+	w.shows("/ordering/customers/c"+w.id, "1 Lane")
+	w.post("/ordering/customer/c"+w.id+"/erase", "")
+	w.shows("/ordering/customers/c"+w.id, `"email":""`)
 }
 
 func lists(w walk) {

@@ -139,7 +139,7 @@ func New(o Options) (*Platform, error) {
 		}
 	}
 	c := engine.Config{
-		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Schedules: p.store,
+		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Keys: p.store, Schedules: p.store,
 		Buckets: p, Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), StreamLock: keylock.New[engine.Stream](), Clock: p.clock,
 		Logger: p.log, Refolding: p.stale, Parallel: parallel, Tracer: o.Tracer,
 	}

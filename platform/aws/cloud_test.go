@@ -132,7 +132,7 @@ func (c *cloud) wire() {
 	for _, x := range c.plugins {
 		n := c.name() + x.Name
 		c.wiring.Plugins[x.Name] = wiring.PluginWiring{
-			Events: n + "Events", Cursors: n + "Cursors", Parked: n + "Parked", Snapshots: n + "Snapshots", EventMapping: x.Name + "-eventmapping",
+			Events: n + "Events", Cursors: n + "Cursors", Parked: n + "Parked", Snapshots: n + "Snapshots", Keys: n + "Keys", EventMapping: x.Name + "-eventmapping",
 		}
 		for _, m := range x.ReadModels {
 			c.wiring.Rows[naming.Full(x.Name, m.Name())] = n + m.Name()
@@ -232,6 +232,7 @@ func (c *cloud) makeTables() {
 		table(w.Parked, []types.AttributeDefinition{attribute(wiring.Consumer, text), attribute(wiring.Stream, text)})
 		table(w.Cursors, []types.AttributeDefinition{attribute(wiring.Key, text)}, wiring.Consumer+"/"+wiring.Order)
 		table(w.Snapshots, []types.AttributeDefinition{attribute(wiring.Key, text)})
+		table(w.Keys, []types.AttributeDefinition{attribute(wiring.Key, text)})
 		for _, m := range x.ReadModels {
 			d := m.Definition()
 			var indexes []string

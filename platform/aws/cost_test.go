@@ -160,6 +160,26 @@ func TestCommandsCostAsFewRequestsAsTheyCan(t *testing.T) {
 		})
 	}
 
+	t.Run("of a person, the first costs one write for the key, and a warm one none", func(t *testing.T) {
+		for _, x := range []struct {
+			do, payload string
+			want        cost
+		}{
+			{"Register", `{"email":"ann@example.com","address":"1 Main Street"}`, cost{requests: 2, write: 2}},
+			{"UpdateAddress", `{"address":"2 Side Street"}`, cost{requests: 1, write: 1}},
+			{"Erase", "", cost{requests: 1, write: 1}},
+		} {
+			got := s.sum(s.during(func() {
+				if _, err := s.send(s.Platform, "Ordering.Customer", "ann", x.do, x.payload); err != nil {
+					t.Error(err)
+				}
+			}))
+			if got != x.want {
+				t.Errorf("%s cost %s, expected %s", x.do, got, x.want)
+			}
+		}
+	})
+
 	t.Run("a repeat that another machine decided first costs one request", func(t *testing.T) {
 		add := func(p *Platform) engine.Outcome {
 			out, err := p.engine.Execute(t.Context(), engine.Request{
@@ -352,6 +372,7 @@ func TestCostTable(t *testing.T) {
 	send("Catalog.Product", "p1", "ChangeCategory", `{"categoryId":"c2"}`, "")() // both are known to the function now
 	s.settle()
 	line("`Product.ChangeCategory`, from one to another", send("Catalog.Product", "p2", "ChangeCategory", `{"categoryId":"c2"}`, ""))
+	line("`Customer.Erase`, to the end", send("Ordering.Customer", "ann", "Erase", ``, ""))
 	line("who asks, or where to send a file", func() {})
 }
 

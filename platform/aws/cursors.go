@@ -67,6 +67,9 @@ func (s *store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte)
 	switch {
 	case table == "":
 		return nil
+	case data == nil:
+		_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &table, Key: item{wiring.Key: str(st.String())}})
+		return failure(err)
 	case len(data) > maxBytes:
 		return fmt.Errorf("snapshot of %s: it has %d bytes, a snapshot holds at most %d", st, len(data), maxBytes)
 	}

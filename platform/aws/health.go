@@ -210,6 +210,9 @@ func (p *Platform) lagMetrics(consumer string) (out []lagMetric) {
 		}
 	}
 	reader(plugin.EventMapping)
+	if id.Kind == engine.KindErasure {
+		return out
+	}
 	target, follows := p.engine.Target(consumer)
 	if follows && target == "" {
 		target = id.Plugin()

@@ -16,7 +16,7 @@ func TestPlatform(t *testing.T) {
 		c.deploy(plugins)
 		p := c.platform(plugins...)
 		return platformtest.Ports{
-			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Rejections: p.store, Schedules: p.store, Snapshots: p.store,
+			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Rejections: p.store, Schedules: p.store, Keys: p.store, Snapshots: p.store,
 			Objects: c, Engine: p.engine, Settle: c.deliver, Reopen: ports,
 		}
 	}

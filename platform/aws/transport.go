@@ -72,7 +72,8 @@ type hints Platform
 // message is one of a batch that is sent to a queue.
 type message = sqstypes.SendMessageBatchRequestEntry
 
-// Send implements [engine.Hints]. Only mappings have a delay, so none is asked of
+// Send implements [engine.Hints]. Erasures are done at once, by the function that follows
+// the plugin's stream: they may whatever its operations may. Only mappings have a delay, so none is asked of
 // a FIFO queue, which refuses one.
 func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hint) error {
 	if delay > maxDelay {
@@ -81,6 +82,12 @@ func (h *hints) Send(ctx context.Context, delay time.Duration, list ...engine.Hi
 	byQueue := map[string][]message{}
 	seconds := int32((delay + time.Second - 1) / time.Second) // not before its time
 	for _, x := range list {
+		if engine.ParseConsumer(x.Follower).Kind == engine.KindErasure {
+			if err := h.engine.Follow(ctx, x); err != nil {
+				return err
+			}
+			continue
+		}
 		queue, err := h.inbox(x.Follower, x.Bulk)
 		if err != nil {
 			return err

@@ -40,6 +40,10 @@ func (s *store) Snapshot(ctx context.Context, st engine.Stream) (data []byte, er
 // SaveSnapshot implements [engine.Snapshots].
 func (s *store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte) error {
 	return s.writer.apply(ctx, func(t *tx) error {
+		if data == nil {
+			t.delete(snapshotKey(st))
+			return nil
+		}
 		t.set(snapshotKey(st), value(nil).bytes(data))
 		return nil
 	}, nil)

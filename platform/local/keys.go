@@ -34,6 +34,7 @@ const (
 	tableSorted    = 'q' // model, sort, field, value, order key → id, words; the field "*" is for all rows
 	tableWords     = 'w' // model, word, id → nothing
 	tableSnapshots = 'z' // aggregate, id → snapshot
+	tableKeys      = 'y' // aggregate, id → slot of the key of what is personal; below 0: it was destroyed
 
 	tableSchedules  = 't' // schedule → revision, its state
 	tableHeartbeats = 'h' // plugin → when it was alive

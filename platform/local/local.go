@@ -35,6 +35,9 @@ type Options struct {
 	Version string        // of the program, for Health
 	Logger  *slog.Logger  // nil: slog.Default
 	Tracer  engine.Tracer // the engine's; nil: no spans
+	// Forget, if set, removes what is kept of a stream's subject beside the data folder's
+	// database: see [Outbox.Forget].
+	Forget func(ctx context.Context, s engine.Stream) error
 	// AcceptLoss goes on although the end of the log is lost; otherwise such a folder is
 	// opened to be read only: see [Platform.Lost].
 	AcceptLoss bool
@@ -126,9 +129,9 @@ func (p *Platform) open(ctx context.Context) (err error) {
 	p.store.trouble.tell.Store(&tell)
 	transport := hints{p}
 	p.engine, err = engine.New(engine.Config{
-		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Schedules: p.store,
+		Plugins: p.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, at: map[string]int64{}}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Keys: p.store, Schedules: p.store,
 		Buckets: buckets{p.Dir, disk{p.disk}, keylock.New[string]()}, Hints: transport, Bus: transport, StreamLock: streamLock{keylock.New[engine.Stream](), p.store.trouble}, Clock: clock.Clock{},
-		Logger: p.log, Count: p.counts.add, Tracer: p.Tracer, Refolding: p.stale, Parallel: parallel, CacheBytes: cacheBytes, Unsealed: p.unsealed, CheckLog: p.store.checkLog,
+		Logger: p.log, Count: p.counts.add, Tracer: p.Tracer, Forget: p.Forget, Refolding: p.stale, Parallel: parallel, CacheBytes: cacheBytes, Unsealed: p.unsealed, CheckLog: p.store.checkLog,
 	})
 	if err != nil {
 		return err
@@ -174,7 +177,7 @@ func (p *Platform) prepare(ctx context.Context) error {
 		do      func(context.Context, engine.Commit) error
 	}{
 		{rows, p.engine.Sources(engine.KindReadModel), 128, p.engine.Project},
-		{commands, p.engine.Sources(engine.KindMapping, engine.KindPublication), 128, p.engine.RelayCommands},
+		{commands, p.engine.Sources(engine.KindMapping, engine.KindPublication, engine.KindErasure), 128, p.engine.RelayCommands},
 		{effects, p.engine.Sources(engine.KindSideEffect), 64, p.engine.RelayEffects},
 	} {
 		c, err := newConsumer(ctx, x.name, x.sources, x.workers, p.store, p.later, p.log, x.do)

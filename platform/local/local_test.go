@@ -193,7 +193,7 @@ func TestConformance(t *testing.T) {
 		}
 		p = open(t, Options{Dir: dir, Plugins: plugins})
 		return platformtest.Ports{
-			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Rejections: p.store, Schedules: p.store, Snapshots: p.store,
+			Log: p.store, Cursors: p.store, Rows: p.store, Parking: p.store, Rejections: p.store, Schedules: p.store, Keys: p.store, Snapshots: p.store,
 			SeesGaps: true, Objects: outside{p.Dir}, Engine: p.Engine(), Settle: p.CaughtUp, Reopen: ports,
 		}
 	}

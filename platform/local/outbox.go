@@ -30,8 +30,8 @@ type Outbox struct {
 func NewOutbox(dir, from string) *Outbox { return &Outbox{dir, from, disk{machine}} }
 
 // Send implements [email.Sender]: the message is the file <id>.eml.
-func (o *Outbox) Send(_ context.Context, m email.Message) error {
-	b, err := document.Email(o.from, m)
+func (o *Outbox) Send(ctx context.Context, m email.Message) error {
+	b, err := document.Email(o.from, m, engine.Subjects(ctx)...)
 	if err != nil {
 		return fmt.Errorf("send e-mail %s: %w", m.ID, err)
 	}
@@ -43,6 +43,48 @@ func (o *Outbox) Send(_ context.Context, m email.Message) error {
 		return fmt.Errorf("send e-mail %s: %w", m.ID, err)
 	}
 	return nil
+}
+
+// Forget removes the messages that are about the stream's subject.
+func (o *Outbox) Forget(_ context.Context, s engine.Stream) error {
+	files, err := o.files()
+	for _, f := range files {
+		if err != nil {
+			break
+		}
+		name := filepath.Join(o.dir, f.id+emailExt)
+		var about bool
+		if about, err = o.isAbout(name, s); about && err == nil {
+			if err = o.disk.Remove(name); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		}
+	}
+	if err == nil { // also of what an attempt before has removed
+		err = o.disk.syncDir(o.dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was ever kept
+	}
+	if err != nil {
+		return fmt.Errorf("remove the e-mails about %s: %w", s, err)
+	}
+	return nil
+}
+
+// isAbout reports whether the message in the file is about the stream's subject. What is no
+// message, such as somebody else's file, is about nobody.
+func (o *Outbox) isAbout(name string, s engine.Stream) (bool, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	about, err := document.About(f, s)
+	return about && err == nil, nil
 }
 
 // emailFile is a message's file, as its folder lists it.

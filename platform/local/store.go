@@ -28,12 +28,13 @@ type store struct {
 	trouble *trouble
 	ends    *acknowledged
 	dir     string // of the database
+	keys    *keyFile
 
 	inUse sync.RWMutex // read-locked by whoever reads, locked once it is closed
 }
 
 // schemaVersion counts changes of what keys and values are made of.
-const schemaVersion = 2 // 2: commits have hashes; those of 1, which have none, are read
+const schemaVersion = 3 // 2: commits have hashes; those of 1, which have none, are read. 3: what is personal is sealed
 
 // What the store knows about itself, by name.
 const (
@@ -58,7 +59,7 @@ func openStore(ctx context.Context, o storeOptions) (*store, error) {
 	if o.disk == nil {
 		o.disk = machine
 	}
-	s := &store{dir: o.dir, owned: o.owned, feed: newFeed(), trouble: newTrouble()}
+	s := &store{dir: o.dir, owned: o.owned, feed: newFeed(), trouble: newTrouble(), keys: &keyFile{disk: o.disk, name: o.dir + ".keys"}}
 	if err := unlessFatal(func() error { return s.open(ctx, o) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the database in %s: %w", o.dir, explained(err)), s.close())
 	}
@@ -218,7 +219,7 @@ func (s *store) about(name string) (n int64, err error) {
 func (s *store) close() (err error) {
 	written := s.writer == nil || s.writer.close()
 	if s.ends != nil {
-		defer func() { err = errors.Join(err, s.ends.close()) }()
+		defer func() { err = errors.Join(err, s.ends.close(), s.keys.close()) }()
 	}
 	if s.db == nil || !written {
 		return nil

@@ -50,7 +50,7 @@ func New(plugins []es.Plugin, change func(*engine.Config)) (*Platform, error) {
 // and what is on its way reaches the new ones.
 func (p *Platform) Deploy(plugins []es.Plugin, change func(*engine.Config)) error {
 	c := engine.Config{
-		Plugins: plugins, Log: log{p.Store, p.post}, Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Rejections: p.Store, Snapshots: p.Store, Schedules: p.Store,
+		Plugins: plugins, Log: log{p.Store, p.post}, Cursors: p.Store, Starts: p.Store, Rows: p.Store, Parking: p.Store, Rejections: p.Store, Snapshots: p.Store, Keys: p.Store, Schedules: p.Store,
 		Buckets: p, Hints: p, Bus: p, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

@@ -11,7 +11,7 @@ import (
 func TestConformance(t *testing.T) {
 	ports := func(p *memory.Platform) platformtest.Ports {
 		return platformtest.Ports{
-			Log: p.Store, Cursors: p.Store, Rows: p.Store, Parking: p.Store, Rejections: p.Store, Schedules: p.Store, Snapshots: p.Store,
+			Log: p.Store, Cursors: p.Store, Rows: p.Store, Parking: p.Store, Rejections: p.Store, Schedules: p.Store, Keys: p.Store, Snapshots: p.Store,
 			SeesGaps: true, Objects: p, Engine: p.Engine(), Settle: p.Settle,
 		}
 	}

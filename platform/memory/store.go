@@ -1,9 +1,14 @@
 package memory
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -15,7 +20,7 @@ import (
 
 // Store keeps everything that an engine stores, in memory. It implements
 // [engine.Log], [engine.Cursors], [engine.Starts], [engine.Rows], [engine.Parking],
-// [engine.Rejections], [engine.Schedules] and [engine.Snapshots]. Safe for concurrent use.
+// [engine.Rejections], [engine.Schedules], [engine.Keys] and [engine.Snapshots]. Safe for concurrent use.
 type Store struct {
 	// Before, if set, is called before each call of a port with the method's name, e.g.
 	// "Append". If it returns an error, the call returns that and does nothing.
@@ -34,6 +39,7 @@ type Store struct {
 	parked    map[key]engine.Parked
 	rejected  map[engine.CommandID]engine.KeptRejection
 	snapshots map[engine.Stream][]byte
+	keys      map[engine.Stream][]byte // nil: destroyed
 	schedules map[string]engine.ScheduleState
 }
 
@@ -50,6 +56,7 @@ func NewStore() *Store {
 	return &Store{
 		log: map[engine.Stream][]engine.Commit{}, positions: map[engine.Stream][]int64{}, starts: map[string]map[string]int64{},
 		cursors: map[key]int64{}, rows: map[rowKey]engine.Row{}, parked: map[key]engine.Parked{}, rejected: map[engine.CommandID]engine.KeptRejection{}, snapshots: map[engine.Stream][]byte{},
+		keys:      map[engine.Stream][]byte{},
 		schedules: map[string]engine.ScheduleState{},
 	}
 }
@@ -375,6 +382,34 @@ func (s *Store) SaveSnapshot(ctx context.Context, st engine.Stream, data []byte)
 	return s.call(ctx, "SaveSnapshot", func() error { s.snapshots[st] = slices.Clone(data); return nil })
 }
 
+// Key implements [engine.Keys].
+func (s *Store) Key(ctx context.Context, st engine.Stream, make bool) (key []byte, err error) {
+	err = s.call(ctx, "Key", func() error {
+		kept, known := s.keys[st]
+		if known && kept == nil {
+			return engine.ErrErased
+		}
+		if !known && make {
+			kept = newKey()
+			s.keys[st] = kept
+		}
+		key = kept
+		return nil
+	})
+	return key, err
+}
+
+func newKey() []byte {
+	key := make([]byte, engine.KeySize)
+	_, _ = rand.Read(key) // which does not fail
+	return key
+}
+
+// Destroy implements [engine.Keys].
+func (s *Store) Destroy(ctx context.Context, st engine.Stream) error {
+	return s.call(ctx, "Destroy", func() error { s.keys[st] = nil; return nil })
+}
+
 // Schedule implements [engine.Schedules].
 func (s *Store) Schedule(ctx context.Context, name string) (st engine.ScheduleState, err error) {
 	err = s.call(ctx, "Schedule", func() error {
@@ -454,6 +489,13 @@ func (s *Store) ForgetCursors() {
 	clear(s.cursors)
 }
 
+// ForgetKeys forgets the keys, as if there were none yet.
+func (s *Store) ForgetKeys() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.keys)
+}
+
 // Rewrite changes a stored commit.
 func (s *Store) Rewrite(st engine.Stream, seq int, change func(c *engine.Commit)) {
 	s.mu.Lock()
@@ -463,4 +505,46 @@ func (s *Store) Rewrite(st engine.Stream, seq int, change func(c *engine.Commit)
 	change(&c)
 	s.log[st] = slices.Clone(s.log[st])
 	s.log[st][seq] = c
+}
+
+// Find returns what has the text, wherever it is stored: for what must not be there.
+func (s *Store) Find(text string) (where []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	look := func(what string, stored any) {
+		b, err := json.Marshal(stored)
+		if err != nil || bytes.Contains(b, []byte(text)) {
+			where = append(where, what)
+		}
+	}
+	for st, commits := range s.log {
+		look("log of "+st.String(), commits)
+	}
+	for k, r := range s.rows {
+		look(fmt.Sprintf("row %q of %s", k.id, k.model), r)
+	}
+	for k, p := range s.parked {
+		look("parked "+k.consumer, p)
+	}
+	for id, r := range s.rejected {
+		look("rejection of "+id.Origin, r)
+	}
+	for st, data := range s.snapshots {
+		look("snapshot of "+st.String(), string(unzipped(data)))
+	}
+	slices.Sort(where)
+	return where
+}
+
+// unzipped is what a snapshot says, if it can be read.
+func unzipped(data []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return data
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		return data
+	}
+	return plain
 }

@@ -16,12 +16,15 @@ import (
 // platform carries. Its domain swallows nothing: a command that takes effect
 // twice leaves two events.
 //
-//	Lending: Book, Rating, Reader, Seat; Probe and Blank, which nothing is connected to
+//	Lending: Book, Rating, Reader, Seat; Probe and Blank, which nothing is connected to;
+//	         Member, whose names are personal until it has gone
 //	         mapping Remind: Book.Lent → Reader.Note
 //	         mapping Reserve: Book.Lent to somebody who sits → Seat.Take, if refused → Reader.Note
 //	         point Lending.Books: Book.Lent → BookLent, Rating.Rated → BookRated
 //	         read models Books (Book), Shelf (Book, Rating), Probes (Blank),
 //	         Words (rows below Book), Holders (keyed, of parts of Book)
+//	         read models Members (Member), Moves (rows below Member)
+//	         side effect Welcome on Member.Joined, which tells the name
 //	         side effect Congratulate on Book.Lent, which reads Shelf
 //	         schedule Stock.Nightly, which reads Probes and lists Blank → Reader.Note
 //	         accepts Copies: CopyWanted → Reader.Note
@@ -57,6 +60,11 @@ const (
 	seatName    = "Lending.Seat"
 	probeName   = "Lending.Probe"
 	articleName = "Press.Article"
+	memberName  = "Lending.Member"
+	membersView = "Lending.Members"
+	movesView   = "Lending.Moves"
+	erasure     = "erasure:Lending.Member"
+	welcome     = "effect:Lending.Welcome"
 	booksView   = "Lending.Books"
 	shelfView   = "Lending.Shelf"
 	probesView  = "Lending.Probes"
@@ -85,6 +93,10 @@ type state struct{ Notes []note }
 // aggregate is one with commands that give the event of the same place. Only the
 // first may come first, and it only there, where there are several.
 func aggregate(name string, internal bool, access es.Access, kinds ...[2]string) es.Aggregate[note, note, state] {
+	return es.NewAggregate(rules(name, internal, access, kinds...))
+}
+
+func rules(name string, internal bool, access es.Access, kinds ...[2]string) es.AggregateRules[note, note, state] {
 	r := es.AggregateRules[note, note, state]{
 		Name: name, Sources: "1", Internal: internal, Access: access,
 		Decide: func(c note, s state) ([]note, error) {
@@ -123,7 +135,7 @@ func aggregate(name string, internal bool, access es.Access, kinds ...[2]string)
 		r.Commands = append(r.Commands, es.CommandType[note]{Name: k[0], Schema: noteSchema, Zero: note{k[0], "x"}, Read: readNote(k[0])})
 		r.Events = append(r.Events, es.EventType[note]{Name: k[1], Version: 1, Schema: noteSchema, Read: readNote(k[1])})
 	}
-	return es.NewAggregate(r)
+	return r
 }
 
 func readNote(kind string) func(wire.Value) note {
@@ -137,11 +149,19 @@ func readNote(kind string) func(wire.Value) note {
 var (
 	book = aggregate(bookName, false, es.AllowSignedIn(),
 		[2]string{"Acquire", "Acquired"}, [2]string{"Lend", "Lent"})
-	rating  = aggregate(ratingName, false, es.AllowSignedIn(), [2]string{"Rate", "Rated"})
-	reader  = aggregate(readerName, true, es.AllowSignedIn(), [2]string{"Note", "Noted"})
-	probe   = aggregate(probeName, false, es.AllowSignedIn(), [2]string{"Probe", "Probed"})
-	blank   = aggregate("Lending.Blank", true, es.AllowSignedIn(), [2]string{"Fill", "Filled"})
-	seat    = aggregate(seatName, true, es.AllowSignedIn(), [2]string{"Take", "Taken"}, [2]string{"Leave", "Left"})
+	rating = aggregate(ratingName, false, es.AllowSignedIn(), [2]string{"Rate", "Rated"})
+	reader = aggregate(readerName, true, es.AllowSignedIn(), [2]string{"Note", "Noted"})
+	probe  = aggregate(probeName, false, es.AllowSignedIn(), [2]string{"Probe", "Probed"})
+	blank  = aggregate("Lending.Blank", true, es.AllowSignedIn(), [2]string{"Fill", "Filled"})
+	seat   = aggregate(seatName, true, es.AllowSignedIn(), [2]string{"Take", "Taken"}, [2]string{"Leave", "Left"})
+	member = es.NewAggregate(func() es.AggregateRules[note, note, state] {
+		r := rules(memberName, false, es.AllowSignedIn(), [2]string{"Join", "Joined"}, [2]string{"Move", "Moved"}, [2]string{"Go", "Gone"})
+		for _, i := range []int{0, 1} { // Join and Move, and of the events, what is not Gone
+			r.Commands[i].Personal, r.Events[i].Personal = []string{"text"}, []string{"text"}
+		}
+		r.Events[2].Erases = true
+		return r
+	}())
 	article = aggregate(articleName, true, es.AllowSignedIn(), [2]string{"Mention", "Mentioned"})
 )
 
@@ -214,6 +234,53 @@ type probeRow struct {
 // JSONSchema implements [es.View].
 func (probeRow) JSONSchema() string {
 	return `{"type":"object","properties":{"color":{"type":"string"},"name":{"type":"string"},"size":{"type":"number"},"at":{"type":"string","format":"date-time"},"on":{"type":"boolean"}},"additionalProperties":false}`
+}
+
+// memberRow is a row of Members, and of Moves.
+type memberRow struct {
+	Name  string `json:"name"`
+	Moves int    `json:"moves"`
+	Gone  bool   `json:"gone"`
+}
+
+// JSONSchema implements [es.View].
+func (memberRow) JSONSchema() string {
+	return `{"type":"object","properties":{"name":{"type":"string","x-personal":true},"moves":{"type":"integer"},"gone":{"type":"boolean"}},"required":["name","moves","gone"],"additionalProperties":false}`
+}
+
+func (l Library) memberEvents(r es.Recorded[note]) es.Change[memberRow] {
+	if strings.HasPrefix(r.Event.Text, Cursed) && l.UnderACurse() {
+		panic("there is a curse on " + r.Event.Text)
+	}
+	switch r.Event.Kind {
+	case "Joined":
+		return es.Set(memberRow{Name: r.Event.Text})
+	case "Moved":
+		return es.Update(func(m memberRow) memberRow { m.Name, m.Moves = r.Event.Text, m.Moves+1; return m })
+	}
+	return es.Update(func(m memberRow) memberRow { m.Gone = true; return m })
+}
+
+func moves(r es.Recorded[note]) (out es.Changes[memberRow]) {
+	if r.Event.Kind == "Moved" {
+		out = out.Set(strconv.FormatInt(r.Version, 10), memberRow{Name: r.Event.Text})
+	}
+	return out
+}
+
+func (l Library) welcome(ctx context.Context, r es.Reader, e es.Recorded[note]) error {
+	if e.Event.Kind != "Joined" {
+		return nil
+	}
+	now, err := member.State(ctx, r, e.ID)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(e.Event.Text, Cursed) {
+		return fmt.Errorf("nobody welcomes %s", now.Notes[0].Text)
+	}
+	l.Congratulate("welcome "+e.ID, e.Version)
+	return nil
 }
 
 // fail panics, as broken code does.
@@ -339,11 +406,13 @@ func (l Library) Plugins() []es.Plugin {
 func (l Library) plugins() []es.Plugin {
 	return []es.Plugin{{
 		Name:       "Lending",
-		Aggregates: []es.AnyAggregate{book, rating, reader, seat, probe, blank},
+		Aggregates: []es.AnyAggregate{book, rating, reader, seat, probe, blank, member},
 		ReadModels: []es.AnyReadModel{
 			es.NewReadModel("Books", es.From(book, l.bookEvents)).By("holder").Allow(es.AllowOwner(es.Admin)),
 			es.FoldedBy(l.shelf(), strconv.Itoa(l.stars())),
 			probes,
+			es.NewReadModel("Members", es.From(member, l.memberEvents)),
+			es.NewReadModel("Moves", es.ItemsFrom(member, moves)),
 			es.NewReadModel("Words", es.ItemsFrom(book, words)).By("holder").Sort("word").Search("word").Allow(es.AllowOwner(es.Admin)),
 			es.NewReadModel[holdRow]("Holders", es.PartsFrom(book, holds)).Sum("books", "worth").First("least").Last("latest"),
 		},
@@ -370,6 +439,7 @@ func (l Library) plugins() []es.Plugin {
 		}), es.Publish(rating, books, func(e es.Recorded[note]) []lent { return []lent{{"BookRated", e.ID, e.Event.Text}} })},
 		Tasks: []es.Task{{Name: "Congratulations", SideEffects: []es.SideEffect{
 			es.NewSideEffect("Congratulate", book, l.congratulate).Reads(l.shelf()),
+			es.NewSideEffect("Welcome", member, l.welcome),
 		}}, {Name: "Stock", Sends: []es.AnyAggregate{reader}, Reads: []es.Readable{probes, blank}, Schedules: []es.Schedule{
 			{Name: "Nightly", Cron: "30 3 * * *", TimeZone: "Europe/London", Run: takeStock},
 		}}, {Name: "Filing", Sends: []es.AnyAggregate{reader}, Buckets: []es.Bucket{

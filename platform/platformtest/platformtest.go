@@ -19,6 +19,8 @@ type Ports struct {
 	Parking    engine.Parking
 	Rejections engine.Rejections
 	Schedules  engine.Schedules
+	Keys       engine.Keys
+	Opened     bool             // Rows are an engine's, which opens what is sealed in them
 	Snapshots  engine.Snapshots // nil: the platform keeps none
 	// SeesGaps says that Append refuses a commit beyond the stream's end. A store
 	// that can only tell whether a place is taken does not.
@@ -57,10 +59,12 @@ func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Po
 	if p.Objects != nil {
 		t.Run("Buckets", func(t *testing.T) { testBuckets(t, p) })
 	}
+	t.Run("Keys", func(t *testing.T) { testKeys(t, p) })
 	if p.Snapshots != nil {
 		t.Run("Snapshots", func(t *testing.T) { testSnapshots(t, p) })
 	}
 	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, w) })
+	t.Run("Erasure", func(t *testing.T) { testErasure(t, p, w) })
 	t.Run("Parts", func(t *testing.T) { testParts(t, p) })
 	t.Run("Rows below a stream", func(t *testing.T) { testItemScenarios(t, p) })
 	t.Run("what is new in a shop with history leaves that alone, but for what says otherwise", func(t *testing.T) { testStarts(t, p, w) })

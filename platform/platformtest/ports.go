@@ -1,6 +1,7 @@
 package platformtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func readAll(t *testing.T, p Ports, s engine.Stream, from int64) (all []engine.C
 }
 
 // alike compares values, empty lists and maps like absent ones, JSON as text.
-var alike = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(engine.Commit{}), cmp.FilterValues(
+var alike = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(engine.Commit{}, engine.Row{}), cmp.FilterValues(
 	func(a, b json.RawMessage) bool { return len(a)+len(b) > 0 },
 	cmp.Transformer("JSON", func(m json.RawMessage) string { return string(m) }),
 )}
@@ -544,6 +545,73 @@ func testSnapshots(t *testing.T, p Ports) {
 			if err != nil || string(got) != data {
 				t.Errorf("saved %q: %q, %v", data, got, err)
 			}
+		}
+		if err := p.Snapshots.SaveSnapshot(t.Context(), stream("snap"), nil); err != nil {
+			t.Fatalf("remove it: %v", err)
+		}
+		if data, err := p.Snapshots.Snapshot(t.Context(), stream("snap")); err != nil || data != nil {
+			t.Errorf("removed: %q, %v", data, err)
+		}
+	})
+}
+
+func testKeys(t *testing.T, p Ports) {
+	key := func(s engine.Stream, make bool) []byte {
+		t.Helper()
+		k, err := p.Keys.Key(t.Context(), s, make)
+		if err != nil {
+			t.Fatalf("key of %s: %v", s, err)
+		}
+		return k
+	}
+	// Streams of an aggregate that has personal data: others have no keys
+	of := func(id string) engine.Stream {
+		return engine.Stream{Aggregate: memberName, ID: stream("keys/" + id).ID}
+	}
+	t.Run("a stream has one, once it is made", func(t *testing.T) {
+		if k := key(of("one"), false); k != nil {
+			t.Errorf("before it is made: %x", k)
+		}
+		made := key(of("one"), true)
+		if len(made) != engine.KeySize || bytes.Equal(made, make([]byte, engine.KeySize)) {
+			t.Errorf("made: %x", made)
+		}
+		for _, make := range []bool{true, false} {
+			if again := key(of("one"), make); !bytes.Equal(again, made) {
+				t.Errorf("again: %x, was %x", again, made)
+			}
+		}
+		if other := key(of("two"), true); bytes.Equal(other, made) {
+			t.Error("two streams have one key")
+		}
+	})
+	t.Run("many who make one at a time get the same", func(t *testing.T) {
+		keys := make([][]byte, 8)
+		var wg sync.WaitGroup
+		for i := range keys {
+			wg.Go(func() { keys[i], _ = p.Keys.Key(t.Context(), of("many"), true) })
+		}
+		wg.Wait()
+		for _, k := range keys {
+			if k == nil || !bytes.Equal(k, keys[0]) {
+				t.Errorf("keys: %x", keys)
+			}
+		}
+	})
+	t.Run("a destroyed one is gone for ever, also where there was none", func(t *testing.T) {
+		key(of("gone"), true)
+		for _, s := range []engine.Stream{of("gone"), of("never there"), of("gone")} {
+			if err := p.Keys.Destroy(t.Context(), s); err != nil {
+				t.Fatalf("destroy %s: %v", s, err)
+			}
+			for _, make := range []bool{false, true, false} {
+				if k, err := p.Keys.Key(t.Context(), s, make); !errors.Is(err, engine.ErrErased) || k != nil {
+					t.Errorf("key of %s, which was destroyed: %x, %v", s, k, err)
+				}
+			}
+		}
+		if k := key(of("one"), false); k == nil {
+			t.Error("another stream's is gone, too")
 		}
 	})
 }

@@ -86,7 +86,11 @@ func (w *World) Parked() (keys []string) {
 // Fold is a stream's events, decoded, and its state.
 func (w *World) Fold(d es.AggregateDefinition, id string) (events []es.Recorded[any], state any, err error) {
 	state = d.Initial
-	for _, c := range w.Log(engine.Stream{Aggregate: d.Name, ID: id}) {
+	log, err := w.OpenedLog(engine.Stream{Aggregate: d.Name, ID: id})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range log {
 		for i, s := range c.Events {
 			decoded, err := d.DecodeEvent(s.Type, s.Version, s.Data)
 			if err != nil {
@@ -161,7 +165,11 @@ func isKey(id engine.CommandID) bool { return strings.HasPrefix(id.Origin, "user
 func (w *World) CheckViews() error {
 	aggregates := w.Definitions()
 	rows := map[string]engine.Row{}
-	for _, r := range w.store.AllRows() {
+	all, err := w.rows()
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
 		rows[r.Model+"\n"+r.ID] = r
 	}
 	for _, p := range w.Plugins {
@@ -343,20 +351,27 @@ func (w *World) checkItems(name string, m es.ReadModelDefinition, rows map[strin
 	return nil
 }
 
-// View is a row's JSON.
+// View is a row's JSON; "" where there is none that can be read.
 func (w *World) View(model, id string) string {
-	for _, r := range w.store.AllRows() {
-		if r.Model == model && r.ID == id {
-			return string(r.View)
-		}
+	e, err := w.plain()
+	if err != nil {
+		return ""
 	}
-	return ""
+	row, err := e.Rows.Row(context.Background(), model, id)
+	if err != nil {
+		return ""
+	}
+	return string(row.View)
 }
 
 // Views are all rows as JSON, to compare before and after.
 func (w *World) Views() string {
 	var b strings.Builder
-	for _, r := range w.store.AllRows() {
+	all, err := w.rows()
+	if err != nil {
+		return err.Error()
+	}
+	for _, r := range all {
 		at, _ := json.Marshal(r.At)
 		fmt.Fprintf(&b, "%s %q %s %s %s\n", r.Model, r.ID, r.View, r.Owner, at)
 	}

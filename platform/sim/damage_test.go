@@ -150,7 +150,11 @@ func damaged(seed uint64, fault sim.Fault) error {
 	for name := range defs {
 		for _, id := range w.StreamsOf(name) {
 			s := engine.Stream{Aggregate: name, ID: id}
-			truth[s] = slices.Clone(w.Log(s))
+			log, err := w.OpenedLog(s)
+			if err != nil {
+				return err
+			}
+			truth[s] = slices.Clone(log)
 			streams = append(streams, s)
 		}
 	}

@@ -20,7 +20,7 @@ type reader struct {
 func (w *World) openReaders(p *Process) {
 	p.readers = []*reader{
 		{"rows", p.Sources(engine.KindReadModel), p.Project, nil},
-		{"commands", p.Sources(engine.KindMapping, engine.KindPublication), p.RelayCommands, nil},
+		{"commands", p.Sources(engine.KindMapping, engine.KindPublication, engine.KindErasure), p.RelayCommands, nil},
 		{"effects", p.Sources(engine.KindSideEffect), p.RelayEffects, nil},
 	}
 	for _, r := range p.readers {

@@ -58,6 +58,8 @@ const (
 	SkipRefold     Fault = "a row passes for the new code's as it is"                // 8
 	MarkAhead      Fault = "a mark passes what is in hand"                           // 7
 	LostAppends    Fault = "some appends are acknowledged and never written"         // 7
+	KeepKeys       Fault = "the key of who is erased is not destroyed"               // 12
+	KeepRows       Fault = "the row of who is erased is not folded again"            // 12
 	ForgetHashes   Fault = "a commit's hash is not read"                             // 11
 )
 
@@ -156,7 +158,7 @@ func (w *World) boot(i int) error {
 	}
 	var err error
 	p.Engine, err = engine.New(engine.Config{
-		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Rejections: p, Schedules: p, Hints: p, Bus: p, Snapshots: p, Clock: p,
+		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Rejections: p, Schedules: p, Hints: p, Bus: p, Snapshots: p, Keys: p, Clock: p,
 		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 8 << 10, ItemsAtOnce: 1 + w.rand.IntN(2),
 		Unsealed: w.Unsealed || w.Fault == ForgetKeys || w.Fault == CursorBack,
 	})
@@ -580,6 +582,9 @@ func (p *Process) Put(ctx context.Context, row engine.Row) (lost bool, err error
 			} else if was.View != nil && row.View != nil && was.Made != row.Made && w.rand.IntN(3) == 0 {
 				row.View = was.View
 			}
+		}
+		if w.keepsRow(ctx, row) {
+			return nil
 		}
 		lost, err = w.store.Put(ctx, row)
 		return err

@@ -39,6 +39,7 @@ func Run(t *testing.T, c Client) {
 		{"routes", routes},
 		{"identity", identity},
 		{"ownership", ownership},
+		{"erasure", erasure},
 		{"secrecy", secrecy},
 		{"idempotency keys", idempotencyKeys},
 		{"versions", versions},
@@ -395,6 +396,37 @@ func identity(s *suite, t *testing.T) {
 	}
 }
 
+func erasure(s *suite, t *testing.T) {
+	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
+	product := s.product(t)
+	admin.becomes("/ordering/available-products/"+product, `{"id":"`+product+`","name":"Tea","price":9.99}`)
+	c, o := s.customer(ann), s.id("order")
+	at := "/ordering/customer/" + c
+	order := `{"customerId":"` + c + `","productIds":["` + product + `"]}`
+	ann.post("/ordering/order/"+o+"/place", order).is(200)
+
+	bob.post(at+"/erase", "").refuses(404, "CustomerNotFound")
+	ann.post(at+"/erase", "").is(200, outcome("Ordering.Customer", c, 2, "Erased"))
+	ann.post(at+"/erase", "").is(200, outcome("Ordering.Customer", c, 2))
+
+	// What is personal goes, and the rest stays.
+	erased := `{"id":"` + c + `","email":"","address":"","deactivated":false,"erased":true}`
+	ann.becomes("/ordering/customers/"+c, erased)
+	ann.get("/ordering/customers/"+c+"?minVersion=2").is(200, erased)
+	ann.get("/ordering/customers/"+c+"?version=1").is(200, strings.Replace(erased, "true", "false", 1))
+	history := string(admin.get(at + "/events").is(200).Body)
+	if strings.Contains(history, "Main Street") || strings.Contains(history, c+"@") || !strings.Contains(history, `"data":{}`) || !strings.Contains(history, `"erased":["email","address"]`) {
+		t.Errorf("the history of who is erased: %s", history)
+	}
+	ann.eventually("/ordering/orders/"+o, func(r *reply) bool { return r.Status == 200 })
+	for _, of := range []string{"/register", "/update-email", "/update-address", "/deactivate"} {
+		ann.post(at+of, map[string]string{
+			"/register": `{"email":"` + c + `@example.com","address":"1 Main Street"}`, "/update-email": `{"email":"` + c + `@example.com"}`, "/update-address": `{"address":"1 Main Street"}`,
+		}[of]).refuses(409, "CustomerErased")
+	}
+	ann.post("/ordering/order/"+s.id("order")+"/place", order).refuses(409, "CustomerErased")
+}
+
 func ownership(s *suite, t *testing.T) {
 	admin, ann, bob := s.admin(t), s.ann(t), s.bob(t)
 	product := s.product(t)
@@ -406,7 +438,7 @@ func ownership(s *suite, t *testing.T) {
 	bob.post(at+"/deactivate", "").refuses(404, "CustomerNotFound")
 	ann.post(at+"/update-email", `{"email":"`+c+`@example.com"}`).is(200, outcome("Ordering.Customer", c, 1))
 	admin.post(at+"/update-address", `{"address":"2 Main Street"}`).is(200, outcome("Ordering.Customer", c, 2, "AddressUpdated"))
-	row := `{"id":"` + c + `","email":"` + c + `@example.com","address":"2 Main Street","deactivated":false}`
+	row := `{"id":"` + c + `","email":"` + c + `@example.com","address":"2 Main Street","deactivated":false,"erased":false}`
 	ann.get("/ordering/customers/"+c+"?minVersion=2").is(200, row)
 	ann.get("/ordering/customers/"+c+"?version=1").is(200, strings.Replace(row, "2 Main Street", "1 Main Street", 1))
 	admin.becomes("/ordering/customers/"+c, row) // a read that waits for nothing may be behind, whatever another one has seen

@@ -449,6 +449,8 @@ export type components = {
                         creates: boolean;
                         /** @description ends something for good */
                         destructive: boolean;
+                        /** @description the personal fields that are gone for good after it; absent: none */
+                        erases?: string[];
                         /** @description one line for people */
                         help?: string;
                         name: string;

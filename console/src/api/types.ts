@@ -35,6 +35,8 @@ export interface Commit {
   messageId: string
   correlationId: string
   causationId?: string
+  /** Members that the data lacks, since their subject was erased. */
+  erased?: string[]
 }
 
 export type Accepted = Schemas['Outcome']

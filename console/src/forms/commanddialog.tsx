@@ -5,7 +5,7 @@ import { commandHeaders, curlOf, pathOf } from '../api/client'
 import { ApiError } from '../api/problem'
 import type { Accepted, AggregateManifest, CommandManifest } from '../api/types'
 import { shortName, splitName } from '../model/manifest'
-import { fieldsOf, humanize, idFrom } from '../model/schema'
+import { fieldsOf, humanize, idFrom, listed } from '../model/schema'
 import { useRefresh } from '../state/queries'
 import { href, navigate } from '../state/router'
 import { useShop } from '../state/shop'
@@ -117,6 +117,12 @@ export default function CommandDialog({ aggregate, command, target, onClose }: P
             {error !== undefined && !conflict && <Problem error={error} />}
             {command.destructive && (
               <Alert color="red" variant="outline" title="This can't be undone.">
+                {command.erases && (
+                  <>
+                    {listed(command.erases.map((name) => humanize(name).toLowerCase()))} of {id} {command.erases.length > 1 ? 'are' : 'is'} deleted everywhere, from the history, too. What else was done stays, with its
+                    times and numbers.{' '}
+                  </>
+                )}
                 {fields.length === 0 ? 'It takes effect as soon as you send it.' : undefined}
               </Alert>
             )}

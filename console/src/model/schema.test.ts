@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fieldsOf, humanize, idFrom, isMoney } from './schema'
+import { fieldsOf, humanize, idFrom, isMoney, listed } from './schema'
 
 test('names as people write them', () => {
   expect(humanize('OpeningHours')).toBe('Opening hours')
@@ -23,4 +23,8 @@ test('ids are made of names', () => {
   expect(idFrom('Crème brûlée, 2 pieces', 'x')).toBe('creme-brulee-2-pieces')
   expect(idFrom('…', 'x')).toBe('x')
   expect(idFrom(undefined, 'x')).toBe('x')
+})
+
+test('texts are listed as a sentence begins', () => {
+  expect([listed(['email']), listed(['email', 'address']), listed(['a', 'b', 'c'])]).toEqual(['Email', 'Email and address', 'A, b and c'])
 })

@@ -18,6 +18,8 @@ export interface Schema {
   maxItems?: number
   additionalProperties?: boolean | Schema
   'x-ref'?: string
+  /** It is about somebody who can be erased. */
+  'x-personal'?: boolean
   [keyword: string]: unknown
 }
 
@@ -52,6 +54,12 @@ export function humanize(name: string): string {
   return words
     .map((word, i) => (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : /^[A-Z]{2,}$/.test(word) ? word : word.toLowerCase()))
     .join(' ')
+}
+
+/** Texts as a sentence begins: `Email and address`. */
+export function listed(texts: string[]): string {
+  const all = [texts.slice(0, -1).join(', '), ...texts.slice(-1)].filter(Boolean).join(' and ')
+  return all.charAt(0).toUpperCase() + all.slice(1)
 }
 
 export const typeOf = (schema: Schema): string | undefined => (Array.isArray(schema.type) ? schema.type.find((t) => t !== 'null') : schema.type)

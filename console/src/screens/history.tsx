@@ -2,7 +2,7 @@ import { ActionIcon, Anchor, Badge, Button, Card, Group, Paper, ScrollArea, Sele
 import { useHotkeys } from '@mantine/hooks'
 import type { AggregateManifest, Commit } from '../api/types'
 import { diff, type Change } from '../model/diff'
-import { humanize } from '../model/schema'
+import { humanize, listed } from '../model/schema'
 import { historyPage, useHistory, useStateAt } from '../state/queries'
 import { href, navigate, useRoute, withQuery } from '../state/router'
 import { CopyAs } from '../ui/copy'
@@ -99,6 +99,11 @@ function CommitBody({ aggregate, id, commit }: { aggregate: AggregateManifest; i
         {commit.causationId && <> · because of {commit.messageId.split('/')[0]}</>}
       </Text>
       {data !== '{}' && <span className="mono">{data}</span>}
+      {commit.erased && (
+        <Text size="xs" c="dimmed" fs="italic">
+          {listed(commit.erased.map((name) => humanize(name).toLowerCase()))} erased
+        </Text>
+      )}
       <Group gap="sm">
         <Anchor fz="xs" href={href(['trace', `${aggregate.name}#${id}`, String(commit.version)])}>
           Trace

@@ -29,6 +29,12 @@ export function Value(props: Props) {
 
 function Plain({ schema, value }: Props) {
   const { config, model } = useShop()
+  if (value === '' && schema['x-personal'])
+    return (
+      <Text span c="dimmed" fs="italic">
+        erased
+      </Text>
+    )
   if (value === undefined || value === null || value === '') return <Text span c="dimmed" aria-label="none">–</Text>
   const ref = model.refOf(schema)
   if (ref && typeof value === 'string') return <RefLink view={ref} id={value} />

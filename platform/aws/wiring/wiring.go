@@ -57,12 +57,13 @@ type Wiring struct {
 
 // PluginWiring are a plugin's own resources.
 type PluginWiring struct {
-	Events       string `json:"events,omitempty"`       // table
-	Cursors      string `json:"cursors,omitempty"`      // table; heartbeats too
-	Parked       string `json:"parked,omitempty"`       // table
-	Snapshots    string `json:"snapshots,omitempty"`    // table
-	EventMapping string `json:"eventMapping,omitempty"` // function name, or the ARN of its [PublicationsAlias]
-	Projector    string `json:"projector,omitempty"`    // function name: /health asks CloudWatch for its lag
+	Events       string `json:"events,omitempty"`    // table
+	Cursors      string `json:"cursors,omitempty"`   // table; heartbeats too
+	Parked       string `json:"parked,omitempty"`    // table
+	Snapshots    string `json:"snapshots,omitempty"` // table
+	Keys         string `json:"keys,omitempty"`      // table, of a plugin with personal data
+	EventMapping string `json:"relay,omitempty"`     // function name, or the ARN of its [PublicationsAlias]
+	Projector    string `json:"projector,omitempty"` // function name: /health asks CloudWatch for its lag
 }
 
 // Keys of the tables. All keys are strings but Seq, a number.
@@ -74,7 +75,8 @@ const (
 	// Cursors: partition key Key, "<follower>\n<stream>", "heartbeat", "lag", "starts" or "cursor-key";
 	// and as below.
 	// Rows: partition key Key, the row's id; where rows are below streams, Key is the
-	// stream's id and the sort key Sub "=" and the sub-id, of its head "=". Snapshots: partition key Key, the stream.
+	// stream's id and the sort key Sub "=" and the sub-id, of its head "=". Snapshots and keys of
+	// personal data: partition key Key, the stream.
 	// Rows of a keyed view likewise, below their keys; those with totals are in the index Keys,
 	// which has Shard, of the key, as partition key and Key as sort key, and nothing else.
 	Key  = "key"

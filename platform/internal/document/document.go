@@ -12,6 +12,7 @@ import (
 	"mime/quotedprintable"
 	"net/mail"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,12 @@ func Name(text, ext string) string {
 	return name + ext
 }
 
-// Email is a message in plain text, as mail programs open it (RFC 5322).
-func Email(from string, m email.Message) ([]byte, error) {
+// aboutHeader names a stream whose subject a message is about.
+const aboutHeader = "X-Shop-About"
+
+// Email is a message in plain text, as mail programs open it (RFC 5322). One that is kept
+// names whom it is about: see [About].
+func Email(from string, m email.Message, about ...engine.Stream) ([]byte, error) {
 	sender, err := mail.ParseAddress(from)
 	if err != nil {
 		return nil, fmt.Errorf("the sender %q is not an e-mail address: %w", from, err)
@@ -56,6 +61,9 @@ func Email(from string, m email.Message) ([]byte, error) {
 	} {
 		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
 	}
+	for _, s := range about {
+		fmt.Fprintf(&b, "%s: %s\r\n", aboutHeader, url.QueryEscape(s.String()))
+	}
 	b.WriteString("\r\n")
 	q := quotedprintable.NewWriter(&b)
 	if _, err := io.WriteString(q, strings.ReplaceAll(m.Text, "\n", "\r\n")); err != nil {
@@ -65,6 +73,15 @@ func Email(from string, m email.Message) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// About reports whether a message that was kept is about the stream's subject.
+func About(r io.Reader, s engine.Stream) (bool, error) {
+	m, err := mail.ReadMessage(r)
+	if err != nil {
+		return false, fmt.Errorf("read an e-mail: %w", err)
+	}
+	return slices.Contains(m.Header[aboutHeader], url.QueryEscape(s.String())), nil
 }
 
 // ReadEmail reads a message in plain text, as people see it.

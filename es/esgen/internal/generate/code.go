@@ -145,7 +145,7 @@ func (q *pkg) fileAt(at token.Pos) *file {
 }
 
 // write writes the tokens of the syntax, and the markers that change how its values are
-// written.
+// written, or stored.
 func (m *module) write(h hash.Hash, n ast.Node) error {
 	from, to := m.fset.Position(n.Pos()), m.fset.Position(n.End())
 	text, err := os.ReadFile(filepath.Join(m.root, filepath.FromSlash(from.Filename)))
@@ -162,9 +162,13 @@ func (m *module) write(h hash.Hash, n ast.Node) error {
 		case t == token.EOF:
 			ast.Inspect(n, func(n ast.Node) bool {
 				if x, ok := n.(*ast.Field); ok {
-					if _, found := split(x.Doc, x.Comment); slices.ContainsFunc(found, func(x marker) bool { return x.name == "optional" }) {
+					_, found := split(x.Doc, x.Comment)
+					for _, m := range found {
+						if m.name != "optional" && m.name != "personal" {
+							continue
+						}
 						for _, id := range x.Names {
-							fmt.Fprintf(h, "optional %s\n", id.Name)
+							fmt.Fprintf(h, "%s %s\n", m.name, id.Name)
 						}
 					}
 				}

@@ -133,8 +133,68 @@ func (p *plugin) readCall(f *file, call *ast.CallExpr) {
 		p.call(c.kind, call.Args[0])
 	}
 	if name == "NewReadModel" {
+		p.readView(f, call)
 		if d := p.row(f, call); d != nil {
 			p.addRow(d)
+		}
+	}
+}
+
+// view is a read model as its constructor's call says it.
+type view struct {
+	sources []viewSource
+	lists   []*ast.CallExpr // .By(…), .Sort(…) and .Search(…)
+}
+
+// viewSource is an argument such as es.From(customer.Aggregate, …).
+type viewSource struct {
+	kind string // "From"
+	pkg  string // path of the aggregate's package
+	at   token.Pos
+}
+
+// readView notes what a read model's rows come from, and how they are listed.
+func (p *plugin) readView(f *file, call *ast.CallExpr) {
+	var v view
+	for _, arg := range call.Args[1:] {
+		from, ok := arg.(*ast.CallExpr)
+		if !ok || len(from.Args) == 0 {
+			continue
+		}
+		if of, found := strings.CutSuffix(f.symbol(from.Args[0]), ".Aggregate"); found {
+			v.sources = append(v.sources, viewSource{f.es(from.Fun), of, arg.Pos()})
+		}
+	}
+	for _, d := range f.Decls {
+		ast.Inspect(d, func(n ast.Node) bool {
+			listed, ok := n.(*ast.CallExpr)
+			if !ok || ast.Node(listed) == ast.Node(call) || unchain(listed) != ast.Expr(call) {
+				return true
+			}
+			if s, ok := listed.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"By", "Sort", "Search"}, s.Sel.Name) {
+				v.lists = append(v.lists, listed)
+			}
+			return true
+		})
+	}
+	p.viewCalls = append(p.viewCalls, v)
+}
+
+// checkSubjects finds views that would keep personal data where it can't be encrypted: in
+// what rows are found by, and in sums.
+func (p *plugin) checkSubjects() {
+	for _, v := range p.viewCalls {
+		for _, s := range v.sources {
+			i := slices.IndexFunc(p.aggregates, func(a *aggregate) bool { return a.pkg.path == s.pkg && a.subject() != nil })
+			switch {
+			case i < 0:
+				continue
+			case s.kind == "PartsFrom":
+				p.mistake(s.at, "%s has personal data, and parts are added up with those of others: make rows es.From it", p.aggregates[i].name)
+			}
+			for _, l := range v.lists {
+				p.mistake(l.Args[0].Pos(), "%s has personal data, so the rows are stored encrypted: they can't be listed, sorted or searched by %s", p.aggregates[i].name, types.ExprString(l.Args[0]))
+			}
 		}
 	}
 }

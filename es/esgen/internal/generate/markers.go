@@ -20,8 +20,9 @@ var (
 	onPackage = []string{"plugin", "plugins", "shared"}
 	onUnion   = []string{"aggregate", "internal", "inplace"}
 	onStored  = []string{"version"}
+	onEvent   = []string{"erases"}
 	onCommand = []string{"creates", "destructive"}
-	onField   = []string{"optional", "trim", "len", "min", "max", "email", "distinct", "ref", "title", "label"}
+	onField   = []string{"optional", "trim", "len", "min", "max", "email", "distinct", "ref", "title", "label", "personal"}
 	places    = []struct {
 		names []string
 		place string
@@ -29,6 +30,7 @@ var (
 		{onPackage, "in the package's doc comment"},
 		{onUnion, "on the unions Command and Event"},
 		{onStored, "on an event, or on a request of an extension point"},
+		{onEvent, "on an event of an aggregate"},
 		{onCommand, "on a command"},
 		{onField, "on a field"},
 	}
@@ -98,6 +100,9 @@ func (m *module) checkMarkers(f *file) {
 			allow(onUnion, d.in.Doc, d.doc, d.spec.Comment)
 		case f.pkg.has(name, "evolve") || f.pkg.has(name, "key") || f.pkg.has(name, "to"):
 			allow(onStored, d.doc, d.spec.Comment)
+			if f.pkg.has(name, "evolve") {
+				allow(onEvent, d.doc, d.spec.Comment)
+			}
 		case f.pkg.has(name, "decide"):
 			allow(onCommand, d.doc, d.spec.Comment)
 			allow([]string{"internal"}, d.doc, d.spec.Comment)

@@ -198,6 +198,14 @@ func TestMistakes(t *testing.T) {
 		{"on the wrong thing", bottle, "type Laid Lay", "//es:optional\ntype Laid Lay"},
 		{"version of a command", bottle, "type Lay struct", "//es:version 2\ntype Lay struct"},
 
+		{"personal data at an extension point", wines, "{ WineID string }", "{\n\tWineID string //es:personal\n}"},
+		{"personal id", bottle, "//es:trim", "//es:personal //es:ref Cellar.Bottles"},
+		{"personal data that nothing erases", bottle, "//es:trim", "//es:personal"},
+		{"personal data of a command alone", bottle, "type Laid Lay", "type Break struct {\n\tBy string //es:personal\n}\n\nfunc (Break) decide(State) ([]Event, error) { return nil, nil }\n\ntype Laid Lay"},
+		{"erasure of nothing", bottle, "type Laid Lay", "//es:erases\ntype Laid Lay"},
+		{"rows that are listed by what is encrypted", bottle, "Name string //es:trim //es:len 1..20\n}\ntype Laid Lay", "Name string //es:personal\n}\n\n//es:erases\ntype Laid Lay"},
+		{"sums of personal data", "cellar/internal/guest/guest.go", "", "package guest\n\nimport \"onlineshop/es\"\n\ntype Come struct {\n\tName string //es:personal\n}\n\n//es:erases\ntype Came Come\n\ntype (\n\tCommand interface{ decide(State) ([]Event, error) }\n\tEvent interface{ evolve(State) State }\n)\n\ntype State struct{}\n\nfunc (Came) evolve(s State) State { return s }\nfunc (c Come) decide(State) ([]Event, error) { return []Event{Came(c)}, nil }\n\ntype Visit struct{ Times int }\n\nvar Visits = es.NewReadModel[Visit](\"Visits\", es.PartsFrom(Aggregate, toVisit)).Sum(\"times\")\n"},
+
 		// Unions
 		{"no command", bottle, "func (c Lay) decide(State) ([]Event, error) { return []Event{Laid(c)}, nil }", ""},
 		{"no state", bottle, "type State struct{ Laid bool }", ""},

@@ -117,6 +117,9 @@ func (p *plugin) writeAggregate(w *writer, a *aggregate) error {
 		if c.destructive {
 			w.f("Destructive: true,")
 		}
+		if personal := c.object.personal(); personal != nil {
+			w.f("Personal: %#v,", personal)
+		}
 		w.f("},")
 	}
 	w.f("},")
@@ -180,8 +183,15 @@ func (w *writer) writeUnion(union string, events []*member) {
 	w.f("Events: []%s[%s]{", w.es("EventType"), union)
 	for _, e := range events {
 		about, _ := split(e.decl.doc)
-		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) %s { return %s }},", e.decl.name(), e.current(),
-			goString(e.object.schema(about, false)), w.wire("Value"), union, w.readStruct(e.decl, e.object, "v"))
+		marks := ""
+		if personal := e.object.personal(); personal != nil {
+			marks += fmt.Sprintf(",\nPersonal: %#v", personal)
+		}
+		if e.erases {
+			marks += ",\nErases: true"
+		}
+		w.f("{Name: %q, Version: %d,\nSchema: %s,\nRead: func(v %s) %s { return %s }%s},", e.decl.name(), e.current(),
+			goString(e.object.schema(about, false)), w.wire("Value"), union, w.readStruct(e.decl, e.object, "v"), marks)
 	}
 	w.f("},")
 }

@@ -27,6 +27,7 @@ type plugin struct {
 	rows       []*typeDecl // by package path and name
 	components []*component
 	called     []calledName
+	viewCalls  []view
 	parts      []part // of tasks
 }
 
@@ -75,6 +76,7 @@ func (m *module) read(folder string) (*plugin, error) {
 	for _, a := range p.aggregates {
 		p.checkState(a)
 	}
+	p.checkSubjects()
 	p.checkNames()
 	p.checkParts()
 	m.checkRefs([]*plugin{p}, false)

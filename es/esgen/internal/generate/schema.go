@@ -44,6 +44,9 @@ func (f *field) annotations() (s string) {
 	if f.ref != "" {
 		s += `,"x-ref":` + quoted(f.ref)
 	}
+	if f.subject() != nil {
+		s += `,"x-personal":true`
+	}
 	return s
 }
 

@@ -55,7 +55,8 @@ type field struct {
 
 	ref, title                      string // for a page: the view that its ids point into, and what to call it
 	optional, trim, email, distinct bool
-	label                           bool // names a row
+	label                           bool    // names a row
+	personal                        *marker // it is about the subject of its stream; nil: it is not
 	length                          *limits
 	min, max                        string // of a number, as Go and JSON write it; "": no bound
 }
@@ -240,6 +241,9 @@ func (m *module) fields(root *typeDecl, syntax *ast.Field) (out []field) {
 		for _, x := range markers {
 			m.mark(root, &f, x)
 		}
+		if f.personal != nil && f.ref != "" {
+			m.mistake(f.personal.at, "field %s of %s is an id, and ids are stored as they are: it can't be personal", id.Name, root.name())
+		}
 		if f.optional && typ.kind == nested && !typ.object.comparable() {
 			m.mistake(id.Pos(), "field %s of %s can't be optional: it has lists in it, so whether it is absent can't be told: use a slice of at most one", id.Name, root.name())
 		}
@@ -287,6 +291,9 @@ func (m *module) mark(root *typeDecl, f *field, x marker) {
 		fits(k == list && f.typ.item.comparable(), "lists of what == compares")
 	case "title":
 		f.title = x.args
+		fits(true, "fields with a name of their own")
+	case "personal":
+		f.personal = &x
 		fits(true, "fields with a name of their own")
 	case "label":
 		f.label = true
@@ -374,6 +381,40 @@ func (o *object) comparable() bool {
 		}
 	}
 	return true
+}
+
+// subject is the marker that says that the object holds personal data; nil: it does not.
+func (o *object) subject() *marker {
+	for _, f := range o.fields {
+		if x := f.subject(); x != nil {
+			return x
+		}
+	}
+	return nil
+}
+
+func (f *field) subject() *marker {
+	if f.personal != nil {
+		return f.personal
+	}
+	t := f.typ
+	for t.kind == list {
+		t = t.item
+	}
+	if t.kind == nested {
+		return t.object.subject()
+	}
+	return nil
+}
+
+// personal are the members of the object's JSON that hold personal data.
+func (o *object) personal() (wires []string) {
+	for _, l := range o.leaves() {
+		if l.subject() != nil {
+			wires = append(wires, l.wire)
+		}
+	}
+	return wires
 }
 
 // leaf is a field of an object's JSON, wherever it is embedded.

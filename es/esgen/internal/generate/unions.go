@@ -44,6 +44,7 @@ type member struct {
 	internal bool // a command for followers and tasks only
 
 	creates, destructive bool // as a command is marked
+	erases               bool // as an event is marked
 }
 
 // current is the version of an event's, or a request's, present shape.
@@ -155,6 +156,7 @@ func (p *plugin) readAggregate(q *pkg, command, event *typeDecl, byMeta bool) {
 	p.optional(q, a, "allow")
 	p.checkNeighbours(a)
 	p.checkPaths(a)
+	p.checkPersonal(a)
 	a.access = q.vars["access"] != nil
 	a.upcasts = p.upcasters(q, eventUpcasters, a.events)
 	p.aggregates = append(p.aggregates, a)
@@ -174,6 +176,11 @@ func (p *plugin) readPoint(q *pkg, event, request *typeDecl) {
 	if request != nil {
 		x.requests = p.members(q, "to", false, "Command", request)
 		x.upcastsRequests = p.upcasters(q, requestUpcasters, x.requests)
+	}
+	for _, e := range append(slices.Clone(x.events), x.requests...) {
+		if s := e.object.subject(); s != nil {
+			p.mistake(s.at, "%s of extension point %s holds personal data, which other plugins would keep: publish the id, and let them ask", e.decl.name(), x.name)
+		}
 	}
 	p.points = append(p.points, x)
 }
@@ -210,7 +217,7 @@ func (p *plugin) members(q *pkg, seal string, meta bool, union string, in *typeD
 				continue
 			}
 			out = append(out, &member{decl: d, object: o, version: version(d), internal: marked(d, "internal"),
-				creates: marked(d, "creates"), destructive: marked(d, "destructive")})
+				creates: marked(d, "creates"), destructive: marked(d, "destructive"), erases: marked(d, "erases")})
 		}
 	}
 	if len(seen) == 0 {
@@ -287,6 +294,33 @@ func (p *plugin) checkPaths(a *aggregate) {
 		}
 		first[naming.PathSegment(name)] = name
 	}
+}
+
+// checkPersonal finds personal data that nothing erases, and what erases none.
+func (p *plugin) checkPersonal(a *aggregate) {
+	erasing := slices.IndexFunc(a.events, func(e *member) bool { return e.erases })
+	subject := a.subject()
+	switch {
+	case subject != nil && erasing < 0:
+		p.mistake(subject.at, "%s has personal data, and no event erases it: mark the event //es:erases after which it is gone", a.name)
+	case subject == nil && erasing >= 0:
+		p.mistake(a.events[erasing].decl.spec.Pos(), "%s erases nothing: no event of %s has a field that is marked //es:personal", a.events[erasing].decl.name(), a.name)
+	}
+	for _, c := range a.commands {
+		if s := c.object.subject(); s != nil && subject == nil {
+			p.mistake(s.at, "%s of %s is personal, and no event of %s keeps it so: mark its field there //es:personal, too", c.decl.name(), a.name, a.name)
+		}
+	}
+}
+
+// subject is the marker of an event's first personal field; nil: there is none.
+func (a *aggregate) subject() *marker {
+	for _, e := range a.events {
+		if s := e.object.subject(); s != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 // checkState finds what a state must not embed: a row's JSON methods would

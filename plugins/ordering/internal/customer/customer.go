@@ -11,16 +11,17 @@ import (
 // Commands of a customer.
 type (
 	Register struct {
-		Email   string //es:trim //es:email
-		Address string //es:trim //es:len 1..1000
+		Email   string //es:personal //es:trim //es:email
+		Address string //es:personal //es:trim //es:len 1..1000
 	}
 	UpdateEmail struct {
-		Email string //es:trim //es:email
+		Email string //es:personal //es:trim //es:email
 	}
 	UpdateAddress struct {
-		Address string //es:trim //es:len 1..1000
+		Address string //es:personal //es:trim //es:len 1..1000
 	}
 	Deactivate struct{} // The customer can't order any more. //es:destructive
+	Erase      struct{} // The customer's data is deleted, for good. //es:destructive
 )
 
 // Events of a customer.
@@ -29,12 +30,14 @@ type (
 	EmailUpdated   UpdateEmail
 	AddressUpdated UpdateAddress
 	Deactivated    struct{}
+	Erased         struct{} //es:erases
 )
 
 // Why a command is rejected.
 var (
 	ErrAlreadyRegistered  = es.Conflict("CustomerAlreadyRegistered")
 	ErrAlreadyDeactivated = es.Conflict("CustomerAlreadyDeactivated")
+	ErrErased             = es.Conflict("CustomerErased")
 	ErrNotFound           = es.NotFound("CustomerNotFound")
 )
 
@@ -46,8 +49,8 @@ type (
 
 // State is the zero value until the customer registers.
 type State struct {
-	Registered, Deactivated bool
-	Email, Address          string
+	Registered, Deactivated, Erased bool
+	Email, Address                  string
 }
 
 // Who registers owns the customer.
@@ -61,9 +64,12 @@ func (e Registered) evolve(State) State {
 func (e EmailUpdated) evolve(s State) State   { s.Email = e.Email; return s }
 func (e AddressUpdated) evolve(s State) State { s.Address = e.Address; return s }
 func (Deactivated) evolve(s State) State      { s.Deactivated = true; return s }
+func (Erased) evolve(s State) State           { s.Erased = true; return s }
 
 func (c Register) decide(s State) ([]Event, error) {
 	switch {
+	case s.Erased:
+		return nil, ErrErased
 	case s.Deactivated:
 		return nil, ErrAlreadyDeactivated
 	case s.Registered:
@@ -84,10 +90,22 @@ func (Deactivate) decide(s State) ([]Event, error) {
 	switch {
 	case !s.Registered:
 		return nil, ErrNotFound
+	case s.Erased:
+		return nil, ErrErased
 	case s.Deactivated:
 		return nil, nil
 	}
 	return []Event{Deactivated{}}, nil
+}
+
+func (Erase) decide(s State) ([]Event, error) {
+	switch {
+	case !s.Registered:
+		return nil, ErrNotFound
+	case s.Erased:
+		return nil, nil
+	}
+	return []Event{Erased{}}, nil
 }
 
 // change is e, or nothing where the customer has that value already.
@@ -102,6 +120,8 @@ func (s State) active() error {
 	switch {
 	case !s.Registered:
 		return ErrNotFound
+	case s.Erased:
+		return ErrErased
 	case s.Deactivated:
 		return ErrAlreadyDeactivated
 	}
@@ -109,7 +129,8 @@ func (s State) active() error {
 }
 
 // MayOrder rejects an order of the caller's for the customer: [ErrNotFound],
-// also for somebody else's customer, or [ErrAlreadyDeactivated].
+// also for somebody else's customer, [ErrErased],
+// or [ErrAlreadyDeactivated].
 func MayOrder(ctx context.Context, r es.Reader, id string) error {
 	s, owner, err := Aggregate.Load(ctx, r, id)
 	switch {

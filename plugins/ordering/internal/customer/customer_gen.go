@@ -13,7 +13,7 @@ import (
 // Aggregate is Ordering.Customer.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Ordering.Customer",
-	Sources: "45d81d25b68234fe",
+	Sources: "036319fa5098dc8d",
 	Access:  access,
 	Decide:  Command.decide,
 	Evolve:  Event.evolve,
@@ -27,36 +27,54 @@ var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 			Zero:        Deactivate{},
 			Destructive: true,
 		},
+		{Name: "Erase",
+			Schema:      `{"type":"object","description":"The customer's data is deleted, for good.","properties":{},"additionalProperties":false}`,
+			Empty:       true,
+			Read:        func(v wire.Value) Command { return Erase(v.Empty()) },
+			Help:        `The customer's data is deleted, for good.`,
+			Zero:        Erase{},
+			Destructive: true,
+		},
 		{Name: "Register",
-			Access: new(Register{}.allow()),
-			Schema: `{"type":"object","properties":{"email":{"type":"string","format":"email"},"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S"}},"required":["email","address"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readRegister(v) },
-			Zero:   Register{},
+			Access:   new(Register{}.allow()),
+			Schema:   `{"type":"object","properties":{"email":{"type":"string","format":"email","x-personal":true},"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S","x-personal":true}},"required":["email","address"],"additionalProperties":false}`,
+			Read:     func(v wire.Value) Command { return readRegister(v) },
+			Zero:     Register{},
+			Personal: []string{"email", "address"},
 		},
 		{Name: "UpdateAddress",
-			Schema: `{"type":"object","properties":{"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S"}},"required":["address"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdateAddress(v) },
-			Zero:   UpdateAddress{},
+			Schema:   `{"type":"object","properties":{"address":{"type":"string","minLength":1,"maxLength":1000,"pattern":"\\S","x-personal":true}},"required":["address"],"additionalProperties":false}`,
+			Read:     func(v wire.Value) Command { return readUpdateAddress(v) },
+			Zero:     UpdateAddress{},
+			Personal: []string{"address"},
 		},
 		{Name: "UpdateEmail",
-			Schema: `{"type":"object","properties":{"email":{"type":"string","format":"email"}},"required":["email"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Command { return readUpdateEmail(v) },
-			Zero:   UpdateEmail{},
+			Schema:   `{"type":"object","properties":{"email":{"type":"string","format":"email","x-personal":true}},"required":["email"],"additionalProperties":false}`,
+			Read:     func(v wire.Value) Command { return readUpdateEmail(v) },
+			Zero:     UpdateEmail{},
+			Personal: []string{"email"},
 		},
 	},
 	Events: []es.EventType[Event]{
 		{Name: "AddressUpdated", Version: 1,
-			Schema: `{"type":"object","properties":{"address":{"type":"string"}},"required":["address"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Event { return AddressUpdated(readUpdateAddress(v)) }},
+			Schema:   `{"type":"object","properties":{"address":{"type":"string","x-personal":true}},"required":["address"],"additionalProperties":false}`,
+			Read:     func(v wire.Value) Event { return AddressUpdated(readUpdateAddress(v)) },
+			Personal: []string{"address"}},
 		{Name: "Deactivated", Version: 1,
 			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
 			Read:   func(v wire.Value) Event { return Deactivated(v.Empty()) }},
 		{Name: "EmailUpdated", Version: 1,
-			Schema: `{"type":"object","properties":{"email":{"type":"string"}},"required":["email"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Event { return EmailUpdated(readUpdateEmail(v)) }},
+			Schema:   `{"type":"object","properties":{"email":{"type":"string","x-personal":true}},"required":["email"],"additionalProperties":false}`,
+			Read:     func(v wire.Value) Event { return EmailUpdated(readUpdateEmail(v)) },
+			Personal: []string{"email"}},
+		{Name: "Erased", Version: 1,
+			Schema: `{"type":"object","properties":{},"additionalProperties":false}`,
+			Read:   func(v wire.Value) Event { return Erased(v.Empty()) },
+			Erases: true},
 		{Name: "Registered", Version: 1,
-			Schema: `{"type":"object","properties":{"email":{"type":"string"},"address":{"type":"string"}},"required":["email","address"],"additionalProperties":false}`,
-			Read:   func(v wire.Value) Event { return Registered(readRegister(v)) }},
+			Schema:   `{"type":"object","properties":{"email":{"type":"string","x-personal":true},"address":{"type":"string","x-personal":true}},"required":["email","address"],"additionalProperties":false}`,
+			Read:     func(v wire.Value) Event { return Registered(readRegister(v)) },
+			Personal: []string{"email", "address"}},
 	},
 	Encode: encodeCommand,
 	Wire:   encodeEvent,
@@ -98,6 +116,8 @@ func encodeCommand(c Command) (typ string, data []byte, err error) {
 	switch c := c.(type) {
 	case Deactivate:
 		return "Deactivate", wire.AppendEmpty(nil, struct{}(c)), nil
+	case Erase:
+		return "Erase", wire.AppendEmpty(nil, struct{}(c)), nil
 	case Register:
 		return "Register", appendRegister(nil, c), nil
 	case UpdateAddress:
@@ -116,6 +136,8 @@ func encodeEvent(e Event) (typ string, version int, data []byte, err error) {
 		return "Deactivated", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	case EmailUpdated:
 		return "EmailUpdated", 1, appendUpdateEmail(nil, UpdateEmail(e)), nil
+	case Erased:
+		return "Erased", 1, wire.AppendEmpty(nil, struct{}(e)), nil
 	case Registered:
 		return "Registered", 1, appendRegister(nil, Register(e)), nil
 	}
@@ -136,7 +158,7 @@ func (Account) JSONLabel() string { return "email" }
 
 // JSONSchema is the row's schema (2020-12).
 func (Account) JSONSchema() string {
-	return `{"type":"object","description":"Account is a row of Customers.","properties":{"email":{"type":"string"},"address":{"type":"string"},"deactivated":{"type":"boolean"}},"required":["email","address","deactivated"],"additionalProperties":false}`
+	return `{"type":"object","description":"Account is a row of Customers.","properties":{"email":{"type":"string","x-personal":true},"address":{"type":"string","x-personal":true},"deactivated":{"type":"boolean"},"erased":{"type":"boolean"}},"required":["email","address","deactivated","erased"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops
@@ -203,6 +225,7 @@ func readAccount(v wire.Value) Account {
 		Email:       f.Field("email").String(),
 		Address:     f.Field("address").String(),
 		Deactivated: f.Field("deactivated").Bool(),
+		Erased:      f.Field("erased").Bool(),
 	}
 }
 
@@ -211,10 +234,12 @@ func appendAccount(b []byte, in Account) []byte {
 		Email       string
 		Address     string
 		Deactivated bool
+		Erased      bool
 	}(in)
 	b = append(b, '{')
 	b = wire.AppendString(wire.AppendName(b, "email"), x.Email)
 	b = wire.AppendString(wire.AppendName(b, "address"), x.Address)
 	b = strconv.AppendBool(wire.AppendName(b, "deactivated"), x.Deactivated)
+	b = strconv.AppendBool(wire.AppendName(b, "erased"), x.Erased)
 	return append(b, '}')
 }

@@ -74,8 +74,19 @@ func TestDeactivate(t *testing.T) {
 	estest.Of(t, Aggregate).Given(registered, Deactivated{}).When(Deactivate{}).ThenNothing()
 }
 
+func TestErase(t *testing.T) {
+	estest.Of(t, Aggregate).When(Erase{}).ThenRejected(ErrNotFound)
+	estest.Of(t, Aggregate).Given(registered).When(Erase{}).Then(Erased{})
+	estest.Of(t, Aggregate).Given(registered, Deactivated{}).When(Erase{}).Then(Erased{})
+	erased := estest.Of(t, Aggregate).Given(registered, Erased{})
+	erased.When(Erase{}).ThenNothing()
+	for _, c := range []Command{Register{"ann@example.com", "1 Main St"}, UpdateEmail{"new@example.com"}, UpdateAddress{"2 Side St"}, Deactivate{}} {
+		erased.When(c).ThenRejected(ErrErased)
+	}
+}
+
 func TestOnlyTheOwnerAndAdminsChangeACustomer(t *testing.T) {
-	for _, c := range []Command{UpdateEmail{"new@example.com"}, UpdateAddress{"2 Side St"}, Deactivate{}} {
+	for _, c := range []Command{UpdateEmail{"new@example.com"}, UpdateAddress{"2 Side St"}, Deactivate{}, Erase{}} {
 		given := estest.Of(t, Aggregate).Given(registered).By("ann")
 		given.As(bob).When(c).ThenDenied()
 		given.As(ann).When(c).ThenOwnedBy("ann")
@@ -89,4 +100,6 @@ func TestCustomers(t *testing.T) {
 	estest.RowOf(t, Customers).
 		Given(Aggregate.Happened("c1", registered, EmailUpdated{"new@example.com"}, AddressUpdated{"2 Side St"}, Deactivated{})).
 		Then(Account{Email: "new@example.com", Address: "2 Side St", Deactivated: true})
+	// What is personal is gone from what was before, too: see es.AggregateDefinition.Personal
+	estest.RowOf(t, Customers).Given(Aggregate.Happened("c1", Registered{}, Erased{})).Then(Account{Erased: true})
 }

@@ -4,9 +4,10 @@ import "onlineshop/es"
 
 // Account is a row of Customers.
 type Account struct {
-	Email       string
-	Address     string
+	Email       string //es:personal
+	Address     string //es:personal
 	Deactivated bool
+	Erased      bool
 }
 
 // Customers is every customer's contact details and account status.
@@ -22,6 +23,8 @@ func toAccount(e es.Recorded[Event]) es.Change[Account] {
 		return es.Update(func(a Account) Account { a.Address = e.Address; return a })
 	case Deactivated:
 		return es.Update(func(a Account) Account { a.Deactivated = true; return a })
+	case Erased:
+		return es.Update(func(a Account) Account { a.Erased = true; return a })
 	}
 	return nil
 }
