@@ -21,6 +21,8 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"filippo.io/age"
+
 	"onlineshop/es"
 	"onlineshop/es/engine"
 )
@@ -41,8 +43,8 @@ type Config struct {
 	Uploads    engine.Uploads                               // nil: tasks' objects are not taken in
 	Emails     engine.Emails                                // nil: the platform keeps none
 	// Backup writes a file that holds the whole shop; nil: it is not served. An error of w
-	// ends it.
-	Backup     func(ctx context.Context, w io.Writer) error
+	// ends it. With recipients it holds the keys of personal data, for them alone.
+	Backup     func(ctx context.Context, w io.Writer, recipients ...age.Recipient) error
 	Logger     *slog.Logger // nil: slog.Default
 	LogSuccess bool         // requests that are answered well, too
 	// CursorKey is what cursors are encrypted with: 32 bytes, the same in every

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/schollz/progressbar/v3"
 
 	"onlineshop/es"
@@ -21,12 +23,13 @@ import (
 
 type backupCommand struct {
 	File string `arg:"" help:"Where to write the file. One that is there is replaced when the new one is whole."`
+	Keys string `help:"Hold the keys of personal data, too, encrypted for a recipient of age (age1…), or for the identity in this file, which is made if it is not there." placeholder:"FILE|RECIPIENT"`
 }
 
 // Help is shown by --help.
 func (backupCommand) Help() string {
-	return examples("Writes one file that holds the whole shop: its log, and how far each follower is. Views are not in it, since they are folded again. The shop stays open; the data folder is read itself if no shop has it open. The file has everybody's data in it, so keep it where nobody else reads it. Objects in buckets and folders, reports and e-mails are not in it.",
-		"shop backup shop.backup", "shop backup shop.backup --stack Shop", "shop backup $(date +%F).backup --data ./other")
+	return examples("Writes one file that holds the whole shop: its log, and how far each follower is. Views are not in it, since they are folded again. The shop stays open; the data folder is read itself if no shop has it open. Without --keys it opens nothing personal: keep the keys of each backup no longer than the people in it may be remembered. The file has everybody else's data in it, so keep it where nobody else reads it. Objects in buckets and folders, reports and e-mails are not in it.",
+		"shop backup shop.backup", "shop backup shop.backup --keys identity.txt # and keep that file elsewhere", "shop backup shop.backup --stack Shop", "shop backup $(date +%F).backup --data ./other")
 }
 
 // backedUp is what backup tells.
@@ -38,6 +41,10 @@ type backedUp struct {
 
 // Run writes the file whole or not at all.
 func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
+	recipient, err := c.recipient()
+	if err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(c.File), "."+filepath.Base(c.File)+".unfinished-*") // for its owner alone
 	if err != nil {
 		return err
@@ -45,7 +52,7 @@ func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
 	defer os.Remove(f.Name())
 	defer f.Close()
 	out := backedUp{File: c.File}
-	if out.Commits, err = c.write(ctx, s, f); err != nil {
+	if out.Commits, err = c.write(ctx, s, f, recipient); err != nil {
 		return err
 	}
 	info, err := f.Stat()
@@ -66,9 +73,58 @@ func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
 	return nil
 }
 
-func (c backupCommand) write(ctx context.Context, s *session, f *os.File) (commits int64, err error) {
+// recipient is for whom the file holds keys; nil: for nobody.
+func (c backupCommand) recipient() (*age.X25519Recipient, error) {
+	if c.Keys == "" {
+		return nil, nil
+	}
+	if strings.HasPrefix(c.Keys, "age1") {
+		r, err := age.ParseX25519Recipient(c.Keys)
+		if err != nil {
+			return nil, usagef("--keys: %v", err)
+		}
+		return r, nil
+	}
+	if _, err := os.Stat(c.Keys); errors.Is(err, fs.ErrNotExist) {
+		i, err := age.GenerateX25519Identity()
+		if err != nil {
+			return nil, err
+		}
+		return i.Recipient(), os.WriteFile(c.Keys, fmt.Appendf(nil, "# public key: %s\n%s\n", i.Recipient(), i), 0o600)
+	}
+	identities, err := identitiesIn(c.Keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range identities {
+		if x, ok := i.(*age.X25519Identity); ok {
+			return x.Recipient(), nil
+		}
+	}
+	return nil, usagef("--keys: %s has no identity of the kind that \"shop backup\" makes: give the recipient instead", c.Keys)
+}
+
+// identitiesIn reads a file of age's identities.
+func identitiesIn(file string) ([]age.Identity, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	identities, err := age.ParseIdentities(f)
+	if err != nil {
+		return nil, usagef("--keys: %s: %v", file, err)
+	}
+	return identities, nil
+}
+
+func (c backupCommand) write(ctx context.Context, s *session, f *os.File, recipient *age.X25519Recipient) (commits int64, err error) {
 	if s.cloud == nil && !s.alone() {
-		return c.fetch(ctx, s, f)
+		return c.fetch(ctx, s, f, recipient)
+	}
+	var recipients []age.Recipient
+	if recipient != nil {
+		recipients = append(recipients, recipient)
 	}
 	bar := s.counting("backup", -1)
 	defer func() { _ = bar.Finish() }() // it is only drawn
@@ -79,22 +135,26 @@ func (c backupCommand) write(ctx context.Context, s *session, f *os.File) (commi
 			return 0, err
 		}
 		defer scratch.Close()
-		return writeBackup(ctx, f, s.cloud.platform.Plugins, s.cloud.platform.Backup(scratch, tell), tell)
+		return writeBackup(ctx, f, recipients, s.cloud.platform.Plugins, s.cloud.platform.Backup(scratch, tell), tell)
 	}
 	platform, all, err := s.openFolder(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, drain(ctx, platform.Close)) }()
-	return writeBackup(ctx, f, all, platform.Backup, tell)
+	return writeBackup(ctx, f, recipients, all, platform.Backup, tell)
 }
 
 // fetch has a shop that is open write it, and checks what arrived.
-func (c backupCommand) fetch(ctx context.Context, s *session, f *os.File) (int64, error) {
+func (c backupCommand) fetch(ctx context.Context, s *session, f *os.File, recipient *age.X25519Recipient) (int64, error) {
 	bar := s.bar("backup", -1)
 	shop := s.client()
 	shop.http = &http.Client{Transport: shop.http.Transport} // it takes as long as it takes
-	err := shop.download(ctx, "/operations/backup", io.MultiWriter(f, bar))
+	path := "/operations/backup"
+	if recipient != nil {
+		path += "?keys=" + recipient.String()
+	}
+	err := shop.download(ctx, path, io.MultiWriter(f, bar))
 	_ = bar.Finish() // it is only drawn
 	if isProblem(err, "NotFound") {
 		return 0, fmt.Errorf("the shop at %s makes no backups by its API: %w; one on AWS is backed up with --stack", shop.base, err)
@@ -110,19 +170,24 @@ func (c backupCommand) fetch(ctx context.Context, s *session, f *os.File) (int64
 		return 0, err
 	}
 	defer scratch.Close()
-	_, t, err := portable.Check(ctx, func() (io.ReadCloser, error) { return io.NopCloser(f), nil }, scratch, nil)
+	sent, err := portable.Check(ctx, portable.File{Open: func() (io.ReadCloser, error) { return io.NopCloser(f), nil }}, scratch, nil)
 	if err != nil {
 		return 0, fmt.Errorf("what the shop sent: %w", err)
 	}
-	return t.Commits, nil
+	return sent.Commits, nil
 }
 
 // writeBackup writes the file of a shop, and returns how many commits are in it. tell hears
 // that now and then.
-func writeBackup(ctx context.Context, to io.Writer, all []es.Plugin, from portable.Source, tell func(commits int64)) (commits int64, err error) {
+func writeBackup(ctx context.Context, to io.Writer, recipients []age.Recipient, all []es.Plugin, from portable.Source, tell func(commits int64)) (commits int64, err error) {
 	w, err := portable.NewWriter(to)
 	if err != nil {
 		return 0, err
+	}
+	if len(recipients) > 0 {
+		if err := w.HoldKeys(recipients...); err != nil {
+			return 0, err
+		}
 	}
 	h := portable.Header{Shop: title, Time: time.Now().UTC().Truncate(time.Millisecond), Program: programVersion(), Plugins: pluginNames(all)}
 	err = portable.Make(ctx, w, h, func(ctx context.Context, yield func(portable.Line) error) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/schollz/progressbar/v3"
 
 	"onlineshop/platform/aws"
@@ -18,6 +19,9 @@ import (
 
 type restoreCommand struct {
 	File      string    `arg:"" optional:"" help:"What shop backup wrote." type:"existingfile"`
+	Keys      string    `help:"The file with the identity of age that opens the keys of personal data in it." placeholder:"FILE" type:"existingfile"`
+	BringBack bool      `help:"With --keys: bring back also whoever was erased after the backup was made."`
+	Erase     bool      `help:"Restore without the keys of personal data: nobody can ever read that again."`
 	FromTable []string  `help:"With --stack, in place of a file: bring back the commits that a plugin's log has lost, out of a table that still has them. PLUGIN alone is its own table, with --at; for an empty stack, EVENTS and CURSORS of every plugin are needed." placeholder:"PLUGIN[=EVENTS[,CURSORS]]" sep:"none"`
 	At        time.Time `help:"Take the tables as they were at that time, by DynamoDB's point-in-time recovery." placeholder:"2026-11-23T08:00:00Z"`
 }
@@ -48,18 +52,30 @@ func (c restoreCommand) Run(ctx context.Context, s *session) error {
 	case len(c.FromTable) > 0:
 		return c.refill(ctx, s)
 	}
-	t, err := c.check(ctx, s)
+	var identities []age.Identity
+	if c.Keys != "" {
+		var err error
+		if identities, err = identitiesIn(c.Keys); err != nil {
+			return err
+		}
+	}
+	of := portable.File{Open: c.open, Identities: identities}
+	checked, err := c.check(ctx, s, of)
+	if err == nil {
+		err = c.allowed(checked)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
+	t := checked.Trailer
 	if s.cloud != nil {
-		return c.toStack(ctx, s, t)
+		return c.toStack(ctx, s, of, t)
 	}
 	target, err := local.OpenToRestore(ctx, s.Data)
 	if err != nil {
 		return err
 	}
-	r, err := c.restore(ctx, s, t, target)
+	r, err := c.restore(ctx, s, of, t, target)
 	if err = errors.Join(err, target.Close()); err != nil {
 		return err
 	}
@@ -77,9 +93,20 @@ func (c restoreCommand) Run(ctx context.Context, s *session) error {
 	return verifyCommand{}.Run(ctx, &here)
 }
 
-func (c restoreCommand) restore(ctx context.Context, s *session, t portable.Trailer, to portable.Target) (restored, error) {
+// allowed says whether what the file does to people is wanted.
+func (c restoreCommand) allowed(f portable.Checked) error {
+	switch {
+	case f.Closed > 0 && !c.Erase:
+		return fmt.Errorf("it has personal data of %d aggregates, and their keys are not in it, or not to be opened: give the file with the identity that opens them with --keys; or restore without them with --erase, and nobody can ever read that data again", f.Closed)
+	case f.Opened > 0 && !c.BringBack:
+		return fmt.Errorf("it has the keys of personal data of %d aggregates as of %s: whoever was erased after that would be back; to go on nevertheless, say --bring-back, and erase them again", f.Opened, f.Time.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (c restoreCommand) restore(ctx context.Context, s *session, of portable.File, t portable.Trailer, to portable.Target) (restored, error) {
 	bar := s.counting("restore", t.Commits)
-	r, err := portable.Restore(ctx, c.open, t, to, func(n int64) { _ = bar.Set64(n) })
+	r, err := portable.Restore(ctx, of, t, to, func(n int64) { _ = bar.Set64(n) })
 	_ = bar.Finish() // it is only drawn
 	return restored{r.Commits, r.Before}, err
 }
@@ -87,20 +114,20 @@ func (c restoreCommand) restore(ctx context.Context, s *session, t portable.Trai
 func (c restoreCommand) open() (io.ReadCloser, error) { return os.Open(c.File) }
 
 // check reads the whole file, and changes nothing.
-func (c restoreCommand) check(ctx context.Context, s *session) (t portable.Trailer, err error) {
+func (c restoreCommand) check(ctx context.Context, s *session, of portable.File) (checked portable.Checked, err error) {
 	info, err := os.Stat(c.File)
 	if err != nil {
-		return t, err
+		return checked, err
 	}
 	bar := s.bar("check", info.Size())
 	defer func() { _ = bar.Finish() }() // it is only drawn
 	scratch, err := local.OpenScratch("")
 	if err != nil {
-		return t, err
+		return checked, err
 	}
 	defer func() { err = errors.Join(err, scratch.Close()) }()
 	seen := func() (io.ReadCloser, error) {
-		f, err := c.open()
+		f, err := of.Open()
 		if err != nil {
 			return nil, err
 		}
@@ -111,8 +138,7 @@ func (c restoreCommand) check(ctx context.Context, s *session) (t portable.Trail
 	if s.cloud != nil {
 		here = s.cloud.platform.Plugins
 	}
-	_, t, err = portable.Check(ctx, seen, scratch, pluginNames(here))
-	return t, err
+	return portable.Check(ctx, portable.File{Open: seen, Identities: of.Identities}, scratch, pluginNames(here))
 }
 
 func (r restored) tell(s *session) error {
@@ -134,13 +160,13 @@ const (
 	emptyTime = 15 * time.Second
 )
 
-func (c restoreCommand) toStack(ctx context.Context, s *session, t portable.Trailer) error {
+func (c restoreCommand) toStack(ctx context.Context, s *session, of portable.File, t portable.Trailer) error {
 	if err := s.cloud.platform.Restorable(ctx, t.SHA256); err != nil {
 		return err
 	}
 	var r restored
 	err := s.closed(ctx, emptyTime, func() (err error) {
-		r, err = c.restore(ctx, s, t, s.cloud.platform.Restore())
+		r, err = c.restore(ctx, s, of, t, s.cloud.platform.Restore())
 		return err
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/text/currency"
 
 	"onlineshop/console"
@@ -120,8 +121,8 @@ func (c serveCommand) Run(ctx context.Context, s *session) (err error) {
 	handler, err := httpapi.New(httpapi.Config{
 		Engine: platform.Engine(), Plugins: all, Title: title, Version: programVersion(), Identity: identity,
 		Hosts: hosts(listener.Addr()), Health: platform.Health, Reports: platform, Uploads: platform, Emails: sent, Logger: logger,
-		CursorKey: platform.CursorKey, Backup: func(ctx context.Context, w io.Writer) error {
-			_, err := writeBackup(ctx, w, all, platform.Backup, func(int64) {})
+		CursorKey: platform.CursorKey, Backup: func(ctx context.Context, w io.Writer, recipients ...age.Recipient) error {
+			_, err := writeBackup(ctx, w, recipients, all, platform.Backup, func(int64) {})
 			return err
 		},
 		Console: c.console(url), Metrics: newMetrics(platform),

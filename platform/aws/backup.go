@@ -29,8 +29,8 @@ var backupMargin = 5 * time.Second
 const scanSegments = 8
 
 // Backup returns the shop as it was at one instant, while it goes on, as a
-// [portable.Source]. It needs no more than reading the plugins' tables of events, cursors and
-// parked keys. tell hears how many commits are read so far; the scratch, which must be empty,
+// [portable.Source]. It needs no more than reading the plugins' tables of events, cursors,
+// parked keys, and keys of personal data. tell hears how many commits are read so far; the scratch, which must be empty,
 // puts them in order.
 //
 // A commit's time is never before its predecessor's, or that of the commit that it follows
@@ -65,6 +65,9 @@ func (p *Platform) Backup(scratch portable.Scratch, tell func(read int64)) porta
 			return err
 		}
 		for _, x := range p.Plugins {
+			if err := b.keys(ctx, x.Name); err != nil {
+				return fmt.Errorf("read the keys of personal data of %s: %w", x.Name, err)
+			}
 			cursors, err := p.store.cursors(x.Name)
 			if err == nil {
 				err = b.effects(ctx, cursors)
@@ -196,6 +199,21 @@ func (b *backup) parked(ctx context.Context, table *string) error {
 			return err
 		}
 		return b.yield(portable.Line{Parked: &k})
+	})
+}
+
+// keys yields the keys of the plugin's personal data. One is made before the first commit
+// that it is for, so that it is there.
+func (b *backup) keys(ctx context.Context, plugin string) error {
+	if b.Wiring.Plugins[plugin].Keys == "" {
+		return nil // it has none
+	}
+	return b.store.eachItem(ctx, awssdk.String(b.Wiring.Plugins[plugin].Keys), 0, 1, func(i item) error {
+		st, err := engine.ParseStream(text(i, wiring.Key))
+		if err != nil {
+			return err
+		}
+		return b.yield(portable.Line{Key: &portable.Key{Stream: st, Key: keyIn(i), Erased: erasedIn(i) != nil}})
 	})
 }
 

@@ -167,6 +167,10 @@ func (r *restore) Keep(ctx context.Context, lines []portable.Line) error {
 				all.add(table, text(i, wiring.Consumer)+"\n"+text(i, wiring.Stream), i)
 				marks = append(marks, l.Parked)
 			}
+		case l.Key != nil:
+			if err := r.key(ctx, *l.Key); err != nil {
+				return fmt.Errorf("keep the key of %s: %w", l.Key.Stream, err)
+			}
 		case l.Start != nil:
 			if err := r.start(ctx, *l.Start); err != nil {
 				return err
@@ -182,6 +186,28 @@ func (r *restore) Keep(ctx context.Context, lines []portable.Line) error {
 		}
 	}
 	return nil
+}
+
+// key keeps the key of a stream that has none. Whoever was erased stays so.
+func (r *restore) key(ctx context.Context, k portable.Key) error {
+	table, err := r.store.keys(k.Stream)
+	if err != nil {
+		return err
+	}
+	i := item{wiring.Key: str(k.Stream.String())}
+	if len(k.Key) > 0 {
+		i[attrData] = &types.AttributeValueMemberB{Value: k.Key}
+	}
+	return again(ctx, func() error {
+		_, err := r.store.db.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: table, Item: i,
+			ConditionExpression: awssdk.String("attribute_not_exists(#key)"), ExpressionAttributeNames: map[string]string{"#key": wiring.Key},
+		})
+		if there := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &there) {
+			return nil
+		}
+		return failure(err)
+	})
 }
 
 // start keeps when a follower began, whatever the stack took for it since it was deployed.

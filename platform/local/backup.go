@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,7 +30,7 @@ func (p *Platform) Backup(ctx context.Context, yield func(portable.Line) error) 
 	defer now.Close()
 	b := backup{store: p.store, at: now, yield: yield}
 	b.end = p.store.feed.last() // all that anybody has acted on in the snapshot is durable by now
-	for _, part := range []func(context.Context) error{b.cursors, b.parked, b.rejections, b.schedules, b.commits, b.starts} {
+	for _, part := range []func(context.Context) error{b.cursors, b.parked, b.rejections, b.schedules, b.keys, b.commits, b.starts} {
 		if err := part(ctx); err != nil {
 			return p.store.trouble.noted(err)
 		}
@@ -109,6 +110,23 @@ func (b *backup) schedules(context.Context) error {
 		}
 		st.Name, st.Rev = name, rev
 		return b.yield(portable.Line{Schedule: &st})
+	})
+}
+
+// keys are read now: whoever was erased since the snapshot stays so.
+func (b *backup) keys(ctx context.Context) error {
+	return b.each(tableKeys, func(k, _ []byte) error {
+		at := partsOf(k)
+		st := engine.Stream{Aggregate: at.text(), ID: at.text()}
+		if err := at.err(); err != nil {
+			return err
+		}
+		key, err := b.store.Key(ctx, st, false)
+		erased := errors.Is(err, engine.ErrErased)
+		if err != nil && !erased {
+			return err
+		}
+		return b.yield(portable.Line{Key: &portable.Key{Stream: st, Key: key, Erased: erased}})
 	})
 }
 

@@ -67,11 +67,11 @@ func BenchmarkBackup(b *testing.B) {
 			b.Fatal(err)
 		}
 		p = nil
-		file := func() (io.ReadCloser, error) { return os.Open(name) }
-		var trailer portable.Trailer
+		file := portable.File{Open: func() (io.ReadCloser, error) { return os.Open(name) }}
+		var checked portable.Checked
 		step("check", func() {
 			var err error
-			if _, trailer, err = portable.Check(b.Context(), file, scratch(b), nil); err != nil {
+			if checked, err = portable.Check(b.Context(), file, scratch(b), nil); err != nil {
 				b.Fatal(err)
 			}
 		})
@@ -81,7 +81,7 @@ func BenchmarkBackup(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := portable.Restore(b.Context(), file, trailer, to, func(int64) {}); err != nil {
+			if _, err := portable.Restore(b.Context(), file, checked.Trailer, to, func(int64) {}); err != nil {
 				b.Fatal(err)
 			}
 			if err := to.Close(); err != nil {

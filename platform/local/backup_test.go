@@ -169,7 +169,7 @@ func TestAFolderWhoseRestoreWasKilledOpensOnlyWhenThatHasComeToItsEnd(t *testing
 		platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: p.CaughtUp}, fmt.Sprint("b", n), "otto", "nina")
 	}
 	file := platformtest.BackUp(t, p.Backup)
-	_, trailer, err := portable.Check(t.Context(), file, scratch(t), nil)
+	trailer, err := portable.Check(t.Context(), file, scratch(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

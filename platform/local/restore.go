@@ -85,6 +85,20 @@ func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
 	t := tx{batch: b}
 	for _, l := range lines {
 		switch {
+		case l.Key != nil:
+			if there, err := t.get(slotKey(l.Key.Stream), func(*fields) {}); err != nil {
+				return err
+			} else if there { // of an earlier attempt
+				continue
+			}
+			slot := int64(noSlot)
+			if len(l.Key.Key) > 0 {
+				var err error
+				if slot, err = r.store.keys.add(l.Key.Key); err != nil {
+					return fmt.Errorf("keep the key of %s: %w", l.Key.Stream, err)
+				}
+			}
+			t.set(slotKey(l.Key.Stream), value(nil).number(slot))
 		case l.Cursor != nil:
 			k := cursorKey(l.Cursor.Consumer, l.Cursor.Stream)
 			if at, err := t.integer(k); err != nil {

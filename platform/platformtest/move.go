@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"filippo.io/age"
+
 	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/platform/portable"
@@ -27,20 +29,27 @@ type Movable struct {
 func BackUp(t testing.TB, from portable.Source) portable.File {
 	t.Helper()
 	var b bytes.Buffer
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
 	w, err := portable.NewWriter(&b)
+	if err == nil {
+		err = w.HoldKeys(identity.Recipient())
+	}
 	if err == nil {
 		err = portable.Make(t.Context(), w, portable.Header{Shop: "Library"}, from)
 	}
 	if err != nil {
 		t.Fatalf("back up: %v", err)
 	}
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }
+	return portable.File{Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil }, Identities: []age.Identity{identity}}
 }
 
 // Content reads a file: its commits, and where each follower is.
 func Content(t testing.TB, file portable.File) (commits []portable.Commit, cursors map[string]int64) {
 	t.Helper()
-	in, err := file()
+	in, err := file.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +78,9 @@ func Content(t testing.TB, file portable.File) (commits []portable.Commit, curso
 // Restore restores a file, as "shop restore" does.
 func Restore(t testing.TB, file portable.File, scratch portable.Scratch, to portable.Target) {
 	t.Helper()
-	_, trailer, err := portable.Check(t.Context(), file, scratch, nil)
+	checked, err := portable.Check(t.Context(), file, scratch, nil)
 	if err == nil {
-		_, err = portable.Restore(t.Context(), file, trailer, to, func(int64) {})
+		_, err = portable.Restore(t.Context(), file, checked.Trailer, to, func(int64) {})
 	}
 	if err != nil {
 		t.Fatalf("restore: %v", err)

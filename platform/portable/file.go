@@ -12,6 +12,7 @@ import (
 	"io"
 	"time"
 
+	"filippo.io/age"
 	jsonv2 "github.com/go-json-experiment/json" // keeps raw values as they are
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/zstd"
@@ -26,6 +27,8 @@ type Writer struct {
 	line    []byte
 	commits int64
 	lines   int64
+	safe    *safe // nil: it holds no keys
+	keys    []byte
 }
 
 // NewWriter returns what writes a file to w, which is the caller's to close.
@@ -42,6 +45,18 @@ const windowSize = 4 << 20
 
 // Write writes a line that is neither a trailer nor of no kind.
 func (w *Writer) Write(l Line) (err error) {
+	switch {
+	case l.Header != nil:
+		h := *l.Header
+		h.Keys = w.keys
+		l.Header = &h
+	case l.Key != nil && len(l.Key.Key) > 0:
+		k := *l.Key
+		if k.Key = nil; w.safe != nil {
+			k.Key = w.safe.seal(k.Stream, l.Key.Key)
+		}
+		l.Key = &k
+	}
 	if w.line, err = appendLine(w.line[:0], l); err != nil {
 		return err
 	}
@@ -96,6 +111,11 @@ type (
 		Rev   int64                `json:"rev"`
 		State engine.ScheduleState `json:"state"`
 	}
+	keyLine struct {
+		Stream string `json:"stream"`
+		Key    []byte `json:"key,omitempty"`
+		Erased bool   `json:"erased,omitempty"`
+	}
 	anyLine struct {
 		Header    *Header        `json:"header"`
 		Commit    *commitLine    `json:"commit"`
@@ -104,6 +124,7 @@ type (
 		Parked    *parkedLine    `json:"parked"`
 		Rejection *rejectionLine `json:"rejection"`
 		Schedule  *scheduleLine  `json:"schedule"`
+		Key       *keyLine       `json:"key"`
 		Trailer   *Trailer       `json:"trailer"`
 	}
 )
@@ -131,6 +152,8 @@ func appendLine(b []byte, l Line) (_ []byte, err error) {
 		kind, v = "rejection", r
 	case l.Schedule != nil:
 		kind, v = "schedule", scheduleLine{l.Schedule.Name, l.Schedule.Rev, *l.Schedule}
+	case l.Key != nil:
+		kind, v = "key", keyLine{l.Key.Stream.String(), l.Key.Key, l.Key.Erased}
 	case l.Trailer != nil:
 		kind, v = "trailer", l.Trailer
 	}
@@ -184,7 +207,11 @@ type Reader struct {
 	// Only limits what is decoded to commits, or to what is none; other lines are counted,
 	// and come without content.
 	Only Part
-	end  *Trailer
+	// Identities open the keys that the file holds; without, they come as ones that can't be
+	// read.
+	Identities []age.Identity
+	safe       *safe
+	end        *Trailer
 }
 
 // Part is a part of a file's lines.
@@ -243,7 +270,22 @@ func (r *Reader) Next() (l Line, err error) {
 	if l, err = parse(text); err != nil {
 		return l, fmt.Errorf("%w: line %d: %w", ErrFile, r.lines, err)
 	}
-	return l, r.check(l)
+	if err := r.check(l); err != nil {
+		return l, err
+	}
+	if l.Header != nil {
+		err = r.unlock(l.Header)
+	}
+	if k := l.Key; k != nil && len(k.Key) > 0 {
+		sealed := k.Key
+		if k.Key = nil; r.safe != nil {
+			k.Key, err = r.safe.open(k.Stream, sealed)
+		}
+	}
+	if err != nil {
+		return l, fmt.Errorf("%w: line %d: %w", ErrFile, r.lines, err)
+	}
+	return l, nil
 }
 
 func (r *Reader) check(l Line) error {
@@ -313,6 +355,9 @@ func parse(text []byte) (l Line, err error) {
 		if r.Target != "" {
 			l.Rejection.Target = stream(r.Target)
 		}
+	}
+	if k := x.Key; k != nil {
+		l.Key = &Key{stream(k.Stream), k.Key, k.Erased}
 	}
 	if s := x.Schedule; s != nil {
 		s.State.Name, s.State.Rev = s.Name, s.Rev

@@ -27,6 +27,11 @@
 //   - parked: a consumer that failed on a stream.
 //   - rejection: the answer "no" to a follower's command, of the past 30 days.
 //   - schedule: what a schedule last did.
+//   - key: that a stream has personal data, which its commits have encrypted. "erased" says
+//     that its key was destroyed. Otherwise "key" has the key, if the file holds keys:
+//     encrypted by AES-256-GCM, the nonce first, with the stream's name as additional data,
+//     and the file's key, which the header's "keys" has, encrypted by age (age-encryption.org)
+//     for whoever may open it.
 //
 // The trailer has the number of commits, the number of lines including the trailer's own, and
 // the SHA-256 of everything before its line. A file without a trailer was cut.
@@ -60,6 +65,7 @@ type Line struct {
 	Parked    *engine.Parked
 	Rejection *engine.KeptRejection
 	Schedule  *engine.ScheduleState
+	Key       *Key
 	Trailer   *Trailer
 }
 
@@ -70,6 +76,7 @@ type Header struct {
 	Time    time.Time `json:"time"`
 	Program string    `json:"program"` // version of the program that wrote it
 	Plugins []string  `json:"plugins"`
+	Keys    []byte    `json:"keys,omitempty"` // the file's key, encrypted; empty: it holds no keys
 }
 
 // Commit is a commit as a log stores it.
@@ -98,6 +105,13 @@ type Start struct {
 	Follower string    `json:"follower"`
 	After    int64     `json:"after,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
+}
+
+// Key is the key of a stream's personal data.
+type Key struct {
+	Stream engine.Stream
+	Key    []byte // nil: it was destroyed, or can't be read
+	Erased bool   // it was destroyed
 }
 
 // Trailer ends a file.

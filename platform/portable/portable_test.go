@@ -83,12 +83,12 @@ func file(t testing.TB, lines []portable.Line) []byte {
 }
 
 func opener(b []byte) portable.File {
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	return portable.File{Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }
 
 func check(t *testing.T, b []byte) error {
 	t.Helper()
-	_, _, err := portable.Check(t.Context(), opener(b), scratch{}, nil)
+	_, err := portable.Check(t.Context(), opener(b), scratch{}, nil)
 	return err
 }
 
@@ -128,13 +128,13 @@ func TestWhatIsWrittenIsRestoredAsItWas(t *testing.T) {
 	// Given a file with a line of each kind
 	lines := history(t)
 	b := file(t, lines)
-	_, trailer, err := portable.Check(t.Context(), opener(b), scratch{}, []string{"Lending"})
+	checked, err := portable.Check(t.Context(), opener(b), scratch{}, []string{"Lending"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// When it is restored
 	to := &target{}
-	r, err := portable.Restore(t.Context(), opener(b), trailer, to, func(int64) {})
+	r, err := portable.Restore(t.Context(), opener(b), checked.Trailer, to, func(int64) {})
 	// Then all of it is there as it was, first what is no commit
 	if err != nil || r.Commits != 4 || r.Before != 0 || r.Shop != "Library" || !to.ended {
 		t.Fatalf("restored %+v, %v", r, err)
@@ -231,7 +231,7 @@ func TestWhatIsNotWhatWasAppendedIsRefused(t *testing.T) {
 		t.Errorf("a line of a kind that is not known: %v", err)
 	}
 	// And a plugin that is not here is said
-	if _, _, err := portable.Check(t.Context(), opener(b), scratch{}, []string{"Press"}); err == nil || !strings.Contains(err.Error(), "plugin Lending, which is not here") {
+	if _, err := portable.Check(t.Context(), opener(b), scratch{}, []string{"Press"}); err == nil || !strings.Contains(err.Error(), "plugin Lending, which is not here") {
 		t.Errorf("a file of another shop: %v", err)
 	}
 }
@@ -245,14 +245,14 @@ func TestARestoreGoesOnWhereItWas(t *testing.T) {
 			portable.Line{Cursor: &portable.Cursor{Consumer: "mapping:Lending.Remind", Stream: st, Next: 1}})
 	}
 	b := file(t, lines)
-	_, trailer, err := portable.Check(t.Context(), opener(b), scratch{}, nil)
+	checked, err := portable.Check(t.Context(), opener(b), scratch{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for calls := 1; ; calls++ {
 		// When it is restored, killed after some calls, and restored again
 		to := &target{fail: calls}
-		_, err := portable.Restore(t.Context(), opener(b), trailer, to, func(int64) {})
+		_, err := portable.Restore(t.Context(), opener(b), checked.Trailer, to, func(int64) {})
 		if err == nil {
 			if calls < 5 {
 				t.Errorf("all was restored by %d calls", calls)
@@ -262,7 +262,7 @@ func TestARestoreGoesOnWhereItWas(t *testing.T) {
 		if to.ended {
 			t.Errorf("after %d calls it was killed, and looks whole", calls)
 		}
-		if _, err := portable.Restore(t.Context(), opener(b), trailer, to, func(int64) {}); err != nil {
+		if _, err := portable.Restore(t.Context(), opener(b), checked.Trailer, to, func(int64) {}); err != nil {
 			t.Fatal(err)
 		}
 		// Then each commit is there once

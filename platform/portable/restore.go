@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 
+	"filippo.io/age"
+
 	"onlineshop/es/naming"
 )
 
@@ -17,12 +19,23 @@ type Restored struct {
 	Before  int64 // of them, those that an earlier attempt had restored
 }
 
-// File opens the file, from its beginning each time.
-type File func() (io.ReadCloser, error)
+// File is a file to be read.
+type File struct {
+	Open       func() (io.ReadCloser, error) // from its beginning, each time
+	Identities []age.Identity                // that open the keys of personal data
+}
+
+// Checked is what a file has.
+type Checked struct {
+	Header
+	Trailer
+	Opened int64 // keys of personal data, which can be read
+	Closed int64 // keys of personal data, which can't: nobody destroyed them, and they are not in it, or no identity opens it
+}
 
 // each reads the part of the file.
 func (f File) each(ctx context.Context, part Part, yield func(Line) error) (t Trailer, err error) {
-	in, err := f()
+	in, err := f.Open()
 	if err != nil {
 		return t, err
 	}
@@ -32,7 +45,7 @@ func (f File) each(ctx context.Context, part Part, yield func(Line) error) (t Tr
 		return t, err
 	}
 	defer r.Close()
-	r.Only = part
+	r.Only, r.Identities = part, f.Identities
 	for {
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -52,11 +65,15 @@ func (f File) each(ctx context.Context, part Part, yield func(Line) error) (t Tr
 
 // Check reads the whole file: whether it is what was written, each commit is what was
 // appended, and each stream is whole. plugins are those that can be restored; nil: all.
-func Check(ctx context.Context, file File, scratch Scratch, plugins []string) (h Header, t Trailer, err error) {
-	t, err = file.each(ctx, Whole, func(l Line) error {
+func Check(ctx context.Context, file File, scratch Scratch, plugins []string) (c Checked, err error) {
+	c.Trailer, err = file.each(ctx, Whole, func(l Line) error {
 		switch {
 		case l.Header != nil:
-			h = *l.Header
+			c.Header = *l.Header
+		case l.Key != nil && len(l.Key.Key) > 0:
+			c.Opened++
+		case l.Key != nil && !l.Key.Erased:
+			c.Closed++
 		case l.Commit != nil:
 			if p := naming.Plugin(l.Commit.Stream.Aggregate); plugins != nil && !slices.Contains(plugins, p) {
 				return fmt.Errorf("the file has commits of the plugin %s, which is not here", p)
@@ -68,7 +85,7 @@ func Check(ctx context.Context, file File, scratch Scratch, plugins []string) (h
 		}
 		return nil
 	})
-	return h, t, err
+	return c, err
 }
 
 // A batch has at most so many lines and bytes.
