@@ -413,7 +413,7 @@ func erasure(s *suite, t *testing.T) {
 	erased := `{"id":"` + c + `","email":"","address":"","deactivated":false,"erased":true}`
 	ann.becomes("/ordering/customers/"+c, erased)
 	ann.get("/ordering/customers/"+c+"?minVersion=2").is(200, erased)
-	ann.get("/ordering/customers/"+c+"?version=1").is(200, strings.Replace(erased, "true", "false", 1))
+	ann.get("/ordering/customers/"+c+"?version=1").is(200, strings.Replace(erased, `,"erased":true`, "", 1))
 	history := string(admin.get(at + "/events").is(200).Body)
 	if strings.Contains(history, "Main Street") || strings.Contains(history, c+"@") || !strings.Contains(history, `"data":{}`) || !strings.Contains(history, `"erased":["email","address"]`) {
 		t.Errorf("the history of who is erased: %s", history)
@@ -438,7 +438,7 @@ func ownership(s *suite, t *testing.T) {
 	bob.post(at+"/deactivate", "").refuses(404, "CustomerNotFound")
 	ann.post(at+"/update-email", `{"email":"`+c+`@example.com"}`).is(200, outcome("Ordering.Customer", c, 1))
 	admin.post(at+"/update-address", `{"address":"2 Main Street"}`).is(200, outcome("Ordering.Customer", c, 2, "AddressUpdated"))
-	row := `{"id":"` + c + `","email":"` + c + `@example.com","address":"2 Main Street","deactivated":false,"erased":false}`
+	row := `{"id":"` + c + `","email":"` + c + `@example.com","address":"2 Main Street","deactivated":false}`
 	ann.get("/ordering/customers/"+c+"?minVersion=2").is(200, row)
 	ann.get("/ordering/customers/"+c+"?version=1").is(200, strings.Replace(row, "2 Main Street", "1 Main Street", 1))
 	admin.becomes("/ordering/customers/"+c, row) // a read that waits for nothing may be behind, whatever another one has seen

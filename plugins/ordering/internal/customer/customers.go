@@ -7,7 +7,7 @@ type Account struct {
 	Email       string //es:personal
 	Address     string //es:personal
 	Deactivated bool
-	Erased      bool
+	Erased      bool //es:optional
 }
 
 // Customers is every customer's contact details and account status.
