@@ -25,7 +25,7 @@ func Plugin(d Deps) es.Plugin {
 		Name:              "Ordering",
 		HeartbeatInterval: 5 * time.Minute,
 		Aggregates:        []es.AnyAggregate{catalogproduct.Aggregate, customer.Aggregate, order.Aggregate},
-		ReadModels:        []es.AnyReadModel{es.FoldedBy(catalogproduct.AvailableProducts, "baa92f848151d636"), es.FoldedBy(customer.Customers, "5aa9a5128f3baeaa"), es.FoldedBy(order.CustomerStats, "96b8b40f2ecfce8b"), es.FoldedBy(order.OrderLines, "1a5456b1e1c19650"), es.FoldedBy(order.Orders, "bed53c66c1abc6aa")},
+		ReadModels:        []es.AnyReadModel{es.FoldedBy(catalogproduct.AvailableProducts, "baa92f848151d636"), es.FoldedBy(customer.Customers, "cd5ee5a88b83adaf"), es.FoldedBy(order.CustomerStats, "96b8b40f2ecfce8b"), es.FoldedBy(order.OrderLines, "1a5456b1e1c19650"), es.FoldedBy(order.Orders, "bed53c66c1abc6aa")},
 		Mappings:          []es.Mapping{order.AutoShip(d.ShipDelay())},
 		Publications:      []es.Publication{order.Publication},
 		Extensions:        []es.Extension{catalogproduct.ProductsExtension},

@@ -13,7 +13,7 @@ import (
 // Aggregate is Ordering.Customer.
 var Aggregate = es.NewAggregate(es.AggregateRules[Command, Event, State]{
 	Name:    "Ordering.Customer",
-	Sources: "036319fa5098dc8d",
+	Sources: "06787389b3e64a9d",
 	Access:  access,
 	Decide:  Command.decide,
 	Evolve:  Event.evolve,
@@ -158,7 +158,7 @@ func (Account) JSONLabel() string { return "email" }
 
 // JSONSchema is the row's schema (2020-12).
 func (Account) JSONSchema() string {
-	return `{"type":"object","description":"Account is a row of Customers.","properties":{"email":{"type":"string","x-personal":true},"address":{"type":"string","x-personal":true},"deactivated":{"type":"boolean"},"erased":{"type":"boolean"}},"required":["email","address","deactivated","erased"],"additionalProperties":false}`
+	return `{"type":"object","description":"Account is a row of Customers.","properties":{"email":{"type":"string","x-personal":true},"address":{"type":"string","x-personal":true},"deactivated":{"type":"boolean"},"erased":{"type":"boolean"}},"required":["email","address","deactivated"],"additionalProperties":false}`
 }
 
 // What is appended goes through anonymous structs, so that this file stops
@@ -225,7 +225,7 @@ func readAccount(v wire.Value) Account {
 		Email:       f.Field("email").String(),
 		Address:     f.Field("address").String(),
 		Deactivated: f.Field("deactivated").Bool(),
-		Erased:      f.Field("erased").Bool(),
+		Erased:      f.Optional("erased").Bool(),
 	}
 }
 
@@ -240,6 +240,8 @@ func appendAccount(b []byte, in Account) []byte {
 	b = wire.AppendString(wire.AppendName(b, "email"), x.Email)
 	b = wire.AppendString(wire.AppendName(b, "address"), x.Address)
 	b = strconv.AppendBool(wire.AppendName(b, "deactivated"), x.Deactivated)
-	b = strconv.AppendBool(wire.AppendName(b, "erased"), x.Erased)
+	if x.Erased {
+		b = strconv.AppendBool(wire.AppendName(b, "erased"), x.Erased)
+	}
 	return append(b, '}')
 }
