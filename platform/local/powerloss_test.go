@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -246,7 +247,7 @@ func (l *lives) faults(d *losingDisk) (final *atomic.Bool, hadFault func() bool,
 			return syscall.EIO
 		}
 	case 3: // anything else, where the database can go on
-		fails = func(kind, name string) error {
+		fails = func(_, name string) error {
 			if strings.Contains(name, "/database") && !strings.HasSuffix(name, ".sst") && !strings.HasSuffix(name, ".acknowledged") {
 				return nil
 			}
@@ -317,7 +318,7 @@ func (l *lives) life(ctx context.Context, d *losingDisk, i int) (*image, error) 
 	wg.Wait()
 	if final.Load() {
 		if err := order(context.WithoutCancel(ctx), p, "Catalog.Product", "late", "Add", aProduct); !errors.Is(err, engine.ErrDamaged) {
-			failure = errors.Join(failure, fmt.Errorf("a command after the write-ahead log has failed: %v", err))
+			failure = errors.Join(failure, fmt.Errorf("a command after the write-ahead log has failed: %w", err))
 		}
 	}
 	left := d.lost()
@@ -448,7 +449,7 @@ func (l *lives) check(ctx context.Context, p *Platform) error {
 	if l.key != nil {
 		k, err := os.ReadFile(filepath.Join(p.Dir, "cursor.key"))
 		if err != nil || !bytes.Equal(k, l.key) {
-			return fmt.Errorf("the key of cursors is another (%v)", err)
+			return fmt.Errorf("the key of cursors is another (%w)", cmp.Or(err, errors.New("which can be read")))
 		}
 	}
 	return nil
@@ -519,7 +520,7 @@ func (l *lives) waitsFor(ctx context.Context, p *Platform) (string, error) {
 		}
 		for _, id := range []string{key, key + "-2"} {
 			if n, err := length("Catalog.Product", id); err != nil || n != 1 {
-				return "", fmt.Errorf("%s was imported, and product %s has %d commits (%v)", key, id, n, err)
+				return "", fmt.Errorf("%s was imported, and product %s has %d commits (%w)", key, id, n, cmp.Or(err, errors.New("which can be read")))
 			}
 		}
 	}
@@ -562,7 +563,7 @@ func (l *lives) waitsFor(ctx context.Context, p *Platform) (string, error) {
 		}
 		b, err := os.ReadFile(filepath.Join(p.Dir, "emails", f.Name()))
 		if err != nil || !bytes.Contains(b, []byte("ordered")) {
-			return "", fmt.Errorf("e-mail %s is not whole: %q (%v)", id, b, err)
+			return "", fmt.Errorf("e-mail %s is not whole: %q (%w)", id, b, cmp.Or(err, errors.New("which can be read")))
 		}
 		whole++
 		delete(l.unsent, id)

@@ -1136,7 +1136,10 @@ export interface operations {
     };
     backup: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description the recipient of age for whom it holds the keys of personal data, encrypted; without one it holds none */
+                keys?: string;
+            };
             header?: {
                 /** @description joins all that the request sets off; made where it is absent */
                 "X-Correlation-Id"?: components["parameters"]["correlationId"];
