@@ -22,7 +22,7 @@ type restoreCommand struct {
 	Keys      string    `help:"The file with the identity of age that opens the keys of personal data in it." placeholder:"FILE" type:"existingfile"`
 	BringBack bool      `help:"With --keys: bring back also whoever was erased after the backup was made."`
 	Erase     bool      `help:"Restore without the keys of personal data: nobody can ever read that again."`
-	FromTable []string  `help:"With --stack, in place of a file: bring back the commits that a plugin's log has lost, out of a table that still has them. PLUGIN alone is its own table, with --at; for an empty stack, EVENTS and CURSORS of every plugin are needed." placeholder:"PLUGIN[=EVENTS[,CURSORS]]" sep:"none"`
+	FromTable []string  `help:"With --stack, in place of a file: bring back the commits that a plugin's log has lost, out of a table that still has them. PLUGIN alone is its own table, with --at; for an empty stack, EVENTS, CURSORS and, if it has personal data, KEYS of every plugin are needed." placeholder:"PLUGIN[=EVENTS[,CURSORS[,KEYS]]]" sep:"none"`
 	At        time.Time `help:"Take the tables as they were at that time, by DynamoDB's point-in-time recovery." placeholder:"2026-11-23T08:00:00Z"`
 }
 
@@ -31,7 +31,7 @@ func (restoreCommand) Help() string {
 	return examples("Makes a shop of a backup, in a data folder or a stack that has none. It checks the whole file before it begins, and what it has made at its end, as shop verify does. Everything keeps its id, time and version; nothing is sent or shipped again. If it is interrupted, run it again as before: it goes on. A stack is closed meanwhile, and opened when all is there.",
 		"shop restore shop.backup --data ./restored", "shop restore shop.backup --stack Shop",
 		"shop restore --stack Shop --from-table Ordering --at 2026-11-23T08:00:00Z",
-		"shop restore --stack New --from-table Catalog=OldCatalogEvents,OldCatalogCursors --from-table Ordering=OldOrderingEvents,OldOrderingCursors")
+		"shop restore --stack New --from-table Catalog=OldCatalogEvents,OldCatalogCursors --from-table Ordering=OldOrderingEvents,OldOrderingCursors,OldOrderingKeys")
 }
 
 // restored is what restore tells.
@@ -279,8 +279,9 @@ func (c restoreCommand) tables(s *session) (from []aws.OldTables, err error) {
 		case !named:
 			tables = own.Events
 		}
-		events, cursors, _ := strings.Cut(tables, ",")
-		from = append(from, aws.OldTables{Plugin: plugin, Events: events, Cursors: cursors})
+		events, rest, _ := strings.Cut(tables, ",")
+		cursors, keys, _ := strings.Cut(rest, ",")
+		from = append(from, aws.OldTables{Plugin: plugin, Events: events, Cursors: cursors, Keys: keys})
 	}
 	return from, nil
 }

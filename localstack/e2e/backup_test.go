@@ -17,8 +17,8 @@ func TestTheStackMovesToAFolder(t *testing.T) {
 	admin(t).becomes("/ordering/orders/moving-order", orderRow("moving-order", "moving-mia", "shipped", "moving-tea"))
 	// When the stack is backed up, and restored into a folder
 	dir := t.TempDir()
-	file, data := filepath.Join(dir, "shop.backup"), filepath.Join(dir, "data")
-	if said := command(t, "backup", file); !strings.Contains(said, "holds the shop") {
+	file, data, keys := filepath.Join(dir, "shop.backup"), filepath.Join(dir, "data"), filepath.Join(dir, "identity.txt")
+	if said := command(t, "backup", file, "--keys", keys); !strings.Contains(said, "holds the shop") {
 		t.Errorf("backup: %s", said)
 	}
 	inFolder := func(args ...string) string {
@@ -32,7 +32,7 @@ func TestTheStackMovesToAFolder(t *testing.T) {
 		return string(out)
 	}
 	// Then that verifies, and has sent nothing
-	if said := inFolder("restore", file); !strings.Contains(said, "streams are whole") {
+	if said := inFolder("restore", file, "--keys", keys, "--bring-back"); !strings.Contains(said, "streams are whole") {
 		t.Errorf("restore: %s", said)
 	}
 	if _, err := os.Stat(filepath.Join(data, "emails")); err == nil {
@@ -47,9 +47,7 @@ func TestTheStackMovesToAFolder(t *testing.T) {
 	}
 	// When the file is restored into the stack, which has a history, then that is refused, and
 	// the stack stays open
-	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/shop", "--stack", "Shop", "restore", file)
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "the stack is not empty") {
+	if out, err := attempt(t, "restore", file, "--keys", keys, "--bring-back"); err == nil || !strings.Contains(out, "the stack is not empty") {
 		t.Errorf("restore into the stack: %v\n%s", err, out)
 	}
 	admin(t).must("/catalog/product/moving-cup/add", `{"name":"Cup","description":"","price":1}`)

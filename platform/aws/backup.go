@@ -65,8 +65,10 @@ func (p *Platform) Backup(scratch portable.Scratch, tell func(read int64)) porta
 			return err
 		}
 		for _, x := range p.Plugins {
-			if err := b.keys(ctx, x.Name); err != nil {
-				return fmt.Errorf("read the keys of personal data of %s: %w", x.Name, err)
+			if table := p.Wiring.Plugins[x.Name].Keys; table != "" {
+				if err := b.keys(ctx, &table); err != nil {
+					return fmt.Errorf("read the keys of personal data of %s: %w", x.Name, err)
+				}
 			}
 			cursors, err := p.store.cursors(x.Name)
 			if err == nil {
@@ -202,13 +204,10 @@ func (b *backup) parked(ctx context.Context, table *string) error {
 	})
 }
 
-// keys yields the keys of the plugin's personal data. One is made before the first commit
-// that it is for, so that it is there.
-func (b *backup) keys(ctx context.Context, plugin string) error {
-	if b.Wiring.Plugins[plugin].Keys == "" {
-		return nil // it has none
-	}
-	return b.store.eachItem(ctx, awssdk.String(b.Wiring.Plugins[plugin].Keys), 0, 1, func(i item) error {
+// keys yields the keys in a table. One is made before the first commit that it is for, so
+// that it is there.
+func (b *backup) keys(ctx context.Context, table *string) error {
+	return b.store.eachItem(ctx, table, 0, 1, func(i item) error {
 		st, err := engine.ParseStream(text(i, wiring.Key))
 		if err != nil {
 			return err

@@ -257,7 +257,7 @@ func TestAFreshStackIsFilledFromOldTables(t *testing.T) {
 	congratulated := w.Congratulations("b")
 	var old []OldTables
 	for name, x := range c.wiring.Plugins {
-		old = append(old, OldTables{Plugin: name, Events: x.Events, Cursors: x.Cursors})
+		old = append(old, OldTables{Plugin: name, Events: x.Events, Cursors: x.Cursors, Keys: x.Keys})
 	}
 	fresh := newCloud(t, c.plugins)
 	for _, x := range c.plugins {

@@ -23,6 +23,7 @@ type OldTables struct {
 	Plugin  string
 	Events  string
 	Cursors string // empty: none, which is enough where the plugin's own are there
+	Keys    string // of personal data, as it is now: whoever was erased stays so; empty: none
 }
 
 // TableAt restores a table to an instant with DynamoDB's point-in-time recovery, into one
@@ -105,6 +106,9 @@ func (r *refill) compare(ctx context.Context, from []OldTables) (live int64, err
 		i := slices.IndexFunc(from, func(o OldTables) bool { return o.Plugin == x.Name })
 		if live == 0 && (i < 0 || from[i].Cursors == "") {
 			return 0, fmt.Errorf("the stack is empty: it needs the tables of events and of cursors of every plugin, and those of %s are not named", x.Name)
+		}
+		if live == 0 && from[i].Keys == "" && p.Wiring.Plugins[x.Name].Keys != "" {
+			return 0, fmt.Errorf("the stack is empty: without the table of its keys nobody can read the personal data of %s, and that is not named", x.Name)
 		}
 	}
 	return live, r.whole()
@@ -218,6 +222,9 @@ func (r *refill) followers(ctx context.Context, from []OldTables) error {
 			return nil
 		}}
 		err := b.kept(ctx, &from[i].Cursors)
+		if from[i].Keys != "" {
+			err = errors.Join(err, b.keys(ctx, &from[i].Keys))
+		}
 		for _, s := range b.starts {
 			lines = append(lines, portable.Line{Start: &s})
 		}
