@@ -167,11 +167,22 @@ type listener struct {
 }
 
 func listen() (*listener, error) {
-	at, err := os.Stat(os.Getenv("SHOP_ROLES_RIGHTS"))
+	f, err := os.Open(os.Getenv("SHOP_ROLES_RIGHTS"))
 	if err != nil {
 		return nil, err
 	}
-	return &listener{from: at.Size()}, nil
+	defer f.Close()
+	at, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	// A line that is being written begins before the file's end; none is this long.
+	last := make([]byte, min(at.Size(), 64<<10))
+	if _, err := f.ReadAt(last, at.Size()-int64(len(last))); err != nil {
+		return nil, err
+	}
+	end := bytes.LastIndexByte(last, '\n') + 1
+	return &listener{from: at.Size() - int64(len(last)-end)}, nil
 }
 
 // heard is what is new.
