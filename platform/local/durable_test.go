@@ -508,3 +508,16 @@ func altered(t *testing.T, data []byte, sources string) []byte {
 	}
 	return b.Bytes()
 }
+
+func TestAWriteThatEndedWellDoesNotHideAFullDisk(t *testing.T) {
+	// Given a disk that is full
+	x := newTrouble()
+	close(x.room)
+	x.note(syscall.ENOSPC)
+	// When a write is told of that ended before
+	x.note(nil)
+	// Then it is still known to be full
+	if !x.is() {
+		t.Error("nothing is wrong, and the disk is full")
+	}
+}

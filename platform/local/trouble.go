@@ -48,6 +48,9 @@ func (t *trouble) note(err error) {
 	if d := t.damage.Load(); d != nil {
 		return // until the next start, at which it is seen again
 	}
+	if err == nil && t.stuck() != nil {
+		return // what ended well was written before the disk was full
+	}
 	var what error
 	if err != nil {
 		what = explained(err)
@@ -124,10 +127,10 @@ const (
 // there is room, and trouble tells of it meanwhile.
 func (t *trouble) waitingForRoom(disk vfs.FS, folder string) vfs.FS {
 	return vfs.OnDiskFull(disk, func() {
-		t.note(syscall.ENOSPC)
 		t.mu.Lock()
 		close(t.room)
 		t.mu.Unlock()
+		t.note(syscall.ENOSPC)
 		tick := time.NewTicker(roomInterval)
 		defer tick.Stop()
 		for hasRoom(disk, folder) != nil {
@@ -180,7 +183,7 @@ func (l streamLock) Lock(ctx context.Context, s engine.Stream) (unlock func(), e
 			case <-done:
 				return
 			case <-tick.C:
-				if l.trouble.is() {
+				if l.trouble.is() || l.trouble.stuck() != nil {
 					giveUp()
 					return
 				}
