@@ -230,6 +230,7 @@ func (s *session) folder() local.Options {
 }
 
 // counting is a bar that counts, drawn on a terminal only; of -1: it is not known how many.
+// It is drawn as it is told of something: a spinner's own goroutine would race with that.
 func (s *session) counting(about string, of int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(of, progressbar.OptionSetWriter(s.drawn()), progressbar.OptionSetDescription(about),
 		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionThrottle(100*time.Millisecond))

@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 )
 
 type parkedCommand struct{}
@@ -175,13 +172,7 @@ func (s *session) operate(ctx context.Context, operation, readModel, done string
 // steps takes an operation's steps to its end, and counts what is done.
 func (s *session) steps(ctx context.Context, operation string, next step, done string, each func(progress)) (total int, err error) {
 	shop := s.client().patient(s.err)
-	drawn := io.Discard
-	if s.watched() {
-		drawn = s.err
-	}
-	// Drawn with each step only: the spinner's own goroutine races with Add.
-	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(drawn), progressbar.OptionSetDescription(operation),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetSpinnerChangeInterval(0))
+	bar := s.counting(operation, -1)
 	for {
 		var p progress
 		if err := shop.post(ctx, "/operations/"+operation, "", next, &p); err != nil {

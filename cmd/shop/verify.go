@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/schollz/progressbar/v3"
-
 	"onlineshop/es/engine"
 	"onlineshop/httpapi"
 )
@@ -54,8 +52,7 @@ func (c verifyCommand) Run(ctx context.Context, s *session) (err error) {
 		return err
 	}
 	var all verified
-	var bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(s.drawn()), progressbar.OptionSetDescription("verify"),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionSetSpinnerChangeInterval(0))
+	bar := s.counting("verify", -1)
 	for next := (step{}); ; {
 		v := engine.Verified{}
 		if err := shop.post(ctx, "/operations/verify", "", next, &v); err != nil {
