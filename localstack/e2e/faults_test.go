@@ -487,6 +487,9 @@ func compare(ctx context.Context, model string, m es.ReadModelDefinition, aggreg
 				return err
 			}
 			for _, c := range commits {
+				if c, err = shop.engine.Opened(ctx, c); err != nil {
+					return err
+				}
 				events, err := decode(aggregates[source], c)
 				if err != nil {
 					return err
