@@ -319,7 +319,7 @@ func (e *Engine) deliveries(ctx context.Context, f *follower, h Hint, next int64
 	}
 	return func(yield func(delivery, error) bool) {
 		one := func(c Commit) error {
-			c, err := e.opened(ctx, c)
+			c, err := e.Opened(ctx, c)
 			d := delivery{stream: c.Stream, seq: c.Seq, meta: c.Meta, lacks: c.lacks()}
 			if err == nil {
 				d.events, err = e.aggregates[f.source].decode(c)

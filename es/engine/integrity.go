@@ -123,19 +123,16 @@ func (c *Commit) check() error {
 	return c.CheckStored(events, meta)
 }
 
-// follows returns an [ErrBroken] unless the commit follows one with that link. One without
-// a hash follows anything: while a stack is updated, old code may still append. It shows in
+// CheckFollows returns an [ErrBroken] unless the commit follows one with that
+// [Commit.Link]; nil: there is none before it, or that one has no hash. One without a hash
+// follows anything: while a stack is updated, old code may still append. It shows in
 // [Engine.Verify].
-func (c Commit) follows(previous []byte) error {
+func (c Commit) CheckFollows(previous []byte) error {
 	if len(c.Hash) != 0 && !bytes.Equal(c.Link(), linked(previous, c.Hash[:halfHash])) {
 		return broken(c.Stream, c.Seq, "it does not follow what is there before it")
 	}
 	return nil
 }
-
-// CheckFollows returns an [ErrBroken] unless the commit follows one with that
-// [Commit.Link]; nil: there is none before it, or that one has no hash.
-func (c Commit) CheckFollows(previous []byte) error { return c.follows(previous) }
 
 // chain is a place in a stream that is read forward.
 type chain struct {
@@ -153,7 +150,7 @@ func (h *chain) step(c Commit) error {
 		return broken(h.stream, h.next, "it is missing, and %d is there", c.Seq)
 	}
 	if h.known {
-		if err := c.follows(h.link); err != nil {
+		if err := c.CheckFollows(h.link); err != nil {
 			return err
 		}
 	}

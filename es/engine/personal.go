@@ -281,14 +281,11 @@ func (o *opener) personal(ev es.StoredEvent) bool {
 	return len(ev.Sealed) > 0 || len(o.of.subject.fields[ev.Type]) > 0
 }
 
-// opened is open, for a commit alone.
-func (e *Engine) opened(ctx context.Context, c Commit) (Commit, error) {
-	return e.opener(c.Stream).open(ctx, c)
-}
-
 // Opened returns a commit of the log as it was before what is personal was sealed, or
 // without that, where its subject is erased. Whoever reads the log itself calls it.
-func (e *Engine) Opened(ctx context.Context, c Commit) (Commit, error) { return e.opened(ctx, c) }
+func (e *Engine) Opened(ctx context.Context, c Commit) (Commit, error) {
+	return e.opener(c.Stream).open(ctx, c)
+}
 
 // lacks reports whether something personal of the commit, as it was opened, is erased.
 func (c Commit) lacks() bool {

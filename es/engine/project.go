@@ -21,7 +21,7 @@ func (e *Engine) Project(ctx context.Context, c Commit) error {
 		return nil
 	}
 	ctx = e.noting(in(ctx, c.Meta.Bulk))
-	if opened, err := e.opened(ctx, c); err == nil {
+	if opened, err := e.Opened(ctx, c); err == nil {
 		c = opened
 	} else {
 		c.Events = nil // the log is read, which fails likewise, and says so of each row

@@ -70,7 +70,7 @@ func (e *Engine) previous(ctx context.Context, a *aggregate, p *point, c Commit)
 			break
 		}
 		for _, b := range page {
-			if b, err = e.opened(ctx, b); err != nil {
+			if b, err = e.Opened(ctx, b); err != nil {
 				return 0, err
 			}
 			if en, err := p.entry(a, b); err != nil {
@@ -219,7 +219,7 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 			head = &page[0]
 		}
 		for _, c := range page {
-			c, err := e.opened(ctx, c)
+			c, err := e.Opened(ctx, c)
 			if err != nil {
 				return false, e.failed(ctx, p.publisher(), s, err)
 			}
@@ -236,7 +236,7 @@ func (e *Engine) republish(ctx context.Context, p *point, s Stream) (ok bool, er
 	if head == nil {
 		return true, nil
 	}
-	opened, err := e.opened(ctx, *head)
+	opened, err := e.Opened(ctx, *head)
 	if err != nil {
 		return false, e.failed(ctx, p.publisher(), s, err)
 	}

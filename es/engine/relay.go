@@ -41,7 +41,7 @@ func (e *Engine) relay(ctx context.Context, c Commit, effects, commands bool) er
 	c = c.shared()
 	opened := c // of which nothing leaves this process
 	if failure == nil {
-		opened, failure = e.opened(ctx, c)
+		opened, failure = e.Opened(ctx, c)
 	}
 	if failure == nil {
 		events, failure = a.decode(opened)

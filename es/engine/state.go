@@ -163,7 +163,7 @@ func (e *Engine) absorb(f *aggregateState, c Commit) error {
 		return nil // somebody else folded it already
 	}
 	if !f.unlinked {
-		if err := c.follows(f.link); err != nil {
+		if err := c.CheckFollows(f.link); err != nil {
 			return err
 		}
 	}

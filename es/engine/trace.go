@@ -127,7 +127,7 @@ type tracer struct {
 
 func (t *tracer) commit(ctx context.Context, c Commit, depth int) (Trace, error) {
 	t.left--
-	c, err := t.opened(ctx, c)
+	c, err := t.Opened(ctx, c)
 	if err != nil {
 		return Trace{}, err
 	}

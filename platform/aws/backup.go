@@ -30,8 +30,8 @@ const scanSegments = 8
 
 // Backup returns the shop as it was at one instant, while it goes on, as a
 // [portable.Source]. It needs no more than reading the plugins' tables of events, cursors,
-// parked keys, and keys of personal data. tell hears how many commits are read so far; the scratch, which must be empty,
-// puts them in order.
+// parked keys, and keys of personal data. tell hears how many commits are read so far; the
+// scratch, which must be empty, puts them in order.
 //
 // A commit's time is never before its predecessor's, or that of the commit that it follows
 // from. So all commits up to some time are a prefix of the shop's history. Cursors of

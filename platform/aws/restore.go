@@ -315,7 +315,7 @@ func (r *restore) batch(ctx context.Context, requests map[string][]types.WriteRe
 			return failure(err)
 		}
 		if requests = out.UnprocessedItems; len(requests) > 0 {
-			return fmt.Errorf("%w: the table takes no more for now", engine.ErrUnavailable)
+			return fmt.Errorf("%w: the table is throttled", engine.ErrUnavailable)
 		}
 		return nil
 	})
