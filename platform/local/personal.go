@@ -188,6 +188,11 @@ func (s *store) Key(ctx context.Context, st engine.Stream, make bool) ([]byte, e
 		return nil, engine.ErrErased
 	}
 	key, err := s.keys.read(slot)
+	if errors.Is(err, engine.ErrBroken) { // unless it has just been wiped
+		if _, failed := s.get(ctx, slotKey(st), func(f *fields) { slot = f.number() }); failed == nil && slot < 0 {
+			return nil, engine.ErrErased
+		}
+	}
 	if err != nil && !errors.Is(err, engine.ErrBroken) {
 		err = s.trouble.unavailable(err)
 	}

@@ -183,3 +183,29 @@ func TestADamagedKeyIsNoErasure(t *testing.T) {
 		})
 	}
 }
+
+func TestAKeyThatIsDestroyedMeanwhileIsNotTakenForDamage(t *testing.T) {
+	// Given somebody who reads keys while they are destroyed
+	p := open(t, Options{Dir: t.TempDir(), Plugins: shop(&outbox{}, 0)})
+	for i := range 300 {
+		st := engine.Stream{Aggregate: "Ordering.Customer", ID: fmt.Sprint("c", i)}
+		if _, err := p.store.Key(t.Context(), st, true); err != nil {
+			t.Fatal(err)
+		}
+		destroyed := make(chan error, 1)
+		go func() { destroyed <- p.store.Destroy(t.Context(), st) }()
+		// When it is read until it is gone, then it is there, or erased, and never damaged
+		for {
+			_, err := p.store.Key(t.Context(), st, false)
+			if errors.Is(err, engine.ErrErased) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("key %d: %v", i, err)
+			}
+		}
+		if err := <-destroyed; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
