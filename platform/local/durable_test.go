@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,6 +261,64 @@ func TestAFullDiskLosesNothingAcknowledged(t *testing.T) {
 			t.Errorf("append to %s: %v", id, err)
 		}
 		checkStream(t, s, id, n+1)
+	}
+}
+
+func TestAWriteIsRefusedWhereTheDiskWasFullForAMoment(t *testing.T) {
+	// Given a write that waits
+	w := &writer{trouble: newTrouble(), wake: make(chan struct{}, 1)}
+	ended := make(chan error)
+	go func() {
+		ended <- w.write(t.Context(), func(*tx) error { return nil }, nil)
+	}()
+	for {
+		// When the disk is full, and has room again before the one who waits has looked
+		w.trouble.mu.Lock()
+		close(w.trouble.room)
+		w.trouble.room = make(chan struct{})
+		w.trouble.mu.Unlock()
+		// Then it is not acknowledged: nothing is written yet
+		select {
+		case err := <-ended:
+			if !errors.Is(err, engine.ErrUnavailable) {
+				t.Errorf("the write: %v; ErrUnavailable was expected", err)
+			}
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+// unsyncedFolders is a disk that can't make a folder's entries durable.
+type unsyncedFolders struct {
+	vfs.FS
+	fails bool
+	syncs int
+}
+
+func (d *unsyncedFolders) OpenDir(name string) (vfs.File, error) {
+	if d.syncs++; d.fails {
+		return nil, syscall.EIO
+	}
+	return d.FS.OpenDir(name)
+}
+
+func TestAFolderThatIsThereMayNotBeDurableYet(t *testing.T) {
+	// Given a folder that was made, and could not be made durable
+	d := &unsyncedFolders{FS: machine, fails: true}
+	dir := filepath.Join(t.TempDir(), "emails")
+	if err := (disk{d}).makeDir(dir); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	d.fails = false
+	for _, want := range []int{2, 2} {
+		// When it is asked for again
+		if err := (disk{d}).makeDir(dir); err != nil {
+			t.Fatal(err)
+		}
+		// Then it is made durable, once
+		expect(t, "folders synced", d.syncs, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -94,21 +95,39 @@ func (d disk) syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// making are folders that are there and not durable yet. Whoever finds one has to wait.
+var making = struct {
+	sync.Mutex
+	unsynced map[string]bool
+}{unsynced: map[string]bool{}}
+
 // makeDir makes a folder, and those above it, where there is none. It is durable
-// when it returns.
+// when it returns, whoever made it.
 func (d disk) makeDir(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+	making.Lock()
+	defer making.Unlock()
+	return d.makeDirs(dir)
+}
+
+func (d disk) makeDirs(dir string) error {
+	if _, err := os.Stat(dir); err == nil && !making.unsynced[dir] {
 		return nil
 	}
-	if above := filepath.Dir(dir); above != dir {
-		if err := d.makeDir(above); err != nil {
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := d.makeDirs(above); err != nil {
 			return err
 		}
 	}
 	if err := d.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return d.syncDir(filepath.Dir(dir))
+	making.unsynced[dir] = true
+	if err := d.syncDir(above); err != nil {
+		return err
+	}
+	delete(making.unsynced, dir)
+	return nil
 }
 
 func reportFile(data, task, key string) string {

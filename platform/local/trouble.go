@@ -110,11 +110,13 @@ func (t *trouble) full() <-chan struct{} {
 func (t *trouble) stuck() error {
 	select {
 	case <-t.full():
-		return fmt.Errorf("%w: %w", engine.ErrUnavailable, explained(syscall.ENOSPC))
+		return errFull
 	default:
 		return nil
 	}
 }
+
+var errFull = fmt.Errorf("%w: %w", engine.ErrUnavailable, explained(syscall.ENOSPC))
 
 // How much room there must be before a database goes on whose disk was full, and how
 // often that is looked at.

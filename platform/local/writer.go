@@ -127,7 +127,7 @@ func (w *writer) wait(ctx context.Context, o *op) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-w.trouble.full():
-		return w.trouble.stuck()
+		return errFull // even if there is room again by now: the operation waits still
 	}
 }
 
