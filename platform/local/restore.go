@@ -80,9 +80,8 @@ func (r *Restore) Begin(_ context.Context, id string) (done int64, err error) {
 
 // Keep implements [portable.Target].
 func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
-	b := r.store.db.NewIndexedBatch()
-	defer b.Close()
-	t := tx{batch: b}
+	t := begin(r.store.db, 0)
+	defer func() { t.end(); _ = t.batch.Close() }()
 	for _, l := range lines {
 		switch {
 		case l.Key != nil:
@@ -121,17 +120,16 @@ func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
 			t.set(keyIn(tableSchedules).text(l.Schedule.Name), value(nil).number(l.Schedule.Rev).bytes(data))
 		}
 	}
-	return b.Commit(pebble.NoSync)
+	return t.batch.Commit(pebble.NoSync)
 }
 
 // Append implements [portable.Target]. What is durable is a beginning of what was appended.
 func (r *Restore) Append(_ context.Context, commits []portable.Commit) error {
 	b := r.store.db.NewBatch()
 	defer b.Close()
-	t := tx{batch: b}
 	for _, c := range commits {
-		t.set(commitKey(r.next), record{c.Stream, c.Seq, c.Version, c.Events, c.Meta, c.Hash}.value())
-		t.set(streamKey(c.Stream, c.Seq), value(nil).number(r.next))
+		_ = b.Set(commitKey(r.next), record{c.Stream, c.Seq, c.Version, c.Events, c.Meta, c.Hash}.value(), nil)
+		_ = b.Set(streamKey(c.Stream, c.Seq), value(nil).number(r.next), nil)
 		r.next++
 	}
 	return b.Commit(pebble.NoSync)

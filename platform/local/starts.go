@@ -53,8 +53,8 @@ func (s *starts) Begin(ctx context.Context, _ string, followers []string, _ time
 // here before, otherwise with the next.
 func (s *starts) beginning(t *tx, follower string) (position int64, err error) {
 	before, err := t.has(keyIn(tableKnown).text(follower))
-	if err == nil && !before {
-		err = scan(t.batch, keyIn(tableCursors).text(follower), nil, forward, func(_, _ []byte) (bool, error) {
+	if err == nil && !before { // nobody's cursor is in this batch: followers start later
+		err = scan(t.db, keyIn(tableCursors).text(follower), nil, forward, func(_, _ []byte) (bool, error) {
 			before = true
 			return false, nil
 		})

@@ -230,16 +230,30 @@ func (s *store) close() (err error) {
 
 // read reads a value, if it is there.
 func read(from pebble.Reader, k key, each func(*fields)) (found bool, err error) {
-	b, closer, err := from.Get(k)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
+	i, err := from.NewIter(seeking)
 	if err != nil {
 		return false, err
 	}
-	f := fields{rest: b}
+	found, err = seek(i, k, each)
+	return found, cmp.Or(err, i.Close())
+}
+
+// seeking asks the filters of the last level, too, which most keys are in: Pebble's Get
+// reads a block of it for each key that is not there.
+var seeking = &pebble.IterOptions{UseL6Filters: true}
+
+// seek reads the value that the iterator has at the key, if it is there.
+func seek(i *pebble.Iterator, k key, each func(*fields)) (found bool, err error) {
+	if !i.SeekPrefixGE(k) { // to Pebble, all of a key is its prefix
+		return false, i.Error()
+	}
+	v, err := i.ValueAndErr()
+	if err != nil {
+		return false, err
+	}
+	f := fields{rest: v}
 	each(&f)
-	return true, cmp.Or(f.err(), closer.Close())
+	return true, f.err()
 }
 
 // get reads a value, if it is there, for the engine.

@@ -25,7 +25,8 @@ import (
 // database's own log is in order, so that a mark is never durable without what it says is
 // done.
 type writer struct {
-	tx         *tx
+	db         *pebble.DB
+	next       int64       // the next commit's position
 	syncing    chan *batch // executed, in order
 	wake       chan struct{}
 	ended      chan struct{}
@@ -96,7 +97,7 @@ const maxSyncing = 16
 
 // startWriter starts to write; the next commit has that position.
 func startWriter(db *pebble.DB, next int64, trouble *trouble, ends *acknowledged) *writer {
-	w := &writer{tx: &tx{db: db, next: next}, trouble: trouble, ends: ends, syncing: make(chan *batch, maxSyncing), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	w := &writer{db: db, next: next, trouble: trouble, ends: ends, syncing: make(chan *batch, maxSyncing), wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	go w.acknowledge()
 	return w
@@ -248,15 +249,13 @@ func (w *writer) transact(ops []*op) error {
 	if err := w.trouble.final(); err != nil {
 		return err // it turned out while they waited
 	}
-	first := w.tx.next
-	w.tx.batch = w.tx.db.NewIndexedBatch()
-	err := w.execute(ops)
-	if err != nil {
+	t := begin(w.db, w.next)
+	if err := t.execute(ops); err != nil {
 		w.trouble.note(err)
-		w.tx.next = first
 		return err
 	}
-	b := &batch{ops: ops[:0], last: w.tx.next - 1}
+	w.next = t.next
+	b := &batch{ops: ops[:0], last: w.next - 1}
 	for _, o := range ops {
 		if o.durable {
 			b.ops = append(b.ops, o)
@@ -264,20 +263,11 @@ func (w *writer) transact(ops []*op) error {
 			o.end()
 		}
 	}
-	if !w.tx.batch.Empty() {
-		b.written = w.tx.batch
+	if !t.batch.Empty() {
+		b.written = t.batch
 	}
 	w.syncing <- b
 	return nil
-}
-
-func (w *writer) execute(ops []*op) error {
-	for _, o := range ops {
-		if o.err = o.do(w.tx); errors.Is(o.err, errStore) {
-			return o.err
-		}
-	}
-	return w.tx.apply()
 }
 
 // retryIndividually executes the operations of a batch that failed one by one, so that
@@ -298,11 +288,36 @@ func (w *writer) retryIndividually(ops []*op, failure error) {
 // errStore marks an error of the database's: it can't be read, or is damaged.
 var errStore = errors.New("the database failed")
 
-// tx is what is being written in one go.
+// tx is what is being written in one go, by one goroutine.
 type tx struct {
 	db    *pebble.DB
-	batch *pebble.Batch // read through, so that each operation sees those before it
-	next  int64         // the next commit's position
+	batch *pebble.Batch
+	next  int64            // the next commit's position
+	mine  map[string]value // what is set in it, by key, so that each operation sees those before it; nil: deleted
+	found *pebble.Iterator // at what was there before it; nil: nobody has asked yet
+}
+
+// begin begins a transaction, whose reads end ends. Nobody else may write meanwhile.
+func begin(db *pebble.DB, next int64) *tx {
+	return &tx{db: db, batch: db.NewBatch(), next: next, mine: map[string]value{}}
+}
+
+// end lets go of what was read.
+func (t *tx) end() {
+	if t.found != nil {
+		_ = t.found.Close() // its errors were those of its reads
+	}
+}
+
+// execute does the operations. An error says that none of them happened.
+func (t *tx) execute(ops []*op) error {
+	defer t.end()
+	for _, o := range ops {
+		if o.err = o.do(t); errors.Is(o.err, errStore) {
+			return o.err
+		}
+	}
+	return t.apply()
 }
 
 // apply writes the batch, to be durable soon. An error is the end of the database.
@@ -338,16 +353,47 @@ func unlessFatal(do func() error) (err error) {
 
 // Batches are built in memory, which does not fail.
 
-func (t *tx) set(k key, v value) { _ = t.batch.Set(k, v, nil) }
+func (t *tx) set(k key, v value) {
+	if v == nil {
+		v = value{}
+	}
+	t.mine[string(k)] = v
+	_ = t.batch.Set(k, v, nil)
+}
 
-func (t *tx) delete(k key) { _ = t.batch.Delete(k, nil) }
+func (t *tx) delete(k key) {
+	t.mine[string(k)] = nil
+	_ = t.batch.Delete(k, nil)
+}
 
 // get reads a value, if it is there.
 func (t *tx) get(k key, each func(*fields)) (found bool, err error) {
-	if found, err = read(t.batch, k, each); err != nil {
+	if v, mine := t.mine[string(k)]; mine {
+		if v == nil {
+			return false, nil
+		}
+		f := fields{rest: v}
+		each(&f)
+		err = f.err()
+		found = true
+	} else {
+		found, err = t.before(k, each)
+	}
+	if err != nil {
 		err = fmt.Errorf("%w: %w", errStore, err)
 	}
 	return found, err
+}
+
+// before reads a value that was there before the transaction. One iterator serves all of
+// it: to make one takes longer than to look.
+func (t *tx) before(k key, each func(*fields)) (found bool, err error) {
+	if t.found == nil {
+		if t.found, err = t.db.NewIter(seeking); err != nil {
+			return false, err
+		}
+	}
+	return seek(t.found, k, each)
 }
 
 func (t *tx) has(k key) (bool, error) { return t.get(k, func(*fields) {}) }
