@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -242,20 +243,28 @@ func tie(id string) string {
 // Fold returns the text as it is sorted and searched: without case and accents, in
 // Unicode's compatibility form, and with spaces for control characters.
 func Fold(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {
-		return strings.ToLower(s)
+	if strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
+		return strings.ToLower(strings.Map(noControl, s))
 	}
-	t := transform.Chain(norm.NFKD, runes.Remove(runes.In(unicode.Mn)), cases.Fold(), runes.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}))
+	t := folders.Get().(transform.Transformer)
+	defer folders.Put(t)
 	folded, _, err := transform.String(t, s)
 	if err != nil {
 		return strings.ToLower(s) // which none of these returns
 	}
 	return folded
+}
+
+// folders hold transformers that fold: each has kilobytes of buffers.
+var folders = sync.Pool{New: func() any {
+	return transform.Chain(norm.NFKD, runes.Remove(runes.In(unicode.Mn)), cases.Fold(), runes.Map(noControl))
+}}
+
+func noControl(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // Words returns the words of a text as they are searched, in order, each once.

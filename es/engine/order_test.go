@@ -46,6 +46,7 @@ func TestWordsAreWithoutCaseAndAccents(t *testing.T) {
 		"Straße E\u0301TE\u0301 ﬁn Ⅷ":   {"ete", "fin", "strasse", "viii"},
 		"İstanbul ΣΟΦΟΣ":                {"istanbul", "σοφοσ"},
 		"…!":                            {},
+		"Mug\nA\x7fRED mug\t!":          {"a", "mug", "red"},
 	} {
 		if got := Words(text); !slices.Equal(got, want) {
 			t.Errorf("%q has the words %q, want %q", text, got, want)

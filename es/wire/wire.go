@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -351,13 +352,23 @@ func (v Value) slice(dec *jsontext.Decoder, raw jsontext.Value) jsontext.Value {
 	return v.raw[end-len(raw) : end : end]
 }
 
+// decoder returns one that reads the value in place, to be put back.
+func (v Value) decoder() *jsontext.Decoder {
+	dec := decoders.Get().(*jsontext.Decoder)
+	dec.Reset(bytes.NewBuffer(v.raw))
+	return dec
+}
+
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
 // List reads an array whose items item reads.
 func List[T any](v Value, item func(Value) T) []T {
 	if v.raw == nil || v.raw.Kind() != '[' {
 		v.mistaken("an array")
 		return nil
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v.raw)) // reads in place
+	dec := v.decoder()
+	defer decoders.Put(dec)
 	_, _ = dec.ReadToken()
 	list, at := []T{}, v.pointer()
 	for dec.PeekKind() != ']' {
@@ -388,7 +399,8 @@ func (v Value) Fields() *Fields {
 		o.raw = nil
 		return o
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v.raw)) // reads in place
+	dec := v.decoder()
+	defer decoders.Put(dec)
 	_, _ = dec.ReadToken()
 	for dec.PeekKind() == '"' {
 		name, err1 := dec.ReadToken()

@@ -30,7 +30,7 @@ type consumer struct {
 	changed  sync.Cond    // on mu: there is more room, or more is done
 	work     [2]sync.Cond // on mu, by lane: there is more to do
 	stopping bool
-	lanes    *lanes.Lanes[engine.Commit]
+	lanes    *lanes.Lanes[*engine.Commit]
 
 	few chan struct{} // held by bulk workers while there is live work
 }
@@ -52,7 +52,7 @@ func newConsumer(ctx context.Context, name string, aggregates map[string]bool, w
 	mark, err := s.mark(ctx, name)
 	c := &consumer{
 		name: name, aggregates: aggregates, workers: [2]int{lanes.Live: liveWorkers, lanes.Bulk: workers}, do: do, store: s, later: l, log: log,
-		lanes: lanes.New[engine.Commit](mark), few: make(chan struct{}, throttledWorkers),
+		lanes: lanes.New[*engine.Commit](mark), few: make(chan struct{}, throttledWorkers),
 	}
 	c.changed.L, c.work[lanes.Live].L, c.work[lanes.Bulk].L = &c.mu, &c.mu, &c.mu
 	return c, err
@@ -107,13 +107,13 @@ func (c *consumer) seen() int64 {
 	return c.lanes.Seen()
 }
 
-func item(p positioned) lanes.Item[engine.Commit] {
-	return lanes.Item[engine.Commit]{Position: p.position, Stream: p.Stream, Size: p.size, Value: p.Commit}
+func item(p *positioned) lanes.Item[*engine.Commit] {
+	return lanes.Item[*engine.Commit]{Position: p.position, Stream: p.Stream, Size: p.size, Value: &p.Commit}
 }
 
 // live takes a commit that was just made, ahead of whatever else there is. It never
 // waits.
-func (c *consumer) live(p positioned) {
+func (c *consumer) live(p *positioned) {
 	if p.Meta.Bulk || !c.aggregates[p.Stream.Aggregate] {
 		return
 	}
@@ -124,7 +124,7 @@ func (c *consumer) live(p positioned) {
 }
 
 // take puts the log's next commit in hand as soon as there is room; false: stopped.
-func (c *consumer) take(p positioned) bool {
+func (c *consumer) take(p *positioned) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.stopping {
@@ -150,7 +150,7 @@ func (c *consumer) serve(ctx context.Context, lane lanes.Lane) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		var x *lanes.Item[engine.Commit]
+		var x *lanes.Item[*engine.Commit]
 		for x == nil && !c.stopping {
 			if x = c.lanes.Next(lane); x == nil {
 				c.work[lane].Wait()
@@ -161,7 +161,7 @@ func (c *consumer) serve(ctx context.Context, lane lanes.Lane) {
 		}
 		commit := x.Value
 		c.mu.Unlock()
-		ok := c.throttled(lane, func() bool { return c.handle(ctx, commit) })
+		ok := c.throttled(lane, func() bool { return c.handle(ctx, *commit) })
 		c.mu.Lock()
 		if !ok {
 			return

@@ -7,9 +7,10 @@ import "sync"
 // anybody here.
 type feed struct {
 	mu      sync.Mutex
-	live    func(positioned) // hears of each commit first; it must not wait; nil: nobody
-	head    int64            // position of the last commit
-	recent  []positioned
+	live    func(*positioned)        // hears of each commit first; it must not wait; nil: nobody
+	head    int64                    // position of the last commit
+	recent  [feedCommits]*positioned // the latest, each at its position modulo their number
+	held    int64                    // how many of them there are
 	bytes   int
 	changed chan struct{} // closed with the next commit
 }
@@ -22,47 +23,59 @@ const (
 
 func newFeed() *feed { return &feed{changed: make(chan struct{})} }
 
-func (f *feed) add(p positioned) {
+func (f *feed) add(p *positioned) {
 	if f.live != nil {
 		f.live(p)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.held == feedCommits {
+		f.drop()
+	}
 	f.head = p.position
-	f.recent = append(f.recent, p)
-	f.bytes += p.size
-	for len(f.recent) > feedCommits || f.bytes > feedBytes {
-		f.bytes -= f.recent[0].size
-		f.recent[0] = positioned{}
-		f.recent = f.recent[1:]
+	f.recent[f.head%feedCommits] = p
+	f.held++
+	for f.bytes += p.size; f.bytes > feedBytes; {
+		f.drop()
 	}
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// after copies commits behind the position. known is false where they must be
+// drop drops the oldest commit.
+func (f *feed) drop() {
+	oldest := &f.recent[(f.head-f.held+1)%feedCommits]
+	f.bytes -= (*oldest).size
+	f.held--
+	*oldest = nil
+}
+
+// after returns commits behind the position. known is false where they must be
 // read from the database; changed is closed when there are further ones.
-func (f *feed) after(position int64) (commits []positioned, known bool, changed <-chan struct{}) {
+func (f *feed) after(position int64) (commits []*positioned, known bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if position >= f.head {
 		return nil, true, f.changed
 	}
-	if len(f.recent) == 0 || position+1 < f.recent[0].position {
+	if position < f.head-f.held {
 		return nil, false, f.changed
 	}
-	from := len(f.recent) - int(f.head-position)
-	return append(commits, f.recent[from:min(from+pageCommits, len(f.recent))]...), true, f.changed
+	for len(commits) < pageCommits && position < f.head {
+		position++
+		commits = append(commits, f.recent[position%feedCommits])
+	}
+	return commits, true, f.changed
 }
 
 // at is the commit at a position, where it is still here.
-func (f *feed) at(position int64) (positioned, bool) {
+func (f *feed) at(position int64) (*positioned, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if i := len(f.recent) - 1 - int(f.head-position); i >= 0 && i < len(f.recent) {
-		return f.recent[i], true
+	if position > f.head || position <= f.head-f.held {
+		return nil, false
 	}
-	return positioned{}, false
+	return f.recent[position%feedCommits], true
 }
 
 func (f *feed) last() int64 {

@@ -187,7 +187,7 @@ func (p *Platform) prepare(ctx context.Context) error {
 		p.consumers = append(p.consumers, c)
 		p.marks[c.name] = c.mark()
 	}
-	p.store.feed.live = func(commit positioned) {
+	p.store.feed.live = func(commit *positioned) {
 		for _, c := range p.consumers {
 			c.live(commit)
 		}

@@ -25,7 +25,7 @@ func (s *store) Append(ctx context.Context, c engine.Commit) error {
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", c.Stream, err)
 	}
-	p := positioned{Commit: c.Lean(), size: len(events) + len(meta)}
+	p := &positioned{Commit: c.Lean(), size: len(events) + len(meta)}
 	v := record{c.Stream, c.Seq, c.Version, events, meta, c.Hash}.value()
 	k := streamKey(c.Stream, c.Seq)
 	return s.writer.write(ctx, func(t *tx) error {
@@ -65,12 +65,15 @@ func (s *store) conflict(t *tx, c engine.Commit) error {
 	if err != nil {
 		return err
 	}
-	var theirs positioned
+	var theirs *positioned
 	var failure error
 	if _, err := t.get(commitKey(position), func(f *fields) { theirs, failure = commitOf(f, position) }); err != nil {
 		return err
 	}
-	return cmp.Or(failure, error(&engine.ConflictError{Theirs: theirs.Commit}))
+	if failure != nil {
+		return failure
+	}
+	return &engine.ConflictError{Theirs: theirs.Commit}
 }
 
 // Read implements [engine.Log].
@@ -84,7 +87,7 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit in
 			return false, nil
 		}
 		p, found, err := s.located(v)
-		if found {
+		if found && err == nil {
 			size += p.size
 			commits = append(commits, p.Commit)
 		}
@@ -97,7 +100,7 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit in
 func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
 	err = s.scan(ctx, streamPrefix(st), streamKey(st, before), backward, func(_, v []byte) (bool, error) {
 		p, found, err := s.located(v)
-		if found {
+		if found && err == nil {
 			commits = append(commits, p.Commit)
 		}
 		return len(commits) < pageBack, err
@@ -107,14 +110,14 @@ func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 
 // located is the commit at the position that a value of a stream's names, if it is
 // durable.
-func (s *store) located(v []byte) (p positioned, durable bool, err error) {
+func (s *store) located(v []byte) (p *positioned, durable bool, err error) {
 	f := fields{rest: v}
 	position := f.number()
 	if err := f.err(); err != nil {
-		return p, false, err
+		return nil, false, err
 	}
 	if position > s.feed.last() {
-		return p, false, nil
+		return nil, false, nil
 	}
 	p, found, err := s.at(position)
 	if err == nil && !found {
@@ -124,7 +127,7 @@ func (s *store) located(v []byte) (p positioned, durable bool, err error) {
 }
 
 // at is the commit at a position, if there is one.
-func (s *store) at(position int64) (p positioned, found bool, err error) {
+func (s *store) at(position int64) (p *positioned, found bool, err error) {
 	if p, ok := s.feed.at(position); ok {
 		return p, true, nil
 	}
@@ -136,7 +139,7 @@ func (s *store) at(position int64) (p positioned, found bool, err error) {
 // after are commits behind a position, in the order in which they became
 // durable. Those of aggregates that do not concern the caller are there with
 // their place only.
-func (s *store) after(ctx context.Context, position int64, aggregates map[string]bool) (commits []positioned, err error) {
+func (s *store) after(ctx context.Context, position int64, aggregates map[string]bool) (commits []*positioned, err error) {
 	size, end := 0, s.feed.last()
 	err = s.scan(ctx, keyIn(tableCommits), commitKey(position+1), forward, func(k, v []byte) (bool, error) {
 		at := partsOf(k).number()
@@ -148,7 +151,7 @@ func (s *store) after(ctx context.Context, position int64, aggregates map[string
 		if err := f.err(); err != nil {
 			return false, err
 		}
-		p := positioned{position: at, Commit: engine.Commit{Stream: r.stream}}
+		p := &positioned{position: at, Commit: engine.Commit{Stream: r.stream}}
 		if aggregates[r.stream.Aggregate] {
 			if whole, err := r.commit(at); err == nil {
 				p = whole
@@ -236,24 +239,24 @@ func (r record) value() value {
 	return v
 }
 
-func commitOf(f *fields, position int64) (positioned, error) {
+func commitOf(f *fields, position int64) (*positioned, error) {
 	r := recordOf(f)
 	if f.bad {
-		return positioned{}, f.err()
+		return nil, f.err()
 	}
 	return r.commit(position)
 }
 
-func (r *record) commit(position int64) (positioned, error) {
-	p := positioned{position: position, Commit: engine.Commit{Stream: r.stream, Seq: r.seq, Version: r.version, Hash: r.hash}, size: len(r.events) + len(r.meta)}
+func (r *record) commit(position int64) (*positioned, error) {
+	p := &positioned{position: position, Commit: engine.Commit{Stream: r.stream, Seq: r.seq, Version: r.version, Hash: r.hash}, size: len(r.events) + len(r.meta)}
 	if err := p.CheckStored(r.events, r.meta); err != nil {
-		return p, err
+		return nil, err
 	}
 	if err := jsonv2.Unmarshal(r.events, &p.Events); err != nil {
-		return p, fmt.Errorf("events of %s at %d: %w", r.stream, r.seq, err)
+		return nil, fmt.Errorf("events of %s at %d: %w", r.stream, r.seq, err)
 	}
 	if err := jsonv2.Unmarshal(r.meta, &p.Meta); err != nil {
-		return p, fmt.Errorf("metadata of %s at %d: %w", r.stream, r.seq, err)
+		return nil, fmt.Errorf("metadata of %s at %d: %w", r.stream, r.seq, err)
 	}
 	return p, nil
 }

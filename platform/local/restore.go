@@ -80,7 +80,8 @@ func (r *Restore) Begin(_ context.Context, id string) (done int64, err error) {
 
 // Keep implements [portable.Target].
 func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
-	t := begin(r.store.db, 0)
+	t := tx{db: r.store.db, mine: map[string]value{}}
+	t.begin()
 	defer func() { t.end(); _ = t.batch.Close() }()
 	for _, l := range lines {
 		switch {

@@ -169,9 +169,9 @@ func (s *store) begin(ctx context.Context, o storeOptions) error {
 // last is the commit with the highest position; one that can't be read is its place only.
 func (s *store) last(ctx context.Context) (p positioned, err error) {
 	err = s.scan(ctx, keyIn(tableCommits), nil, backward, func(k, v []byte) (bool, error) {
-		at := partsOf(k).number()
-		if p, _ = commitOf(&fields{rest: v}, at); p.position == 0 {
-			p.position = at
+		p.position = partsOf(k).number()
+		if whole, err := commitOf(&fields{rest: v}, p.position); err == nil {
+			p = *whole
 		}
 		return false, nil
 	})

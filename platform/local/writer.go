@@ -25,8 +25,7 @@ import (
 // database's own log is in order, so that a mark is never durable without what it says is
 // done.
 type writer struct {
-	db         *pebble.DB
-	next       int64       // the next commit's position
+	tx         *tx
 	syncing    chan *batch // executed, in order
 	wake       chan struct{}
 	ended      chan struct{}
@@ -97,7 +96,7 @@ const maxSyncing = 16
 
 // startWriter starts to write; the next commit has that position.
 func startWriter(db *pebble.DB, next int64, trouble *trouble, ends *acknowledged) *writer {
-	w := &writer{db: db, next: next, trouble: trouble, ends: ends, syncing: make(chan *batch, maxSyncing), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	w := &writer{tx: &tx{db: db, next: next, mine: map[string]value{}}, trouble: trouble, ends: ends, syncing: make(chan *batch, maxSyncing), wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	go w.acknowledge()
 	return w
@@ -249,13 +248,14 @@ func (w *writer) transact(ops []*op) error {
 	if err := w.trouble.final(); err != nil {
 		return err // it turned out while they waited
 	}
-	t := begin(w.db, w.next)
-	if err := t.execute(ops); err != nil {
+	first := w.tx.next
+	w.tx.begin()
+	if err := w.tx.execute(ops); err != nil {
 		w.trouble.note(err)
+		w.tx.next = first
 		return err
 	}
-	w.next = t.next
-	b := &batch{ops: ops[:0], last: w.next - 1}
+	b := &batch{ops: ops[:0], last: w.tx.next - 1}
 	for _, o := range ops {
 		if o.durable {
 			b.ops = append(b.ops, o)
@@ -263,8 +263,8 @@ func (w *writer) transact(ops []*op) error {
 			o.end()
 		}
 	}
-	if !t.batch.Empty() {
-		b.written = t.batch
+	if !w.tx.batch.Empty() {
+		b.written = w.tx.batch
 	}
 	w.syncing <- b
 	return nil
@@ -288,7 +288,7 @@ func (w *writer) retryIndividually(ops []*op, failure error) {
 // errStore marks an error of the database's: it can't be read, or is damaged.
 var errStore = errors.New("the database failed")
 
-// tx is what is being written in one go, by one goroutine.
+// tx is what is being written in one go, by one goroutine, and then the next.
 type tx struct {
 	db    *pebble.DB
 	batch *pebble.Batch
@@ -298,15 +298,15 @@ type tx struct {
 }
 
 // begin begins a transaction, whose reads end ends. Nobody else may write meanwhile.
-func begin(db *pebble.DB, next int64) *tx {
-	return &tx{db: db, batch: db.NewBatch(), next: next, mine: map[string]value{}}
-}
+func (t *tx) begin() { t.batch = t.db.NewBatch() }
 
 // end lets go of what was read.
 func (t *tx) end() {
 	if t.found != nil {
 		_ = t.found.Close() // its errors were those of its reads
+		t.found = nil
 	}
+	clear(t.mine)
 }
 
 // execute does the operations. An error says that none of them happened.
