@@ -53,13 +53,16 @@ func (c Client) Send(ctx context.Context, caller es.Caller, cmd es.Command, key 
 
 // Definitions are the world's aggregates by name.
 func (w *World) Definitions() map[string]es.AggregateDefinition {
-	out := map[string]es.AggregateDefinition{}
-	for _, p := range w.Plugins {
-		for _, a := range p.Aggregates {
-			out[a.Definition().Name] = a.Definition()
+	if w.defined == nil {
+		w.defined = map[string]es.AggregateDefinition{}
+		for _, p := range w.Plugins {
+			for _, a := range p.Aggregates {
+				d := a.Definition()
+				w.defined[d.Name] = d
+			}
 		}
 	}
-	return out
+	return w.defined
 }
 
 // Log is a stream's commits.

@@ -96,6 +96,7 @@ type World struct {
 	starts    map[string]map[string]time.Time // by plugin and follower; by time, as on AWS
 	planned   map[string]map[time.Time]bool   // the occurrences of schedules that have begun
 	deployed  bool                            // a later version
+	defined   map[string]es.AggregateDefinition
 	inFlight  []message
 	deaf      bool
 	processes []*Process
