@@ -223,12 +223,12 @@ func (c *consumer) waiting(ctx context.Context) (oldest *engine.Commit, err erro
 	if done >= c.store.feed.last() {
 		return nil, nil
 	}
-	end, err := c.store.reading(ctx)
+	log, err := c.store.locate(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
-	p, found, err := c.store.at(done + 1)
+	defer log.close()
+	p, found, err := log.at(done + 1)
 	switch {
 	case errors.Is(err, engine.ErrBroken): // nobody knows how old it is; it will be parked
 		return nil, nil

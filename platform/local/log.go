@@ -81,12 +81,17 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit in
 	if limit == 0 || limit > pageCommits {
 		limit = pageCommits
 	}
+	log, err := s.locate(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer log.close()
 	size := 0
 	err = s.scan(ctx, streamPrefix(st), streamKey(st, from), forward, func(_, v []byte) (bool, error) {
 		if more = len(commits) == limit || size >= pageBytes; more {
 			return false, nil
 		}
-		p, found, err := s.located(v)
+		p, found, err := log.named(v)
 		if found && err == nil {
 			size += p.size
 			commits = append(commits, p.Commit)
@@ -98,8 +103,13 @@ func (s *store) Read(ctx context.Context, st engine.Stream, from int64, limit in
 
 // ReadBackward implements [engine.Log].
 func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64) (commits []engine.Commit, err error) {
+	log, err := s.locate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer log.close()
 	err = s.scan(ctx, streamPrefix(st), streamKey(st, before), backward, func(_, v []byte) (bool, error) {
-		p, found, err := s.located(v)
+		p, found, err := log.named(v)
 		if found && err == nil {
 			commits = append(commits, p.Commit)
 		}
@@ -108,18 +118,37 @@ func (s *store) ReadBackward(ctx context.Context, st engine.Stream, before int64
 	return commits, err
 }
 
-// located is the commit at the position that a value of a stream's names, if it is
+// located reads commits by their positions, until it is closed.
+type located struct {
+	*store
+	done     func()
+	database *pebble.Iterator // nil: the feed has had them all
+}
+
+func (s *store) locate(ctx context.Context) (*located, error) {
+	done, err := s.reading(ctx)
+	return &located{store: s, done: done}, err
+}
+
+func (l *located) close() {
+	if l.database != nil {
+		_ = l.database.Close() // its errors were those of its reads
+	}
+	l.done()
+}
+
+// named is the commit at the position that a value of a stream's names, if it is
 // durable.
-func (s *store) located(v []byte) (p *positioned, durable bool, err error) {
+func (l *located) named(v []byte) (p *positioned, durable bool, err error) {
 	f := fields{rest: v}
 	position := f.number()
 	if err := f.err(); err != nil {
 		return nil, false, err
 	}
-	if position > s.feed.last() {
+	if position > l.feed.last() {
 		return nil, false, nil
 	}
-	p, found, err := s.at(position)
+	p, found, err := l.at(position)
 	if err == nil && !found {
 		err = fmt.Errorf("%w: there is no commit %d, which a stream has", pebble.ErrCorruption, position)
 	}
@@ -127,12 +156,17 @@ func (s *store) located(v []byte) (p *positioned, durable bool, err error) {
 }
 
 // at is the commit at a position, if there is one.
-func (s *store) at(position int64) (p *positioned, found bool, err error) {
-	if p, ok := s.feed.at(position); ok {
+func (l *located) at(position int64) (p *positioned, found bool, err error) {
+	if p, ok := l.feed.at(position); ok {
 		return p, true, nil
 	}
+	if l.database == nil {
+		if l.database, err = l.db.NewIter(seeking); err != nil {
+			return nil, false, err
+		}
+	}
 	var failure error
-	found, err = read(s.db, commitKey(position), func(f *fields) { p, failure = commitOf(f, position) })
+	found, err = seek(l.database, commitKey(position), func(f *fields) { p, failure = commitOf(f, position) })
 	return p, found, cmp.Or(err, failure)
 }
 
