@@ -233,6 +233,45 @@ func shopping(b *testing.B, p *Platform, name string, clients int, while func() 
 	return took
 }
 
+// projections folds the rows of 10,000 products with ten events each again, and returns
+// how many events that is a second.
+func projections(b *testing.B) float64 {
+	b.Helper()
+	const products, each = 10_000, 10
+	p := open(b, Options{Dir: b.TempDir(), Plugins: shop(&outbox{}, 0)})
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := w; i < products; i += writers {
+				id := fmt.Sprint("p", i)
+				err := order(b.Context(), p, "Catalog.Product", id, "Add", aProduct)
+				for n := 1; n < each && err == nil; n++ {
+					err = order(b.Context(), p, "Catalog.Product", id, "UpdatePrice", fmt.Sprintf(`{"price":%d}`, n+1))
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := p.CaughtUp(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	begin := time.Now()
+	for cursor := ""; ; {
+		progress, err := p.Engine().Rebuild(b.Context(), "Catalog.Products", cursor)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if cursor = progress.Next; cursor == "" {
+			break
+		}
+	}
+	return products * each / time.Since(begin).Seconds()
+}
+
 // BenchmarkPeers does the same work on this store, on bbolt with one transaction and fsync
 // for each append, and on what others would pick: see tools/peers, which SHOP_PEERS names
 // once make bench-peers has installed it. Each is durable before it acknowledges, but
@@ -246,6 +285,7 @@ func BenchmarkPeers(b *testing.B) {
 		fresh, freshMany = "append, new streams, 1 writer", "append, new streams, 64 writers"
 		hot              = "append, one hot stream, 1 writer"
 		long             = "load a stream of 10,000 events"
+		rows             = "project 100,000 events into rows"
 	)
 	onFresh := func(w int, n int64) engine.Commit { return measure(fmt.Sprintf("fresh-%d-%d", w, n), 0) }
 	onMany := func(w int, n int64) engine.Commit { return measure(fmt.Sprintf("many-%d-%d", w, n), 0) }
@@ -281,6 +321,8 @@ func BenchmarkPeers(b *testing.B) {
 			b.Fatal(err)
 		}
 
+		ours[rows] = projections(b)
+
 		db, err := bolt.Open(filepath.Join(b.TempDir(), "bolt.db"), 0o600, nil)
 		if err != nil {
 			b.Fatal(err)
@@ -302,7 +344,7 @@ func BenchmarkPeers(b *testing.B) {
 		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &emmett); err != nil {
 			b.Fatalf("emmett: %v\n%s", err, out)
 		}
-		for _, work := range []string{fresh, hot, freshMany, long} {
+		for _, work := range []string{fresh, hot, freshMany, long, rows} {
 			line := fmt.Sprintf("%-34s ours %.0f/s", work, ours[work])
 			for _, peer := range []struct {
 				name string

@@ -1,13 +1,14 @@
 // The work of BenchmarkPeers on Emmett's SQLite store, with its own settings: prints one
 // JSON object, work by name, as operations a second, or why it fails.
-import { getSQLiteEventStore } from '@event-driven-io/emmett-sqlite';
+import { getSQLiteEventStore, sqliteEventStoreConsumer } from '@event-driven-io/emmett-sqlite';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const seconds = 3;
 const dir = mkdtempSync(join(tmpdir(), 'emmett-'));
-const store = getSQLiteEventStore({ fileName: join(dir, 'events.db'), schema: { autoMigration: 'CreateOrUpdate' } });
+const fileName = join(dir, 'events.db');
+const store = getSQLiteEventStore({ fileName, schema: { autoMigration: 'CreateOrUpdate' } });
 const event = (n) => ({ type: 'Measured', data: { n, text: 'x'.repeat(220) } });
 
 async function rate(writers, append) {
@@ -44,6 +45,37 @@ await measure('load a stream of 10,000 events', async () => {
   const { events } = await store.readStream('long');
   if (events.length !== 10_000) throw new Error(`read ${events.length} events`);
   return (events.length * 1000) / (Date.now() - begin);
+});
+await measure('project 100,000 events into rows', async () => {
+  let last;
+  for (let s = 0; s < 10_000; s++) {
+    ({ lastEventGlobalPosition: last } = await store.appendToStream(`product-${s}`, Array.from({ length: 10 }, (_, n) => event(n))));
+  }
+  const consumer = sqliteEventStoreConsumer({ fileName });
+  let projected = 0;
+  consumer.processor({
+    processorId: 'rows',
+    startFrom: 'BEGINNING',
+    stopAfter: (e) => e.metadata.globalPosition === last,
+    eachMessage: async (e, { connection }) => {
+      if (projected === 0) await connection.command('CREATE TABLE IF NOT EXISTS rows (id TEXT PRIMARY KEY, n INTEGER, text TEXT)');
+      if (!e.metadata.streamName.startsWith('product-')) return;
+      await connection.command('INSERT INTO rows (id, n, text) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET n = excluded.n, text = excluded.text', [
+        e.metadata.streamName,
+        e.data.n,
+        e.data.text,
+      ]);
+      projected++;
+    },
+  });
+  const begin = Date.now();
+  try {
+    await consumer.start();
+  } finally {
+    await consumer.close();
+  }
+  if (projected !== 100_000) throw new Error(`projected ${projected} events`);
+  return (projected * 1000) / (Date.now() - begin);
 });
 await measure('append, new streams, 64 writers', () => rate(64, (w, n) => store.appendToStream(`b-${w}-${n}`, [event(n)])));
 
