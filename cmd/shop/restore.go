@@ -93,13 +93,20 @@ func (c restoreCommand) Run(ctx context.Context, s *session) error {
 	return verifyCommand{}.Run(ctx, &here)
 }
 
+func aggregates(n int64) string {
+	if n == 1 {
+		return "one aggregate"
+	}
+	return fmt.Sprintf("%d aggregates", n)
+}
+
 // allowed says whether what the file does to people is wanted.
 func (c restoreCommand) allowed(f portable.Checked) error {
 	switch {
 	case f.Closed > 0 && !c.Erase:
-		return fmt.Errorf("it has personal data of %d aggregates, and their keys are not in it, or not to be opened: give the file with the identity that opens them with --keys; or restore without them with --erase, and nobody can ever read that data again", f.Closed)
+		return fmt.Errorf("it has personal data of %s whose keys are not in it, or not to be opened: give the file with the identity that opens them with --keys; or restore without them with --erase, and nobody can ever read that data again", aggregates(f.Closed))
 	case f.Opened > 0 && !c.BringBack:
-		return fmt.Errorf("it has the keys of personal data of %d aggregates as of %s: whoever was erased after that would be back; to go on nevertheless, say --bring-back, and erase them again", f.Opened, f.Time.Format(time.RFC3339))
+		return fmt.Errorf("it has the keys of personal data of %s as of %s: whoever was erased after that would be back; to go on nevertheless, say --bring-back, and erase them again", aggregates(f.Opened), f.Time.Format(time.RFC3339))
 	}
 	return nil
 }
