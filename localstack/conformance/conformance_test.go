@@ -241,8 +241,9 @@ func (r *relayed) ListParked(ctx context.Context, cursor string) ([]engine.Parke
 }
 
 // patience is how long everything may take to come to rest. The emulator's
-// pollers are slow; it is only ever waited for in vain where something is wrong.
-const patience = 5 * time.Minute
+// pollers are slow, and a message whose function was stopped, as an update does, is hidden
+// for six minutes; it is only ever waited for in vain where something is wrong.
+const patience = 8 * time.Minute
 
 // settle waits until every commit has reached all that it concerns, but for what
 // is parked.

@@ -92,9 +92,10 @@ func find(ctx context.Context) (*deployment, error) {
 }
 
 // patience is how long a condition may take to come true. The emulator's pollers
-// are slow and the machine is busy; it is only ever waited for in vain where
-// something is wrong.
-const patience = 5 * time.Minute
+// are slow, the machine is busy, and a message whose function was stopped, as an update
+// does, is hidden for six minutes; it is only ever waited for in vain where something is
+// wrong.
+const patience = 8 * time.Minute
 
 // eventually waits until done says so; saw is told where it never does.
 func eventually(t testing.TB, what string, done func() (ok bool, saw any)) {
