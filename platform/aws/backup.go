@@ -61,6 +61,17 @@ func (t *tables) Kept(ctx context.Context, yield func(portable.Line) error) erro
 	})
 }
 
+// Starts implements [portable.Tables].
+func (t *tables) Starts(ctx context.Context, yield func(portable.Start) error) error {
+	return t.eachPlugin("read when followers of %s began: %w", func(plugin string) error {
+		table, err := t.store.cursors(plugin)
+		if err != nil {
+			return err
+		}
+		return t.store.eachStart(ctx, table, yield)
+	})
+}
+
 // Cursors implements [portable.Tables].
 func (t *tables) Cursors(ctx context.Context, yield func(portable.Cursor) error) error {
 	return t.eachPlugin("read where side effects of %s are: %w", func(plugin string) error {
@@ -171,13 +182,6 @@ func (p *Platform) kept(ctx context.Context, table *string, yield func(portable.
 		key := text(i, wiring.Key)
 		schedule, isSchedule := strings.CutPrefix(key, wiring.SchedulePrefix)
 		switch {
-		case key == wiring.StartsKey:
-			for _, s := range startsOf(i) {
-				if err := yield(portable.Line{Start: &s}); err != nil {
-					return err
-				}
-			}
-			return nil
 		case isSchedule:
 			st := engine.ScheduleState{}
 			if err := json.Unmarshal([]byte(text(i, attrState)), &st); err != nil {
@@ -221,6 +225,24 @@ func readCursor(i item) (c portable.Cursor, ok bool, err error) {
 	c = portable.Cursor{Consumer: consumer, Next: number(i, attrNext)}
 	c.Stream, err = engine.ParseStream(stream)
 	return c, true, err
+}
+
+// eachStart calls yield for the starts in a table of cursors.
+func (s *store) eachStart(ctx context.Context, table *string, yield func(portable.Start) error) error {
+	var i item
+	err := again(ctx, func() (err error) {
+		i, err = s.get(ctx, table, startsKey)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, x := range startsOf(i) {
+		if err := yield(x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startsOf are the starts that an item has, by the time.

@@ -226,6 +226,7 @@ func (r *refill) followers(ctx context.Context, from []OldTables) error {
 			}
 			return yield(l)
 		})
+		err = errors.Join(err, r.store.eachStart(ctx, &from[i].Cursors, func(s portable.Start) error { return yield(portable.Line{Start: &s}) }))
 		if from[i].Keys != "" {
 			err = errors.Join(err, r.store.eachKey(ctx, &from[i].Keys, func(k portable.Key) error { return yield(portable.Line{Key: &k}) }))
 		}

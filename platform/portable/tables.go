@@ -15,11 +15,13 @@ import (
 // Tables are a shop whose parts can't be read at one instant. What a method yields is there
 // when it is called, at the latest.
 type Tables interface {
-	// Kept yields what is kept beside the log: cursors, starts by their time, what is
-	// parked, rejections and schedules.
+	// Kept yields what is kept beside the log: cursors, what is parked, rejections and
+	// schedules.
 	Kept(ctx context.Context, yield func(Line) error) error
 	// Cursors yields the cursors alone.
 	Cursors(ctx context.Context, yield func(Cursor) error) error
+	// Starts yields when followers began.
+	Starts(ctx context.Context, yield func(Start) error) error
 	// Commits yields the log in any order, but that of each stream. It may call yield
 	// concurrently.
 	Commits(ctx context.Context, yield func(Commit) error) error
@@ -38,16 +40,12 @@ type Tables interface {
 // from. So all commits up to some time are a prefix of the shop's history. Cursors of
 // followers that send commands are read before that time: what they have passed has come to
 // its end in it. Cursors of side effects are read afterwards: nothing is sent again that was
-// sent meanwhile.
+// sent meanwhile. So are starts: whoever began before that time is known to have.
 func ByTime(from Tables, margin time.Duration, scratch Scratch) Source {
 	return func(ctx context.Context, yield func(Line) error) error {
 		b := &byTime{scratch: scratch, ends: Ends{scratch}, yield: yield}
 		err := from.Kept(ctx, func(l Line) error {
-			switch {
-			case l.Start != nil:
-				b.starts = append(b.starts, *l.Start)
-				return nil
-			case l.Cursor != nil && l.Cursor.ofEffect():
+			if l.Cursor != nil && l.Cursor.ofEffect() {
 				return nil
 			}
 			return yield(l)
@@ -60,6 +58,14 @@ func ByTime(from Tables, margin time.Duration, scratch Scratch) Source {
 			return err
 		}
 		if err := from.Commits(ctx, b.sortIn); err != nil {
+			return err
+		}
+		// Whoever has not begun by now began after all of that.
+		err = from.Starts(ctx, func(s Start) error {
+			b.starts = append(b.starts, s)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		if err := b.commits(ctx); err != nil {
