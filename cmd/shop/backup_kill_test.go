@@ -412,13 +412,19 @@ func TestABackupThatIsKilledLeavesNoFile(t *testing.T) {
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("a file is there: %v", err)
 	}
+	if left := unfinished(t, file); len(left) != 1 {
+		t.Errorf("%v are left", left)
+	}
 	for _, f := range unfinished(t, file) {
 		cutFile(t, f)
 	}
-	// When another comes to its end, then its file is whole
+	// When another comes to its end, then its file is whole, and what was left is gone
 	holding.Store(false)
 	if said, code := backup().end(); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, said)
+	}
+	if left := unfinished(t, file); len(left) > 0 {
+		t.Errorf("%v are left", left)
 	}
 	commits, _ := inBackup(t, file)
 	if len(commits) < 3000 {
