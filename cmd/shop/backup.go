@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -45,12 +46,16 @@ func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.File), "."+filepath.Base(c.File)+".unfinished-*") // for its owner alone
+	if err := c.clear(); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.File), c.unfinished()+"*") // for its owner alone
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
+	_ = hold(f) // a file system without locks keeps what is left
 	out := backedUp{File: c.File}
 	if out.Commits, err = c.write(ctx, s, f, recipient); err != nil {
 		return err
@@ -72,6 +77,39 @@ func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
 	s.printf("%s holds the shop: %d commits in %d bytes.\n", c.File, out.Commits, out.Bytes)
 	return nil
 }
+
+// unfinished is what the names of files begin with that are to become the file.
+func (c backupCommand) unfinished() string { return "." + filepath.Base(c.File) + ".unfinished-" }
+
+// clear removes what backups to the file have left that were killed.
+func (c backupCommand) clear() error {
+	files, err := os.ReadDir(filepath.Dir(c.File))
+	if err != nil {
+		return err
+	}
+	for _, left := range files {
+		if !strings.HasPrefix(left.Name(), c.unfinished()) {
+			continue
+		}
+		f, err := os.Open(filepath.Join(filepath.Dir(c.File), left.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another has ended meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if hold(f) == nil { // else another is writing it
+			err = os.Remove(f.Name())
+		}
+		if err = errors.Join(err, f.Close()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// hold says that a process is at work on the file, as long as that has it open.
+func hold(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 // recipient is for whom the file holds keys; nil: for nobody.
 func (c backupCommand) recipient() (*age.X25519Recipient, error) {

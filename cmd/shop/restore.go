@@ -168,18 +168,33 @@ const (
 )
 
 func (c restoreCommand) toStack(ctx context.Context, s *session, of portable.File, t portable.Trailer) error {
-	if err := s.cloud.platform.Restorable(ctx, t.SHA256); err != nil {
-		return err
-	}
-	var r restored
-	err := s.closed(ctx, emptyTime, func() (err error) {
-		r, err = c.restore(ctx, s, of, t, s.cloud.platform.Restore())
-		return err
-	})
+	whole, err := s.cloud.platform.Restorable(ctx, t.SHA256)
 	if err != nil {
 		return err
 	}
-	return s.reopened(ctx, r)
+	r := restored{t.Commits, t.Commits}
+	if whole { // an earlier attempt was killed when all was there
+		err = s.started(ctx)
+	} else {
+		err = s.closed(ctx, emptyTime, func() (err error) {
+			r, err = c.restore(ctx, s, of, t, s.cloud.platform.Restore())
+			return err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return s.reopened(ctx, r, s.cloud.platform.Opened)
+}
+
+// started starts the stack's functions.
+func (s *session) started(ctx context.Context) error {
+	functions, err := s.cloud.stack.Functions(ctx, s.cloud.config)
+	if err != nil {
+		return err
+	}
+	s.say("The stack's functions are being started.")
+	return functions.Start(ctx)
 }
 
 // closed does something while no function of the stack runs. Where that fails in the middle,
@@ -208,12 +223,15 @@ func (s *session) say(text string) {
 	}
 }
 
-// reopened brings every follower and view of the stack up to date, and verifies.
-func (s *session) reopened(ctx context.Context, r restored) error {
+// reopened brings every follower and view of the stack up to date, tells that, and verifies.
+func (s *session) reopened(ctx context.Context, r restored, opened func(context.Context) error) error {
 	if err := r.tell(s); err != nil {
 		return err
 	}
 	if _, err := s.steps(ctx, "sweep", step{}, "streams swept", func(progress) {}); err != nil {
+		return err
+	}
+	if err := opened(ctx); err != nil {
 		return err
 	}
 	return verifyCommand{}.Run(ctx, s)
@@ -262,7 +280,7 @@ func (c restoreCommand) refill(ctx context.Context, s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.reopened(ctx, r); err != nil {
+	if err := s.reopened(ctx, r, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
 	for _, table := range made {

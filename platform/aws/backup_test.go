@@ -151,6 +151,38 @@ func TestAStackWithAHistoryIsNotRestoredInto(t *testing.T) {
 	}
 }
 
+func TestARestoreThatWasKilledWhenAllWasThereIsOnlyOpened(t *testing.T) {
+	atOnce(t)
+	// Given a stack that a file was restored into, and whose functions were not started
+	c, m := lent(t, platformtest.NewWorld())
+	file := platformtest.BackUp(t, m.Backup)
+	checked, err := portable.Check(t.Context(), file, scratch(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newCloud(t, c.plugins).platform(c.plugins...)
+	restorable := func(id string, want bool, problem string) {
+		t.Helper()
+		whole, err := p.Restorable(t.Context(), id)
+		if whole != want || (err == nil) != (problem == "") || err != nil && (!errors.Is(err, ErrUnchanged) || !strings.Contains(err.Error(), problem)) {
+			t.Errorf("whole: %t, %v; %t and %q were expected", whole, err, want, problem)
+		}
+	}
+	restorable(checked.SHA256, false, "")
+	platformtest.Restore(t, file, scratch(t), p.Restore())
+	// When it is restored again, then it is known that all of it is there, and nothing is written
+	restorable(checked.SHA256, true, "")
+	restorable("another", false, "another file was being restored")
+	if _, err := p.Restore().Begin(t.Context(), checked.SHA256); !errors.Is(err, ErrUnchanged) {
+		t.Errorf("a second time: %v", err)
+	}
+	// When it was opened, then it is a shop as any other
+	if err := p.Opened(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restorable(checked.SHA256, false, "not empty")
+}
+
 // lose deletes commits of a stream from its table, from one on.
 func (c *cloud) lose(table string, s engine.Stream, from int64) {
 	c.t.Helper()

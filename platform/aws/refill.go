@@ -125,6 +125,8 @@ type refill struct {
 	conflict  string // one of them
 }
 
+func (r *refill) ends() portable.Ends { return portable.Ends{Scratch: r.scratch} }
+
 const (
 	byPlace = "p"
 	isThere = 't'
@@ -196,7 +198,7 @@ func (r *refill) whole() error {
 			return err
 		}
 		last = this
-		return r.scratch.Set(endKey(c.Stream), bigendian.BigEndian.AppendUint64(nil, uint64(c.Seq+1)))
+		return r.ends().Put(c.Stream, c.Seq+1)
 	})
 }
 
@@ -212,23 +214,30 @@ func (r *refill) followers(ctx context.Context, from []OldTables) error {
 			lines = nil
 			return err
 		}
-		b := &backup{Platform: r.Platform, scratch: r.scratch, yield: func(l portable.Line) error {
-			if l.Cursor != nil && engine.ParseConsumer(l.Cursor.Consumer).Kind != engine.KindSideEffect {
-				return nil
-			}
+		yield := func(l portable.Line) error {
 			if lines = append(lines, l); len(lines) == 1000 {
 				return flush()
 			}
 			return nil
-		}}
-		err := b.kept(ctx, &from[i].Cursors)
+		}
+		err := r.kept(ctx, &from[i].Cursors, func(l portable.Line) error {
+			if l.Cursor != nil {
+				return nil
+			}
+			return yield(l)
+		})
+		err = errors.Join(err, r.store.eachStart(ctx, &from[i].Cursors, func(s portable.Start) error { return yield(portable.Line{Start: &s}) }))
 		if from[i].Keys != "" {
-			err = errors.Join(err, b.keys(ctx, &from[i].Keys))
+			err = errors.Join(err, r.store.eachKey(ctx, &from[i].Keys, func(k portable.Key) error { return yield(portable.Line{Key: &k}) }))
 		}
-		for _, s := range b.starts {
-			lines = append(lines, portable.Line{Start: &s})
-		}
-		if err = errors.Join(err, b.effects(ctx, &from[i].Cursors), flush()); err != nil {
+		effects := r.store.eachCursor(ctx, &from[i].Cursors, func(c portable.Cursor) error {
+			l, err := r.ends().Effect(c)
+			if err != nil || l == nil {
+				return err
+			}
+			return yield(*l)
+		})
+		if err = errors.Join(err, effects, flush()); err != nil {
 			return fmt.Errorf("copy what is kept of followers of %s: %w", x.Name, err)
 		}
 	}

@@ -26,7 +26,7 @@ func (p *Platform) Restore() portable.Target {
 }
 
 // restore is a restore in progress. What it is of, and how far it is, stands among the first
-// plugin's cursors until its end.
+// plugin's cursors until functions run on it.
 type restore struct {
 	*Platform
 	id     string
@@ -41,41 +41,62 @@ var ErrUnchanged = errors.New("nothing was changed")
 
 // Restorable returns an [ErrUnchanged] unless the file of that id can be restored into the
 // platform's tables: they are empty, or have an unfinished restore of it, which is resumed.
-func (p *Platform) Restorable(ctx context.Context, id string) error {
-	_, _, err := p.restorable(ctx, id)
-	return err
+// whole says that all of it is there, and was not yet opened: see [Platform.Opened].
+func (p *Platform) Restorable(ctx context.Context, id string) (whole bool, err error) {
+	mark, err := p.restorable(ctx, id)
+	return mark != nil && mark[attrState] != nil, err
 }
 
-func (p *Platform) restorable(ctx context.Context, id string) (done int64, resumed bool, err error) {
+// restorable also returns the mark of a restore that is resumed.
+func (p *Platform) restorable(ctx context.Context, id string) (mark item, err error) {
 	table, err := p.store.cursors(p.Plugins[0].Name)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
-	unfinished, err := p.store.get(ctx, table, restoreKey)
+	mark, err = p.store.get(ctx, table, restoreKey)
 	switch {
 	case err != nil:
-		return 0, false, fmt.Errorf("%w: %w", ErrUnchanged, err)
-	case unfinished != nil && text(unfinished, attrName) != id:
-		return 0, false, fmt.Errorf("%w: another file was being restored into this stack, and that has not come to its end: restore it again, or deploy a fresh stack", ErrUnchanged)
-	case unfinished != nil:
-		return number(unfinished, attrNext), true, nil
+		return nil, fmt.Errorf("%w: %w", ErrUnchanged, err)
+	case mark != nil && text(mark, attrName) != id:
+		return nil, fmt.Errorf("%w: another file was being restored into this stack, and that has not come to its end: restore it again, or deploy a fresh stack", ErrUnchanged)
+	case mark != nil:
+		return mark, nil
 	}
 	for _, x := range p.Plugins {
 		if err := p.empty(ctx, x.Name); err != nil {
-			return 0, false, fmt.Errorf("%w: %w", ErrUnchanged, err)
+			return nil, fmt.Errorf("%w: %w", ErrUnchanged, err)
 		}
 	}
-	return 0, false, nil
+	return nil, nil
+}
+
+// Opened is told when functions run on what was restored, and brought it up to date. Until
+// then whoever was killed can do that again, and nothing else.
+func (p *Platform) Opened(ctx context.Context) error {
+	table, err := p.store.cursors(p.Plugins[0].Name)
+	if err != nil {
+		return err
+	}
+	return again(ctx, func() error {
+		_, err := p.store.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: table, Key: restoreKey})
+		return failure(err)
+	})
 }
 
 // Begin implements [portable.Target].
 func (r *restore) Begin(ctx context.Context, id string) (done int64, err error) {
-	var resumed bool
-	r.id = id
-	if r.done, resumed, err = r.restorable(ctx, id); err != nil || resumed {
-		return r.done, err
+	mark, err := r.restorable(ctx, id)
+	switch {
+	case err != nil:
+		return 0, err
+	case mark != nil && mark[attrState] != nil: // whose followers may be further by now
+		return 0, fmt.Errorf("%w: all of it is there", ErrUnchanged)
+	case mark != nil:
+		r.id, r.done = id, number(mark, attrNext)
+		return r.done, nil
 	}
-	return 0, r.note(ctx)
+	r.id, r.done = id, 0
+	return 0, r.note(ctx, false)
 }
 
 // empty returns an error if the plugin has commits, or its followers have acted on some.
@@ -107,14 +128,17 @@ func (p *Platform) empty(ctx context.Context, plugin string) error {
 
 var errStop = errors.New("stop")
 
-// note writes how far it is.
-func (r *restore) note(ctx context.Context) error {
+// note writes how far it is, and whether that is all.
+func (r *restore) note(ctx context.Context, whole bool) error {
 	table, err := r.store.cursors(r.Plugins[0].Name)
 	if err != nil {
 		return err
 	}
 	i := item{attrName: str(r.id), attrNext: num(r.done)}
 	i[wiring.Key] = restoreKey[wiring.Key]
+	if whole {
+		i[attrState] = str("whole")
+	}
 	return again(ctx, func() error {
 		_, err := r.store.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: table, Item: i})
 		return failure(err)
@@ -243,7 +267,7 @@ func (r *restore) Append(ctx context.Context, commits []portable.Commit) error {
 	if err := r.put(ctx, commits); err != nil {
 		return err
 	}
-	return r.note(ctx)
+	return r.note(ctx, false)
 }
 
 // put writes commits, and counts them.
@@ -269,16 +293,7 @@ func (r *restore) put(ctx context.Context, commits []portable.Commit) error {
 }
 
 // End implements [portable.Target].
-func (r *restore) End(ctx context.Context) error {
-	table, err := r.store.cursors(r.Plugins[0].Name)
-	if err != nil {
-		return err
-	}
-	return again(ctx, func() error {
-		_, err := r.store.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: table, Key: restoreKey})
-		return failure(err)
-	})
-}
+func (r *restore) End(ctx context.Context) error { return r.note(ctx, true) }
 
 // writers is how many batches are written at a time.
 const writers = 16

@@ -22,13 +22,6 @@ import (
 	"onlineshop/platform/portable"
 )
 
-// scratch is one in memory.
-type scratch map[string][]byte
-
-func (s scratch) Set(k, v []byte) error                              { s[string(k)] = bytes.Clone(v); return nil }
-func (s scratch) Get(k []byte) ([]byte, error)                       { return s[string(k)], nil }
-func (scratch) Each(_ []byte, _ func(_, _ []byte) error) (err error) { return err }
-
 // history is a book's, with hashes, as an engine makes them, and a line of each kind.
 func history(t *testing.T) (lines []portable.Line) {
 	t.Helper()
@@ -88,7 +81,7 @@ func opener(b []byte) portable.File {
 
 func check(t *testing.T, b []byte) error {
 	t.Helper()
-	_, err := portable.Check(t.Context(), opener(b), scratch{}, nil)
+	_, err := portable.Check(t.Context(), opener(b), memory.Scratch{}, nil)
 	return err
 }
 
@@ -128,7 +121,7 @@ func TestWhatIsWrittenIsRestoredAsItWas(t *testing.T) {
 	// Given a file with a line of each kind
 	lines := history(t)
 	b := file(t, lines)
-	checked, err := portable.Check(t.Context(), opener(b), scratch{}, []string{"Lending"})
+	checked, err := portable.Check(t.Context(), opener(b), memory.Scratch{}, []string{"Lending"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +224,7 @@ func TestWhatIsNotWhatWasAppendedIsRefused(t *testing.T) {
 		t.Errorf("a line of a kind that is not known: %v", err)
 	}
 	// And a plugin that is not here is said
-	if _, err := portable.Check(t.Context(), opener(b), scratch{}, []string{"Press"}); err == nil || !strings.Contains(err.Error(), "plugin Lending, which is not here") {
+	if _, err := portable.Check(t.Context(), opener(b), memory.Scratch{}, []string{"Press"}); err == nil || !strings.Contains(err.Error(), "plugin Lending, which is not here") {
 		t.Errorf("a file of another shop: %v", err)
 	}
 }
@@ -245,7 +238,7 @@ func TestARestoreGoesOnWhereItWas(t *testing.T) {
 			portable.Line{Cursor: &portable.Cursor{Consumer: "mapping:Lending.Remind", Stream: st, Next: 1}})
 	}
 	b := file(t, lines)
-	checked, err := portable.Check(t.Context(), opener(b), scratch{}, nil)
+	checked, err := portable.Check(t.Context(), opener(b), memory.Scratch{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"onlineshop/es"
 	"onlineshop/es/engine"
 )
 
@@ -77,26 +79,10 @@ func (w *World) rows() ([]engine.Row, error) {
 // personal is in no store in plain, whoever it is about: texts are what only personal fields
 // have. The number of those who are erased comes back, too.
 func (w *World) CheckErased(texts ...string) (erased int, err error) {
-	for name, d := range w.Definitions() {
-		erases := map[string]bool{}
-		for _, e := range d.Events {
-			erases[e.Name] = e.Erases
-		}
-		for _, id := range w.StreamsOf(name) {
-			s := engine.Stream{Aggregate: name, ID: id}
-			gone := false
-			for _, c := range w.Log(s) {
-				for _, e := range c.Events {
-					gone = gone || erases[e.Type]
-				}
-			}
-			if !gone {
-				continue
-			}
-			erased++
-			if _, err := w.store.Key(context.Background(), s, false); !errors.Is(err, engine.ErrErased) {
-				return erased, fmt.Errorf("%s is erased, and its key is there: %w", s, errors.Join(errKeyIsThere, err))
-			}
+	for _, s := range w.subjectsErased() {
+		erased++
+		if _, err := w.store.Key(context.Background(), s, false); !errors.Is(err, engine.ErrErased) {
+			return erased, fmt.Errorf("%s is erased, and its key is there: %w", s, errors.Join(errKeyIsThere, err))
 		}
 	}
 	for _, text := range texts {
@@ -105,6 +91,25 @@ func (w *World) CheckErased(texts ...string) (erased int, err error) {
 		}
 	}
 	return erased, nil
+}
+
+// subjectsErased are the streams that have an event of erasure.
+func (w *World) subjectsErased() (streams []engine.Stream) {
+	for name, d := range w.Definitions() {
+		erases := map[string]bool{}
+		for _, e := range d.Events {
+			erases[e.Name] = e.Erases
+		}
+		for _, id := range w.StreamsOf(name) {
+			s := engine.Stream{Aggregate: name, ID: id}
+			if slices.ContainsFunc(w.Log(s), func(c engine.Commit) bool {
+				return slices.ContainsFunc(c.Events, func(e es.StoredEvent) bool { return erases[e.Type] })
+			}) {
+				streams = append(streams, s)
+			}
+		}
+	}
+	return streams
 }
 
 // OpenedLog is a stream's commits as they were before they were sealed.

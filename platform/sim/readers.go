@@ -48,7 +48,7 @@ func (w *World) read(p *Process) {
 	p.reading = true
 	w.Spawn("readers", func(ctx context.Context) {
 		defer func() { p.reading = false }()
-		for !p.dead && w.readOn(p) {
+		for !p.gone() && w.readOn(p) {
 			w.step(ctx)
 		}
 	})
@@ -84,7 +84,7 @@ func (w *World) readOn(p *Process) (more bool) {
 			}
 			c := x.Value
 			err := r.do(ctx, c)
-			if p.dead {
+			if p.gone() {
 				return
 			}
 			if err != nil { // it is put off, durably

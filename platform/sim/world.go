@@ -32,35 +32,40 @@ type Fault string
 // The planted faults, each with the number of the guarantee that it breaks: see
 // docs/guarantees.md.
 const (
-	StaleReads     Fault = "reads miss the stream's last commit"                     // 1
-	ForgetKeys     Fault = "a commit's command id is not stored"                     // 2 and 3
-	ShortMemory    Fault = "one command id is remembered, and none is looked up"     // 2
-	CursorAhead    Fault = "a cursor moves one commit too far"                       // 3
-	CursorBack     Fault = "a cursor forgets, and ids are not stored"                // 3
-	ForgetPosition Fault = "a row forgets how far a source is folded"                // 4
-	PartOfItems    Fault = "of a commit's rows below its stream, one is not written" // 4
-	UnmarkedItems  Fault = "rows that are being written count as complete"           // 4
-	LeftPart       Fault = "a part that moves is left at its old key"                // 4
-	CountTwice     Fault = "a part is counted twice"                                 // 4
-	AheadRows      Fault = "a row's position runs ahead of what is folded"           // 4
-	SkipPoison     Fault = "parking a key moves its cursor on"                       // 5
-	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on"    // 5
-	LateHints      Fault = "a delay lasts an hour longer"                            // 3
-	DropDue        Fault = "due work is dropped"                                     // 3
-	ForgetStart    Fault = "it is forgotten when a follower began"                   // 9
-	StartAgain     Fault = "a follower begins anew with each process"                // 9
-	ForgetRejected Fault = "a rejection is not read"                                 // 3
-	RejectLate     Fault = "a rejection is kept although its target has moved on"    // 3
-	AppendAnyway   Fault = "an append does not look for a rejection"                 // 3
-	ForgetPlanned  Fault = "an occurrence is forgotten"                              // 10
-	ForgetClaim    Fault = "an occurrence's claim is not kept"                       // 10
-	PassRejected   Fault = "a cursor passes a commit when a command is refused"      // 3
-	SkipRefold     Fault = "a row passes for the new code's as it is"                // 8
-	MarkAhead      Fault = "a mark passes what is in hand"                           // 7
-	LostAppends    Fault = "some appends are acknowledged and never written"         // 7
-	KeepKeys       Fault = "the key of who is erased is not destroyed"               // 12
-	KeepRows       Fault = "the row of who is erased is not folded again"            // 12
-	ForgetHashes   Fault = "a commit's hash is not read"                             // 11
+	StaleReads     Fault = "reads miss the stream's last commit"                      // 1
+	ForgetKeys     Fault = "a commit's command id is not stored"                      // 2 and 3
+	ShortMemory    Fault = "one command id is remembered, and none is looked up"      // 2
+	CursorAhead    Fault = "a cursor moves one commit too far"                        // 3
+	CursorBack     Fault = "a cursor forgets, and ids are not stored"                 // 3
+	ForgetPosition Fault = "a row forgets how far a source is folded"                 // 4
+	PartOfItems    Fault = "of a commit's rows below its stream, one is not written"  // 4
+	UnmarkedItems  Fault = "rows that are being written count as complete"            // 4
+	LeftPart       Fault = "a part that moves is left at its old key"                 // 4
+	CountTwice     Fault = "a part is counted twice"                                  // 4
+	AheadRows      Fault = "a row's position runs ahead of what is folded"            // 4
+	SkipPoison     Fault = "parking a key moves its cursor on"                        // 5
+	SwallowParking Fault = "what is parked is forgotten, and its cursor moved on"     // 5
+	LateHints      Fault = "a delay lasts an hour longer"                             // 3
+	DropDue        Fault = "due work is dropped"                                      // 3
+	ForgetStart    Fault = "it is forgotten when a follower began"                    // 9
+	StartAgain     Fault = "a follower begins anew with each process"                 // 9
+	ForgetRejected Fault = "a rejection is not read"                                  // 3
+	RejectLate     Fault = "a rejection is kept although its target has moved on"     // 3
+	AppendAnyway   Fault = "an append does not look for a rejection"                  // 3
+	ForgetPlanned  Fault = "an occurrence is forgotten"                               // 10
+	ForgetClaim    Fault = "an occurrence's claim is not kept"                        // 10
+	PassRejected   Fault = "a cursor passes a commit when a command is refused"       // 3
+	SkipRefold     Fault = "a row passes for the new code's as it is"                 // 8
+	MarkAhead      Fault = "a mark passes what is in hand"                            // 7
+	LostAppends    Fault = "some appends are acknowledged and never written"          // 7
+	KeepKeys       Fault = "the key of who is erased is not destroyed"                // 12
+	KeepRows       Fault = "the row of who is erased is not folded again"             // 12
+	ForgetHashes   Fault = "a commit's hash is not read"                              // 11
+	LoseCursors    Fault = "a restore leaves places of followers out"                 // 13
+	MarksOfTheLog  Fault = "restored marks are ahead of what is done"                 // 13
+	MissingCommit  Fault = "a backup misses a commit"                                 // 13
+	NoMargin       Fault = "a backup does not wait for commits that are on their way" // 13
+	KeysOfTheCut   Fault = "a backup holds keys that were destroyed meanwhile"        // 13
 )
 
 // errCrashed is every port's answer to a dead process.
@@ -97,6 +102,10 @@ type World struct {
 	planned   map[string]map[time.Time]bool   // the occurrences of schedules that have begun
 	deployed  bool                            // a later version
 	defined   map[string]es.AggregateDefinition
+	steady    bool // no clock is further wrong than a second
+	era       int  // how often it was restored
+	moved     *moved
+	failed    error // of what goes on beside
 	inFlight  []message
 	deaf      bool
 	processes []*Process
@@ -107,6 +116,7 @@ type World struct {
 
 // message is a hint, an entry, a stream record or an object on its way.
 type message struct {
+	era  int
 	what string
 	due  time.Time
 	do   func(ctx context.Context, p *Process) error
@@ -117,6 +127,7 @@ type Process struct {
 	*engine.Engine
 	world   *World
 	skew    time.Duration
+	era     int
 	dead    bool
 	readers []*reader
 	reading bool
@@ -152,7 +163,7 @@ func (w *World) Start() error {
 }
 
 func (w *World) boot(i int) error {
-	p := &Process{world: w, skew: time.Duration(w.rand.IntN(2001)-1000) * time.Millisecond}
+	p := &Process{world: w, era: w.era, skew: time.Duration(w.rand.IntN(2001)-1000) * time.Millisecond}
 	window := w.Memory
 	if w.Fault == ShortMemory {
 		window = 1
@@ -248,7 +259,7 @@ func (w *World) deliver() {
 		}
 		p := w.Process()
 		w.Spawn(m.what, func(ctx context.Context) {
-			if err := m.do(ctx, p); err != nil {
+			if err := m.do(ctx, p); err != nil && m.era == w.era {
 				w.inFlight = append(w.inFlight, m) // not acknowledged: delivered again
 			}
 		})
@@ -263,7 +274,7 @@ func (w *World) post(delay time.Duration, what string, do func(context.Context, 
 	if w.Fault == LateHints && delay > 0 {
 		delay += time.Hour
 	}
-	w.inFlight = append(w.inFlight, message{what, w.now.Add(delay), do})
+	w.inFlight = append(w.inFlight, message{w.era, what, w.now.Add(delay), do})
 }
 
 // longDelay is the longest delay of a message; what is due later is kept until then, as on
@@ -273,21 +284,21 @@ const longDelay = 15 * time.Minute
 // keep keeps a message until it is due, and does not lose it.
 func (w *World) keep(delay time.Duration, what string, do func(context.Context, *Process) error) {
 	if w.Fault != DropDue {
-		w.inFlight = append(w.inFlight, message{what, w.now.Add(delay), do})
+		w.inFlight = append(w.inFlight, message{w.era, what, w.now.Add(delay), do})
 	}
 }
 
 // Post sends a message that is not lost, such as an upload: it is delivered
 // until it is acknowledged.
 func (w *World) Post(what string, do func(context.Context, *Process) error) {
-	w.inFlight = append(w.inFlight, message{what, w.now, do})
+	w.inFlight = append(w.inFlight, message{w.era, what, w.now, do})
 }
 
 // call is a port call: a step, and perhaps a failure before or after its effect.
 func (p *Process) call(ctx context.Context, effect func() error) error {
 	w := p.world
 	w.step(ctx)
-	if p.dead {
+	if p.gone() {
 		return errCrashed
 	}
 	var fate int
@@ -303,7 +314,9 @@ func (p *Process) call(ctx context.Context, effect func() error) error {
 	case 1:
 		return fmt.Errorf("%w: throttled", engine.ErrUnavailable)
 	case 4:
-		p.jump()
+		if !w.steady {
+			p.jump()
+		}
 	}
 	err := effect()
 	switch {
@@ -315,6 +328,9 @@ func (p *Process) call(ctx context.Context, effect func() error) error {
 	}
 	return err
 }
+
+// gone is whether the process has ended, or the shop was lost that it worked on.
+func (p *Process) gone() bool { return p.dead || p.era != p.world.era }
 
 // jump sets the process's clock wrong by up to an hour, or right again.
 func (p *Process) jump() {
@@ -815,7 +831,7 @@ func (p *Process) Now() time.Time { return p.world.now.Add(p.skew) }
 // Sleep implements [engine.Clock].
 func (p *Process) Sleep(ctx context.Context, _ time.Duration) error {
 	p.world.step(ctx)
-	if p.dead {
+	if p.gone() {
 		return errCrashed
 	}
 	return nil
@@ -833,6 +849,9 @@ func (w *World) Settle() error {
 	w.Run()
 	w.Chaos, w.PoisonSteps = false, 0
 	w.Run()
+	if w.failed != nil {
+		return w.failed
+	}
 	for range 2 { // what a sweep sets off may be a new stream
 		if !w.Readers { // whose marks lose nothing
 			if err := w.Sweep(); err != nil {
