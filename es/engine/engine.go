@@ -211,7 +211,7 @@ func New(c Config) (*Engine, error) {
 		errs = append(errs, errors.New("engine: without Schedules, nobody knows what has run"))
 	}
 	for _, b := range e.beginners {
-		if e.Starts == nil && len(b.names) > 0 {
+		if e.Starts == nil && len(b.own.names)+len(b.hearing.names) > 0 {
 			errs = append(errs, errors.New("engine: without Starts, a new mapping or side effect would act on what was there before it"))
 		}
 	}
@@ -348,7 +348,10 @@ func (e *Engine) add(a *aggregate, f *follower) error {
 		a.followers = append(a.followers, f)
 	}
 	if (a != nil || f.skipStale) && ParseConsumer(f.name).Kind != KindErasure { // which has always been there
-		b := e.beginners[f.plugin]
+		b := &e.beginners[f.plugin].own
+		if a == nil {
+			b = &e.beginners[f.plugin].hearing
+		}
 		b.names = append(b.names, f.name)
 	}
 	return nil

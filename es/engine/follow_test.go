@@ -39,7 +39,7 @@ func (p *ports) Cursor(context.Context, string, engine.Stream) (engine.Cursor, e
 	return engine.Cursor{Next: 1, Parked: true}, nil
 }
 
-func (p *ports) Begin(context.Context, string, []string, time.Time) error { return nil }
+func (p *ports) Begin(context.Context, string, engine.Beginning) error { return nil }
 
 func (p *ports) Past(context.Context, string, engine.Stream, int64, time.Time) (bool, error) {
 	return false, nil

@@ -184,13 +184,22 @@ type Cursors interface {
 type Starts interface {
 	// Begin records now as the start of those of the plugin's followers that have none
 	// yet; the record is durable when it returns. Followers of a new plugin start with
-	// its first commit, or with what others publish from now on. first is the time of the
-	// first commit that reaches them, which is never before their start; zero if there is
-	// none.
-	Begin(ctx context.Context, plugin string, followers []string, first time.Time) error
+	// its first commit, or with what others publish from now on.
+	Begin(ctx context.Context, plugin string, b Beginning) error
 	// Past reports whether the commit was made before the follower started. A follower
 	// without a record, from a program that kept none, has always been there.
 	Past(ctx context.Context, follower string, s Stream, seq int64, committed time.Time) (bool, error)
+}
+
+// Beginning is what some of a plugin's followers begin with.
+type Beginning struct {
+	Followers []string
+	// Others begin with them where the plugin has kept no start yet, and otherwise with what
+	// reaches them first themselves.
+	Others []string
+	// First is the time of the first commit that reaches the followers, which is never before
+	// their start; zero if there is none.
+	First time.Time
 }
 
 // Row is a stored row of a read model.

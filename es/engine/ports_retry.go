@@ -110,8 +110,8 @@ type retryStarts struct {
 	retrier
 }
 
-func (t retryStarts) Begin(ctx context.Context, plugin string, followers []string, first time.Time) error {
-	return t.do(ctx, func() error { return t.starts.Begin(ctx, plugin, followers, first) })
+func (t retryStarts) Begin(ctx context.Context, plugin string, b Beginning) error {
+	return t.do(ctx, func() error { return t.starts.Begin(ctx, plugin, b) })
 }
 
 func (t retryStarts) Past(ctx context.Context, follower string, s Stream, seq int64, committed time.Time) (past bool, err error) {

@@ -7,8 +7,14 @@ import (
 	"time"
 )
 
-// startingFollowers are a plugin's followers that have a start.
+// startingFollowers are a plugin's followers that have a start. Commits of the plugin's own
+// reach some of them, and the others hear of what is published: what reaches either says
+// nothing of what is on its way to the others.
 type startingFollowers struct {
+	own, hearing followersToBegin
+}
+
+type followersToBegin struct {
 	names []string
 	begun atomic.Bool // their starts are recorded
 }
@@ -17,7 +23,14 @@ type startingFollowers struct {
 // platform that can't tell later which commits came before calls it when it opens.
 func (e *Engine) Begin(ctx context.Context) error {
 	for _, p := range e.Plugins {
-		if err := e.BeginWith(ctx, p.Name, time.Time{}); err != nil {
+		b := e.beginners[p.Name]
+		if err := e.begin(ctx, p.Name, &b.own, &b.hearing, time.Time{}); err != nil {
+			return err
+		}
+		if len(b.hearing.names) == 0 {
+			continue
+		}
+		if err := e.begin(ctx, p.Name, &b.hearing, &b.own, time.Time{}); err != nil {
 			return err
 		}
 	}
@@ -30,35 +43,49 @@ func (e *Engine) Backfills(consumer string) bool {
 	return f == nil || !f.start.New
 }
 
-// BeginWith records the start of the plugin's followers that have none yet: now, or
-// the time of the first commit that reaches them, if that is earlier. A platform that
-// relays a batch concurrently calls it with the batch's earliest time before; Relay
-// calls it with its commit's. After the first call it does nothing.
+// BeginWith records the start of the plugin's followers of its own commits that have none
+// yet: now, or the time of the first commit that reaches them, if that is earlier. A
+// platform that relays a batch concurrently calls it with the batch's earliest time before;
+// Relay calls it with its commit's. After the first call it does nothing.
 func (e *Engine) BeginWith(ctx context.Context, plugin string, first time.Time) error {
 	b := e.beginners[plugin]
-	if b.begun.Load() || e.Starts == nil {
-		return nil
-	}
-	if err := e.Starts.Begin(ctx, plugin, b.names, first); err != nil {
-		return fmt.Errorf("keep when followers of %s begin: %w", plugin, err)
-	}
-	b.begun.Store(true)
-	return nil
+	return e.begin(ctx, plugin, &b.own, &b.hearing, first)
 }
 
-// BeginHearing is BeginWith for a side effect that hears of an extension point, whose
-// plugin may have no commits of its own: with the entry of the hint. Follow calls it; so
-// does a platform that is told of the entry before it follows it.
-func (e *Engine) BeginHearing(ctx context.Context, h Hint) error {
-	f := e.followers[h.Follower]
-	if f == nil || f.point == "" || !f.skipStale {
+// BeginHearing is BeginWith for side effects that hear of an extension point: with the
+// entries of the hints. Follow calls it with its own; a platform that is told of a batch
+// calls it with all of that before.
+func (e *Engine) BeginHearing(ctx context.Context, hints ...Hint) error {
+	first, plugin := time.Time{}, ""
+	for _, h := range hints {
+		f := e.followers[h.Follower]
+		if f == nil || f.point == "" || !f.skipStale {
+			continue
+		}
+		plugin = f.plugin
+		if h.Entry == nil || h.Entry.Swept || h.Entry.Time.IsZero() { // an old one; or it has no events
+			continue
+		}
+		if first.IsZero() || h.Entry.Time.Before(first) {
+			first = h.Entry.Time
+		}
+	}
+	if plugin == "" {
 		return nil
 	}
-	var first time.Time
-	if h.Entry != nil && !h.Entry.Swept { // which is an old one
-		first = h.Entry.Time
+	b := e.beginners[plugin]
+	return e.begin(ctx, plugin, &b.hearing, &b.own, first)
+}
+
+func (e *Engine) begin(ctx context.Context, plugin string, these, others *followersToBegin, first time.Time) error {
+	if these.begun.Load() || e.Starts == nil {
+		return nil
 	}
-	return e.BeginWith(ctx, f.plugin, first)
+	if err := e.Starts.Begin(ctx, plugin, Beginning{these.names, others.names, first}); err != nil {
+		return fmt.Errorf("keep when followers of %s begin: %w", plugin, err)
+	}
+	these.begun.Store(true)
+	return nil
 }
 
 // past reports whether the commit was made before the follower started.

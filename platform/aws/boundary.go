@@ -22,9 +22,6 @@ type heardMessage struct {
 func (h *hints) queueUp(ctx context.Context, heard []heardMessage) error {
 	byQueue := map[string][]message{}
 	for _, m := range heard {
-		if err := h.engine.BeginHearing(ctx, m.Hint); err != nil {
-			return err
-		}
 		queue, err := h.inbox(m.Follower, false)
 		if err != nil {
 			return err

@@ -267,6 +267,7 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 	}
 	work := map[engine.Stream][]place[[]engine.Hint]{}
 	var heard []heardMessage
+	var all []engine.Hint
 	for _, r := range e.Records {
 		var hints []engine.Hint
 		err := engine.Guarded("message", func() (err error) {
@@ -278,6 +279,7 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 			fail(r.MessageId)
 			continue
 		}
+		all = append(all, hints...)
 		switch {
 		case len(hints) == 0:
 		case aggregate == "" && hints[0].Entry != nil && !isFIFO(r.EventSourceARN):
@@ -285,6 +287,9 @@ func (p *Platform) inbox(ctx context.Context, aggregate string, e events.SQSEven
 		default:
 			work[hints[0].Stream] = append(work[hints[0].Stream], place[[]engine.Hint]{r.MessageId, hints})
 		}
+	}
+	if err := p.engine.BeginHearing(ctx, all...); err != nil {
+		return out, err
 	}
 	if err := (*hints)(p).queueUp(ctx, heard); err != nil {
 		for _, m := range heard {

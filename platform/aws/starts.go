@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,14 +30,18 @@ type starts struct {
 const margin = time.Minute
 
 // Begin implements [engine.Starts].
-func (s *starts) Begin(ctx context.Context, plugin string, followers []string, first time.Time) error {
+func (s *starts) Begin(ctx context.Context, plugin string, b engine.Beginning) error {
 	now := s.clock.Now().Truncate(time.Millisecond) // as commits' times are
-	if !first.IsZero() && first.Before(now) {
-		now = first
+	if !b.First.IsZero() && b.First.Before(now) {
+		now = b.First
 	}
 	there, err := s.load(ctx, plugin)
 	if err != nil {
 		return err
+	}
+	followers := b.Followers
+	if !there {
+		followers = slices.Concat(followers, b.Others)
 	}
 	at := map[string]time.Time{}
 	for _, f := range followers {

@@ -10,12 +10,13 @@ import (
 	"onlineshop/platform/platformtest"
 )
 
-// start is when a follower of Lending began, as another process reads it.
+// start is when a follower began, as another process reads it.
 func start(t *testing.T, c *cloud, follower string) time.Time {
 	t.Helper()
+	plugin := engine.ParseConsumer(follower).Plugin()
 	s := &starts{store: c.platform(c.plugins...).store}
-	if there, err := s.load(t.Context(), "Lending"); err != nil || !there {
-		t.Fatalf("the starts of Lending: there %t, %v", there, err)
+	if there, err := s.load(t.Context(), plugin); err != nil || !there {
+		t.Fatalf("the starts of %s: there %t, %v", plugin, there, err)
 	}
 	at, known := s.known.Load(follower)
 	if !known {
@@ -76,6 +77,31 @@ func TestAStartIsKept(t *testing.T) {
 	}
 }
 
+// What a plugin commits itself may reach it before what set that off.
+func TestANewListenerBeginsWithWhatItHearsFirst(t *testing.T) {
+	// Given a press to which a later version comes, with a side effect that hears of books
+	c := newCloud(t, platformtest.Library{World: platformtest.NewWorld()}.Plugins())
+	begin(t, c)
+	c.plugins = platformtest.Library{World: platformtest.NewWorld(), Later: true}.Plugins()
+	heard := time.Now().Add(-10 * time.Second).Truncate(time.Millisecond)
+	// When a commit of its own comes first
+	p := c.platform(c.plugins...)
+	if err := p.engine.BeginWith(t.Context(), "Press", heard.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	// And then what it hears of, in no order
+	hint := func(after time.Duration) engine.Hint {
+		return engine.Hint{Follower: "effect:Press.Announce", Entry: &engine.Entry{Point: "Lending.Books", Time: heard.Add(after)}}
+	}
+	if err := p.engine.BeginHearing(t.Context(), hint(time.Second), hint(0), hint(2*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	// Then it begins with the earliest of that
+	if at := start(t, c, "effect:Press.Headline"); !at.Equal(heard) {
+		t.Errorf("it began at %s, want %s", at, heard)
+	}
+}
+
 func TestANewFollowerBeginsWithTheCommitThatReachesItFirst(t *testing.T) {
 	// Given a shop to which a later version comes
 	c := newCloud(t, platformtest.Library{World: platformtest.NewWorld()}.Plugins())
@@ -85,7 +111,7 @@ func TestANewFollowerBeginsWithTheCommitThatReachesItFirst(t *testing.T) {
 	committed := time.Now().Add(-10 * time.Second).Truncate(time.Millisecond)
 	p := c.platform(c.plugins...)
 	s := &starts{store: p.store, clock: p.clock}
-	if err := s.Begin(t.Context(), "Lending", []string{remind, recall}, committed); err != nil {
+	if err := s.Begin(t.Context(), "Lending", engine.Beginning{Followers: []string{remind, recall}, First: committed}); err != nil {
 		t.Fatal(err)
 	}
 	// Then it is not past, and one before it is

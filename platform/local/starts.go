@@ -19,10 +19,10 @@ type starts struct {
 
 // Begin implements [engine.Starts]. Followers of an earlier version, which kept no
 // starts, are known by what they did.
-func (s *starts) Begin(ctx context.Context, _ string, followers []string, _ time.Time) error {
+func (s *starts) Begin(ctx context.Context, _ string, b engine.Beginning) error {
 	at := map[string]int64{}
 	err := s.store.writer.write(ctx, func(t *tx) error {
-		for _, f := range followers {
+		for _, f := range b.Followers {
 			k := keyIn(tableStarts).text(f)
 			var position int64
 			began, err := t.get(k, func(f *fields) { position = f.number() })

@@ -199,14 +199,14 @@ func (s *Store) Advance(ctx context.Context, consumer string, st engine.Stream, 
 }
 
 // Begin implements [engine.Starts], by the order of all commits.
-func (s *Store) Begin(ctx context.Context, plugin string, followers []string, _ time.Time) error {
+func (s *Store) Begin(ctx context.Context, plugin string, b engine.Beginning) error {
 	return s.call(ctx, "Begin", func() error {
 		known, now := s.starts[plugin], s.position
 		if known == nil {
 			known = map[string]int64{}
 			s.starts[plugin] = known
 		}
-		for _, f := range followers {
+		for _, f := range b.Followers {
 			if _, ok := known[f]; !ok {
 				known[f] = now
 			}

@@ -483,18 +483,19 @@ func (p *Process) Advance(ctx context.Context, consumer string, s engine.Stream,
 }
 
 // Begin implements [engine.Starts].
-func (p *Process) Begin(ctx context.Context, plugin string, followers []string, first time.Time) error {
-	w := p.world
+func (p *Process) Begin(ctx context.Context, plugin string, b engine.Beginning) error {
+	w, followers := p.world, b.Followers
 	return p.call(ctx, func() error {
 		if w.Readers {
 			return nil // it has begun
 		}
 		known := w.starts[plugin]
 		now := p.Now()
-		if !first.IsZero() && first.Before(now) {
-			now = first
+		if !b.First.IsZero() && b.First.Before(now) {
+			now = b.First
 		}
 		if known == nil {
+			followers = slices.Concat(followers, b.Others)
 			if !w.deployed { // these are the shop's first plugins
 				now = time.Time{}
 			}
