@@ -267,6 +267,27 @@ func TestOnlyWhatIsToSendsEMailAndOnlyAsTheShop(t *testing.T) {
 	}
 }
 
+// What was kept before there was a sender is erased all the same.
+func TestOnlyWhoErasesOrKeepsEMailMayRemoveIt(t *testing.T) {
+	removers := func(m *made) (out []string) {
+		for name, permissions := range m.permissions() {
+			if slices.ContainsFunc(permissions, func(p permission) bool {
+				return p.action == "s3:DeleteObjectVersion" && p.resource == "Reports/emails/*"
+			}) {
+				out = append(out, name)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	if got, want := removers(usual()), []string{"OrderingEventMapping", "OrderingNotifications"}; !slices.Equal(got, want) {
+		t.Errorf("without a sender's address, kept e-mail is removed by %v, want %v", got, want)
+	}
+	if got, want := removers(unusual()), []string{"OrderingEventMapping"}; !slices.Equal(got, want) {
+		t.Errorf("with one, by %v, want %v", got, want)
+	}
+}
+
 // golden compares with a file of testdata. Lines begin with the name of what they are
 // about. A plugin that the file has no entry of is new: it may be added any time.
 func golden(t *testing.T, name string, entries []string) {

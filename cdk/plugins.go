@@ -35,8 +35,9 @@ func (s *shop) readers(p *plugin) {
 	eventMapping := wiring.PluginWiring{
 		Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable(),
 	}
+	reports := ""
 	if p.keys != nil { // what is made of those who are erased goes, too
-		eventMapping.Snapshots = *p.snapshots.TableName()
+		eventMapping.Snapshots, reports = *p.snapshots.TableName(), *s.reports.BucketName()
 	}
 	p.eventMapping = s.function(p.Name+"EventMapping", functionSpec{
 		kind: "eventmapping", about: "Tells followers of " + p.Name + "'s events, and does its operations",
@@ -44,7 +45,7 @@ func (s *shop) readers(p *plugin) {
 		env: map[string]string{wiring.Plugin: p.Name, wiring.Version: s.version},
 		wiring: wiring.Wiring{
 			Plugins: map[string]wiring.PluginWiring{p.Name: eventMapping},
-			Rows:    p.tables(), Inboxes: p.queues(), Bus: *s.bus.EventBusName(),
+			Rows:    p.tables(), Inboxes: p.queues(), Bus: *s.bus.EventBusName(), Reports: reports,
 		},
 	})
 	f := p.eventMapping
@@ -54,6 +55,7 @@ func (s *shop) readers(p *plugin) {
 	f.allow(moveCursor, p.cursors.TableArn())
 	if f.allowKeys(p, destroyKey); p.keys != nil {
 		f.allow(unsnapshot, p.snapshots.TableArn())
+		s.mayForget(f, p) // with a sender, too: what was kept before there was one
 	}
 	if len(p.Mappings) > 0 || p.inboxOf(p.Name) != nil { // which begin when they are new
 		f.allow("dynamodb:Scan", p.cursors.TableArn()) // once: which followers were here before starts were kept
@@ -275,7 +277,18 @@ func (s *shop) effects(p *plugin) {
 	f.allowKeys(p, readKey)
 	f.readsDeclared(p, reads)
 	f.listens(s, p)
-	s.maySend(f)
+	if s.maySend(f); p.keys != nil && s.emailFrom == "" {
+		f.allow("s3:PutObject", inBucket(s.reports.BucketArn(), wiring.AboutPlugin(p.Name)+"*"))
+		s.mayForget(f, p) // whom it had something kept of when they were erased already
+	}
+}
+
+// mayForget lets the function remove kept e-mails about the plugin's subjects, with all
+// their versions.
+func (s *shop) mayForget(f *function, p *plugin) {
+	f.allowIf("StringLike", "s3:prefix", []string{wiring.AboutPlugin(p.Name) + "*"}, "s3:ListBucket", s.reports.BucketArn())
+	f.allowIf("StringLike", "s3:prefix", []string{wiring.EmailPrefix + "*"}, "s3:ListBucketVersions", s.reports.BucketArn())
+	f.allow("s3:DeleteObjectVersion", inBucket(s.reports.BucketArn(), wiring.EmailPrefix+"*"))
 }
 
 // sender returns the environment with the sender of e-mails in it, if one is set.

@@ -60,6 +60,9 @@ func newShop(app awscdk.App, c settings, all []es.Plugin) awscdk.Stack {
 	s.reports.AddLifecycleRule(&awss3.LifecycleRule{ // addresses are in them
 		Prefix: jsii.String(wiring.EmailPrefix), Expiration: awscdk.Duration_Days(jsii.Number(30)),
 	})
+	s.reports.AddLifecycleRule(&awss3.LifecycleRule{ // an e-mail's name is needed as long as the e-mail is there, and S3 may be late
+		Prefix: jsii.String(wiring.AboutPrefix), Expiration: awscdk.Duration_Days(jsii.Number(37)),
+	})
 	for _, p := range all {
 		s.plugins = append(s.plugins, s.data(p))
 	}

@@ -429,6 +429,23 @@ func TestBucketsArePrivateAndEncrypted(t *testing.T) {
 	}
 }
 
+// An e-mail whose name is gone would not be found for who is erased.
+func TestNamesOfKeptEmailsOutlastThem(t *testing.T) {
+	// Given the rules of the bucket that has both
+	days := map[string]int{}
+	rules, _ := usual().get(t, "AWS::S3::Bucket", "Reports").Properties["LifecycleConfiguration"].(map[string]any)["Rules"].([]any)
+	for _, r := range rules {
+		r := r.(map[string]any)
+		if n, is := r["ExpirationInDays"].(float64); is {
+			days[text(r["Prefix"])] = int(n)
+		}
+	}
+	// Then e-mails go, and their names days later, since S3 takes its time
+	if e, n := days["emails/"], days["about/"]; e == 0 || n < e+7 {
+		t.Errorf("objects go after so many days: %v", days)
+	}
+}
+
 func TestQueuesAreEncryptedAndHaveDeadLetterQueues(t *testing.T) {
 	m := unusual()
 	functions, queues := m.of("AWS::Lambda::Function"), m.of("AWS::SQS::Queue")

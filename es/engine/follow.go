@@ -287,10 +287,13 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 			failure = e.Hints.Send(ctx, wait, Hint{Follower: f.name, Stream: h.Stream, Seq: until, Waited: true, Bulk: IsBulk(ctx)})
 			break
 		}
-		if f.skipStale && d.lacks {
-			e.Logger.InfoContext(ctx, "side effect passed over: the subject of its commit is erased", "effect", f.name, "stream", d.stream, "seq", d.seq)
-		} else if f.skipStale && e.Clock.Now().Sub(d.meta.Time) > tooOld {
+		if f.skipStale && e.Clock.Now().Sub(d.meta.Time) > tooOld {
 			e.Logger.WarnContext(ctx, "side effect passed over: its commit is older than a day", "effect", f.name, "stream", d.stream, "seq", d.seq)
+		} else if f.skipStale && d.lacks {
+			if failure = e.forgetAgain(ctx); failure != nil {
+				break
+			}
+			e.Logger.InfoContext(ctx, "side effect passed over: the subject of its commit is erased", "effect", f.name, "stream", d.stream, "seq", d.seq)
 		} else if failure = e.traced(ctx, f.name, d.stream, d.seq, d.meta, act); failure != nil {
 			break
 		}

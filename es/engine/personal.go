@@ -235,6 +235,7 @@ func (o *opener) open(ctx context.Context, c Commit) (Commit, error) {
 	noted := subjectsOf(ctx)
 	if o.erased {
 		c.key = nil
+		noted.miss(c.Stream)
 	}
 	for i, ev := range c.Events {
 		var err error
@@ -340,18 +341,24 @@ func (e *Engine) erase(ctx context.Context, a *aggregate, s Stream) error {
 	return nil
 }
 
-// forgetAgain removes what a side effect has just had kept of those who were erased while it
-// ran.
+// forgetAgain removes what a side effect has had kept of those who were erased while it ran.
+// An attempt that ended before it got here may have read them, and the next one found them
+// erased.
 func (e *Engine) forgetAgain(ctx context.Context) error {
 	if e.Forget == nil {
 		return nil
 	}
+	noted := subjectsOf(ctx)
 	for _, s := range Subjects(ctx) {
-		_, err := e.Keys.Key(ctx, s, false)
-		if errors.Is(err, ErrErased) {
-			err = e.Forget(ctx, s)
+		switch _, err := e.Keys.Key(ctx, s, false); {
+		case errors.Is(err, ErrErased):
+			noted.miss(s)
+		case err != nil:
+			return fmt.Errorf("key of %s: %w", s, err)
 		}
-		if err != nil {
+	}
+	for _, s := range noted.missed() {
+		if err := e.Forget(ctx, s); err != nil {
 			return fmt.Errorf("remove what is kept of %s: %w", s, err)
 		}
 	}
@@ -420,6 +427,7 @@ func (r sealedRows) open(ctx context.Context, row Row) (Row, error) {
 		key, err := r.engine.Keys.Key(ctx, s, false)
 		switch {
 		case errors.Is(err, ErrErased):
+			subjectsOf(ctx).miss(s)
 			return Row{Model: row.Model, ID: row.ID, Rev: row.Rev, Owner: row.Owner, shut: true}, nil
 		case err != nil:
 			r.engine.noteBroken(ctx, s, err)
@@ -528,6 +536,7 @@ func withKey(keys map[string][]byte, source string, c Commit) map[string][]byte 
 type subjects struct {
 	mu      sync.Mutex
 	streams map[Stream]bool
+	erased  map[Stream]bool // which were asked for, and not read
 	texts   map[string]bool
 }
 
@@ -538,7 +547,7 @@ func (e *Engine) noting(ctx context.Context) context.Context {
 	if !e.personal || subjectsOf(ctx) != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, subjectsKey{}, &subjects{streams: map[Stream]bool{}, texts: map[string]bool{}})
+	return context.WithValue(ctx, subjectsKey{}, &subjects{streams: map[Stream]bool{}, erased: map[Stream]bool{}, texts: map[string]bool{}})
 }
 
 func subjectsOf(ctx context.Context) *subjects {
@@ -556,7 +565,31 @@ func Subjects(ctx context.Context) []Stream {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(s.streams), func(a, b Stream) int { return strings.Compare(a.String(), b.String()) })
+	return inOrder(s.streams)
+}
+
+func inOrder(streams map[Stream]bool) []Stream {
+	return slices.SortedFunc(maps.Keys(streams), func(a, b Stream) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// miss notes that a stream's subject is erased.
+func (s *subjects) miss(of Stream) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erased[of] = true
+}
+
+// missed are the streams whose subjects were found erased.
+func (s *subjects) missed() []Stream {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return inOrder(s.erased)
 }
 
 // shortest is how long a text is at least that is taken out of errors: shorter ones are

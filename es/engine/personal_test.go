@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -257,6 +258,60 @@ func TestASideEffectPassesOverWhoIsErased(t *testing.T) {
 	}
 	if parked := l.parked(); parked != nil {
 		t.Errorf("parked: %q", parked)
+	}
+}
+
+// What a side effect sends may be kept after its subject's erasure has looked for it.
+func TestWhatIsKeptOfWhoIsErasedMeanwhileGoes(t *testing.T) {
+	for _, ends := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the process ends: %t", ends), func(t *testing.T) {
+			// Given somebody who has joined
+			var forgotten []string
+			forget := func(c *engine.Config) {
+				c.Forget = func(_ context.Context, s engine.Stream) error {
+					forgotten = append(forgotten, s.String())
+					return nil
+				}
+			}
+			l := newLibrary(t, forget)
+			l.mustMember("Join", planted)
+			// When they are erased once a side effect has read of them, before it is done
+			var erased []string
+			l.Before = func(method string) error {
+				if n := len(l.Congratulations("welcome zaphod")); method != "Key" && method != "Advance" || n == 0 {
+					return nil
+				}
+				l.Before = nil
+				l.mustMember("Go", "x")
+				if err := l.Engine().Follow(t.Context(), engine.Hint{Follower: "erasure:Lending.Member", Stream: zaphod, Seq: engine.StreamEnd}); err != nil {
+					t.Error(err)
+				}
+				erased, forgotten = forgotten, nil
+				if l.Drop(); ends {
+					return fmt.Errorf("the process ends here: %w", context.Canceled)
+				}
+				return nil
+			}
+			_ = l.Settle(t.Context())
+			if !slices.Equal(erased, []string{zaphod.String()}) {
+				t.Fatalf("the erasure, amid the side effect, removes what is kept of %q", erased)
+			}
+			// And another process goes on where that one has ended
+			if ends {
+				l.restart(forget)
+				again := engine.Hint{Follower: "effect:Lending.Welcome", Stream: zaphod, Commit: &l.Commits(zaphod)[0]}
+				if err := l.Engine().Follow(t.Context(), again); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Then what was kept meanwhile is removed, too
+			if !slices.Contains(forgotten, zaphod.String()) {
+				t.Errorf("what is kept of %q is removed, want Zaphod's", forgotten)
+			}
+			if parked := l.parked(); parked != nil {
+				t.Errorf("parked: %q", parked)
+			}
+		})
 	}
 }
 

@@ -58,6 +58,7 @@ func (r reader) Load(ctx context.Context, name, id string) (es.Loaded, error) {
 	f.Lock()
 	defer f.Unlock()
 	if f.erased && r.people {
+		subjectsOf(ctx).miss(s)
 		return es.Loaded{}, fmt.Errorf("load %s %q: %w", name, id, ErrErased)
 	}
 	if a.subject != nil {

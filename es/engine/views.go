@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -86,7 +87,11 @@ func (r reader) Row(ctx context.Context, view es.AnyReadModel, id string) (any, 
 		if !r.people || err != nil {
 			break
 		}
-		if _, gone := r.Keys.Key(ctx, Stream{source, id}, false); gone != nil {
+		s := Stream{source, id}
+		if _, gone := r.Keys.Key(ctx, s, false); gone != nil {
+			if errors.Is(gone, ErrErased) {
+				subjectsOf(ctx).miss(s)
+			}
 			err = fmt.Errorf("row %s of %s: %w", id, m.Name, gone)
 		}
 	}

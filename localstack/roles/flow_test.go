@@ -140,19 +140,46 @@ func order(w walk) {
 	w.shows("/ordering/order-lines/o"+w.id+"/items", "p"+w.id)
 	w.shows("/ordering/order-lines?productId=p"+w.id, "o"+w.id)
 	w.shows("/ordering/customer-stats/c"+w.id, `"orders":1`)
-	w.eventually("the confirmation is kept", func() (bool, any) {
+	w.keeps(true, "o"+w.id)
+}
+
+// confirmation is the name of an order's confirmation, where it is kept.
+func confirmation(order string) string { return "order-confirmation-" + order + "-1.eml" }
+
+// keeps waits until the order's confirmation is kept, or is not.
+func (w walk) keeps(is bool, order string) {
+	w.eventually(fmt.Sprintf("the confirmation of %s is kept: %t", order, is), func() (bool, any) {
 		_, err := shop.s3.HeadObject(w, &s3.HeadObjectInput{
-			Bucket: awssdk.String(shop.stack.Outputs[deployed.ReportBucket]), Key: awssdk.String(wiring.EmailPrefix + "order-confirmation-o" + w.id + "-1.eml"),
+			Bucket: awssdk.String(shop.stack.Outputs[deployed.ReportBucket]), Key: awssdk.String(wiring.EmailPrefix + confirmation(order)),
 		})
-		return err == nil, err
+		return (err == nil) == is, err
 	})
 }
 
 func erasure(w walk) {
+	// Given a customer with an order that is confirmed
+	first, second := "g"+w.id, "h"+w.id
+	w.products("g" + w.id)
 	w.customer()
 	w.shows("/ordering/customers/c"+w.id, "1 Lane")
+	w.place(first, "g"+w.id)
+	w.keeps(true, first)
+	// And one whose confirmation waits
+	release := w.hold("Ordering")
+	defer release()
+	w.place(second, "g"+w.id)
+	// When they are erased
 	w.post("/ordering/customer/c"+w.id+"/erase", "")
+	// Then nothing is left of them
 	w.shows("/ordering/customers/c"+w.id, `"email":""`)
+	w.keeps(false, first)
+	// And not of the other confirmation either, which an attempt had kept that ended at once
+	for _, key := range []string{wiring.AboutPlugin("Ordering") + "Ordering.Customer%23c" + w.id + "/", wiring.EmailPrefix} {
+		_, err := shop.s3.PutObject(w, &s3.PutObjectInput{Bucket: awssdk.String(shop.stack.Outputs[deployed.ReportBucket]), Key: awssdk.String(key + confirmation(second))})
+		w.ok(err, "keep "+key)
+	}
+	release()
+	w.keeps(false, second)
 }
 
 func lists(w walk) {

@@ -76,7 +76,7 @@ var unseen = []struct{ function, action, resource, why string }{
 	{".*", "dynamodb:(DescribeStream|GetRecords|GetShardIterator|ListStreams)", ".*", "Lambda itself reads the stream, as the role; here it does so as nobody"},
 	{".*", "sqs:(ReceiveMessage|DeleteMessage|GetQueueAttributes)", ".*", "Lambda itself reads the queue, as the role; here it does so as nobody"},
 	{".*", "sqs:SendMessage", ".*DeadLetters", "Lambda itself keeps what failed, as the role; here it does so as nobody"},
-	{".*", "s3:ListBucket", ".*", "S3 does not ask for it: with it, it answers that an object is not there; without, that it is forbidden"},
+	{"Query|CatalogImportProducts", "s3:ListBucket", ".*", "S3 does not ask for it: with it, it answers that an object is not there; without, that it is forbidden"},
 	{"Query", "cloudwatch:GetMetricData", ".*", "the emulator does not ask whether anybody may"},
 	{"CatalogProductDemandCommand|OrderingCatalogProductCommand", "dynamodb:ConditionCheckItem", ".*Events", "a follower's command that is refused is kept with it, and this aggregate refuses none"},
 	{"OrderingOrderCommand", "dynamodb:ConditionCheckItem", ".*Cursors", "a follower's command that reads other aggregates is appended with it, and AutoShip's reads none"},

@@ -47,6 +47,9 @@ type Options struct {
 	Wiring  wiring.Wiring
 	Plugins []es.Plugin // those that the function works for
 	Version string      // of the program, for Health
+	// Forget, if set, removes what is kept of a stream's subject beside the tables: see
+	// [Mailer.Forget].
+	Forget func(ctx context.Context, s engine.Stream) error
 	// ReadOnly folds rows for an answer without storing them: for a function that
 	// answers queries, and may write nothing.
 	ReadOnly bool
@@ -141,7 +144,7 @@ func New(o Options) (*Platform, error) {
 	c := engine.Config{
 		Plugins: o.Plugins, Log: p.store, Cursors: p.store, Starts: &starts{store: p.store, clock: p.clock}, Rows: p.store, Parking: p.store, Rejections: p.store, Snapshots: p.store, Keys: p.store, Schedules: p.store,
 		Buckets: p, Hints: (*hints)(p), Bus: (*bus)(p), Publications: (*publications)(p), StreamLock: keylock.New[engine.Stream](), Clock: p.clock,
-		Logger: p.log, Refolding: p.stale, Parallel: parallel, Tracer: o.Tracer,
+		Logger: p.log, Forget: o.Forget, Refolding: p.stale, Parallel: parallel, Tracer: o.Tracer,
 	}
 	if o.Metrics != nil {
 		c.Count = o.Metrics.Count

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path"
 	"regexp"
@@ -60,6 +61,9 @@ type cloud struct {
 	usage     *usage               // nil: nobody counts
 	platforms map[string]*Platform // by plugin
 	invoked   map[string]int       // how often deliver called each function
+
+	versions map[string]int              // how many earlier versions of an object its bucket has kept, by bucket/key
+	asked    func(r *http.Request) error // whether S3 answers a request; nil: always
 }
 
 // delivery is an event on its way to a function.
@@ -108,7 +112,7 @@ func (c *cloud) deploy(plugins []es.Plugin) {
 
 // newServices is the cloud without DynamoDB.
 func newServices(t testing.TB, plugins []es.Plugin) *cloud {
-	c := &cloud{t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{}, invoked: map[string]int{}, platforms: map[string]*Platform{}}
+	c := &cloud{t: t, plugins: plugins, handlers: map[string]lambda.Handler{}, rules: map[string][]string{}, objects: map[string][]byte{}, versions: map[string]int{}, invoked: map[string]int{}, platforms: map[string]*Platform{}}
 	c.server = httptest.NewServer(c)
 	t.Cleanup(c.server.Close)
 	c.wire()
@@ -478,8 +482,28 @@ func (c *cloud) object(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	c.mu.Lock()
 	b, ok := c.objects[name]
+	asked, version := c.asked, r.URL.Query().Get("versionId")
 	c.mu.Unlock()
+	if asked != nil {
+		if err := asked(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+	}
 	switch {
+	case r.Method == http.MethodGet && !strings.Contains(name, "/"):
+		c.listObjects(w, name, r.URL.Query())
+	case r.Method == http.MethodDelete && version == "": // it would leave the others
+		w.WriteHeader(http.StatusNotImplemented)
+	case r.Method == http.MethodDelete:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if version == "null" {
+			delete(c.objects, name)
+		} else if c.versions[name]--; c.versions[name] <= 0 {
+			delete(c.versions, name)
+		}
+		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodPut:
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -499,6 +523,53 @@ func (c *cloud) object(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", cmp.Or(c.types[name], "binary/octet-stream"))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 	}
+}
+
+// pageOfObjects is how many objects a list has.
+const pageOfObjects = 2
+
+// listObjects lists a bucket's objects, or the versions of one with those of names that
+// begin with its own.
+func (c *cloud) listObjects(w http.ResponseWriter, bucket string, q url.Values) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	type object struct{ Key, VersionID string }
+	var all []object
+	for name := range c.objects {
+		if key, is := strings.CutPrefix(name, bucket+"/"); is && strings.HasPrefix(key, q.Get("prefix")) {
+			all = append(all, object{key, "null"})
+		}
+	}
+	if !q.Has("versions") {
+		slices.SortFunc(all, func(a, b object) int { return strings.Compare(a.Key, b.Key) })
+		all = slices.DeleteFunc(all, func(o object) bool { return o.Key <= q.Get("continuation-token") })
+		fmt.Fprint(w, "<ListBucketResult>")
+		for i, o := range all {
+			if i == pageOfObjects {
+				fmt.Fprintf(w, "<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>", all[i-1].Key)
+				break
+			}
+			fmt.Fprintf(w, "<Contents><Key>%s</Key></Contents>", o.Key)
+		}
+		fmt.Fprint(w, "</ListBucketResult>")
+		return
+	}
+	for name, n := range c.versions {
+		if key, is := strings.CutPrefix(name, bucket+"/"); is && strings.HasPrefix(key, q.Get("prefix")) {
+			for i := range n {
+				all = append(all, object{key, fmt.Sprint("v", i)})
+			}
+		}
+	}
+	fmt.Fprint(w, "<ListVersionsResult>")
+	for _, o := range all {
+		what := "Version"
+		if o.VersionID == "v0" {
+			what = "DeleteMarker"
+		}
+		fmt.Fprintf(w, "<%s><Key>%s</Key><VersionId>%s</VersionId></%s>", what, o.Key, o.VersionID, what)
+	}
+	fmt.Fprint(w, "</ListVersionsResult>")
 }
 
 // PutObject puts an object into a bucket, of which S3 tells its task.

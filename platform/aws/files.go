@@ -20,10 +20,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+	"golang.org/x/sync/errgroup"
 
 	"onlineshop/es"
 	"onlineshop/es/email"
 	"onlineshop/es/engine"
+	"onlineshop/es/naming"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/platform/internal/clock"
 	"onlineshop/platform/internal/document"
@@ -253,10 +255,11 @@ type Mailer struct {
 // NewMailer returns a mailer that sends as from. If that is empty, it keeps what it is
 // given, as from placeholder.
 func NewMailer(c awssdk.Config, w wiring.Wiring, from, placeholder string) *Mailer {
-	if from == "" {
-		return &Mailer{from: placeholder, files: newFiles(c), bucket: w.Reports}
+	m := &Mailer{from: placeholder, files: newFiles(c), bucket: w.Reports}
+	if from != "" {
+		m.from, m.ses = from, sesv2.NewFromConfig(c)
 	}
-	return &Mailer{from: from, ses: sesv2.NewFromConfig(c)}
+	return m
 }
 
 // Send implements [email.Sender].
@@ -287,14 +290,87 @@ func (m *Mailer) send(ctx context.Context, e email.Message) error {
 	return err
 }
 
+// keep puts the message's name below whom it is about before there is a message: one
+// without would outlast their erasure.
 func (m *Mailer) keep(ctx context.Context, e email.Message) error {
-	b, err := document.Email(m.from, e)
+	about := engine.Subjects(ctx)
+	b, err := document.Email(m.from, e, about...)
 	if err != nil {
 		return err
 	}
+	name := document.Name(e.ID, ".eml")
+	for _, s := range about {
+		if _, err := m.files.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &m.bucket, Key: awssdk.String(namesAbout(s) + name)}); err != nil {
+			return fmt.Errorf("note that it is about %s: %w", s, err)
+		}
+	}
 	_, err = m.files.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &m.bucket, Key: awssdk.String(wiring.EmailPrefix + document.Name(e.ID, ".eml")),
+		Bucket: &m.bucket, Key: awssdk.String(wiring.EmailPrefix + name),
 		Body: bytes.NewReader(b), ContentType: awssdk.String("message/rfc822"),
 	})
 	return err
+}
+
+// namesAbout is where the names of the messages about a stream's subject are: empty objects.
+func namesAbout(s engine.Stream) string {
+	return wiring.AboutPlugin(naming.Plugin(s.Aggregate)) + document.Name(s.String(), "/")
+}
+
+// Forget removes the kept messages that are about the stream's subject. Their names stay
+// until the bucket's own rule removes them: one may be that of a message which is about to be
+// kept, by who has read of the subject before, and looks for its name afterwards. Nothing
+// personal is in a name.
+func (m *Mailer) Forget(ctx context.Context, s engine.Stream) error {
+	below := namesAbout(s)
+	pages := s3.NewListObjectsV2Paginator(m.files.s3, &s3.ListObjectsV2Input{Bucket: &m.bucket, Prefix: &below})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("list the e-mails about %s: %w", s, failure(err))
+		}
+		work, inner := errgroup.WithContext(ctx)
+		work.SetLimit(parallel)
+		for _, o := range page.Contents {
+			work.Go(func() error {
+				name := strings.TrimPrefix(*o.Key, below)
+				if err := m.files.remove(inner, m.bucket, wiring.EmailPrefix+name); err != nil {
+					return fmt.Errorf("remove the e-mail %s about %s: %w", name, s, err)
+				}
+				return nil
+			})
+		}
+		if err := work.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove removes all that a bucket has of an object: where somebody has it keep versions,
+// those, too. What is not there is removed.
+func (f *files) remove(ctx context.Context, bucket, key string) error {
+	var versions []*string
+	pages := s3.NewListObjectVersionsPaginator(f.s3, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &key})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return failure(err)
+		}
+		for _, v := range page.Versions {
+			if *v.Key == key { // and not a longer one
+				versions = append(versions, v.VersionId)
+			}
+		}
+		for _, d := range page.DeleteMarkers {
+			if *d.Key == key {
+				versions = append(versions, d.VersionId)
+			}
+		}
+	}
+	for _, v := range versions {
+		if _, err := f.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: v}); err != nil {
+			return failure(err)
+		}
+	}
+	return nil
 }

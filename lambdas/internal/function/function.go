@@ -53,7 +53,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 	if err != nil {
 		return nil, err
 	}
-	all, err := deployed(config, w)
+	all, forget, err := deployed(config, w)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 	}
 	f.Platform, err = aws.New(aws.Options{
 		Config: config, Wiring: w, Plugins: all, Version: version,
-		ReadOnly: f.Plugin == "", Logger: logger, Metrics: aws.NewMetrics(os.Stdout), Tracer: spans.Tracer(),
+		ReadOnly: f.Plugin == "", Forget: forget, Logger: logger, Metrics: aws.NewMetrics(os.Stdout), Tracer: spans.Tracer(),
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ package function
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"onlineshop/console"
 	"onlineshop/es"
 	"onlineshop/es/email"
+	"onlineshop/es/engine"
 	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
 	"onlineshop/plugins"
@@ -21,17 +23,22 @@ import (
 
 const title = plugins.Title
 
-// deployed are the plugins that the functions run.
-func deployed(config awssdk.Config, w wiring.Wiring) ([]es.Plugin, error) {
+// deployed are the plugins that the functions run. forget removes what they keep of a stream's
+// subject; nil where a function can't, since nothing that it does is kept.
+func deployed(config awssdk.Config, w wiring.Wiring) (all []es.Plugin, forget func(context.Context, engine.Stream) error, err error) {
 	delay, err := time.ParseDuration(cmp.Or(os.Getenv(plugins.ShipDelayVariable), "0s"))
 	if err != nil {
-		return nil, fmt.Errorf("the ship delay in %s: %w", plugins.ShipDelayVariable, err)
+		return nil, nil, fmt.Errorf("the ship delay in %s: %w", plugins.ShipDelayVariable, err)
 	}
-	all := plugins.All(deps{shipDelay: delay, mailer: aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom), plugins.EmailFrom)})
+	mailer := aws.NewMailer(config, w, os.Getenv(wiring.EmailFrom), plugins.EmailFrom)
+	if w.Reports != "" {
+		forget = mailer.Forget
+	}
+	all = plugins.All(deps{shipDelay: delay, mailer: mailer})
 	for i, p := range all {
 		all[i].UIBundleURL = console.BundleURL(p.Name)
 	}
-	return all, nil
+	return all, forget, nil
 }
 
 // deps implements [plugins.Deps] on AWS.

@@ -117,11 +117,16 @@ const (
 func Sort(field string) string { return "sort_" + field }
 
 // Prefixes of the objects in the bucket of reports: a task's reports, which the
-// query function may hand out, and e-mails, which it may not.
+// query function may hand out, e-mails, which it may not, and names of the e-mails
+// below whom they are about.
 const (
 	ReportPrefix = "reports/"
 	EmailPrefix  = "emails/"
+	AboutPrefix  = "about/"
 )
+
+// AboutPlugin is where the names of e-mails about a plugin's subjects are.
+func AboutPlugin(plugin string) string { return AboutPrefix + plugin + "/" }
 
 // ShelfOutput is the stack's output that names a bucket of a plugin's whose objects stay:
 // ShelfShippingCustomsPapers.
