@@ -204,7 +204,7 @@ type deployment struct {
 type onlookerStarts struct{ engine.Starts }
 
 // Begin implements [engine.Starts].
-func (onlookerStarts) Begin(context.Context, string, []string, time.Time) error { return nil }
+func (onlookerStarts) Begin(context.Context, string, engine.Beginning) error { return nil }
 
 // relayed is what the deployment's functions are to relay, or to park.
 type relayed deployment
