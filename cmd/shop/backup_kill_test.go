@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"onlineshop/platform/platformtest"
 	"onlineshop/platform/portable"
 )
 
@@ -132,30 +133,7 @@ func mailed(t *testing.T, data string) int {
 // inBackup reads a file: its commits in their order, and the places of followers.
 func inBackup(t *testing.T, file string) (commits []portable.Commit, cursors map[string]int64) {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := portable.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	cursors = map[string]int64{}
-	for {
-		l, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return commits, cursors
-		case err != nil:
-			t.Fatalf("%s: %v", file, err)
-		case l.Commit != nil:
-			commits = append(commits, *l.Commit)
-		case l.Cursor != nil:
-			cursors[l.Cursor.Consumer+" on "+l.Cursor.Stream.String()] = l.Cursor.Next
-		}
-	}
+	return platformtest.Content(t, portable.File{Open: func() (io.ReadCloser, error) { return os.Open(file) }})
 }
 
 // slowFile is a file whose readers get no more of it than the test hands out: a named pipe
