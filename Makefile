@@ -73,8 +73,9 @@ test: check-format check-generated lint ## everything that CI runs
 	go vet ./...
 	go vet -tags 'lambda.norpc otlp' ./lambdas/... ./platform/telemetry
 	go vet -tags library ./cdk ./cmd/shop ./lambdas/... # what the tests run in the shop's place
-	$(GOTEST) -race -timeout 20m $$(go list ./... | grep -v /cdk$$)
-	$(SIM) -seeds=10000 # one goroutine at a time, so without the race detector
+	$(GOTEST) -race -timeout 20m $$(go list ./... | grep -v -e /cdk$$ -e /platform/sim$$)
+	go test ./platform/sim # one goroutine at a time: there is no race to detect
+	$(SIM) -seeds=10000
 	$(POWER) -seeds=1000 # on one machine's disk, which takes minutes with the race detector
 	$(MAKE) --no-print-directory test-console
 	go test ./cdk # the CDK's packages take minutes to build with the race detector, and race with nobody
@@ -158,13 +159,16 @@ check-generated:
 	before=$$(sums) && go generate ./... && [ "$$before" = "$$(sums)" ] || \
 	{ echo "The generated files were not up to date. They are now: look at them, and commit them."; exit 1; }
 
-.PHONY: e2e e2e-roles localstack-up localstack-deploy localstack-down
+.PHONY: e2e e2e-all e2e-roles localstack-up localstack-deploy localstack-down
 
 # exec: an interruption reaches the program, which cleans up, and not a shell.
 LOCALSTACK = go build -o bin/localstack ./localstack && exec bin/localstack
 
 e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind; RUN=TestImport: those tests alone
 	@$(LOCALSTACK) e2e $(if $(RUN),'$(RUN)')
+
+e2e-all: ## the same, with what takes longest: the conformance suite as it is deployed, the tutorial, and large files
+	@$(LOCALSTACK) e2e .
 
 e2e-roles: ## the shop under its functions' roles, with every permission taken away in turn
 	@$(LOCALSTACK) roles

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,21 +30,25 @@ func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 	if err := e.up(ctx); err != nil {
 		return err
 	}
-	run := "."
+	run, test := ".", []string{"test", "-short"}
 	if len(pattern) > 0 {
-		run = pattern[0]
+		run, test = pattern[0], []string{"test"}
 	}
 	none := true
 	for _, suite := range []struct {
 		folder string
 		run    func(ctx context.Context, test func(env ...string) error) error
+		long   bool // takes minutes: run if it is asked for
 	}{
-		{"platform/aws", e.onDynamoDB},
-		{"localstack/conformance", e.onTheLibrary},
-		{"localstack/e2e", e.onTheShop},
-		{"docs/tutorial", e.onTheTutorial},
-		{"localstack/roles", e.onTheRoles},
+		{"platform/aws", e.onDynamoDB, false},
+		{"localstack/conformance", e.onTheLibrary, true},
+		{"localstack/e2e", e.onTheShop, false},
+		{"docs/tutorial", e.onTheTutorial, true},
+		{"localstack/roles", e.onTheRoles, false},
 	} {
+		if suite.long && len(pattern) == 0 {
+			continue
+		}
 		has, err := hasTest(filepath.Join(e.root, suite.folder), run)
 		if err != nil {
 			return err
@@ -53,7 +58,7 @@ func (e emulator) endToEnd(ctx context.Context, pattern ...string) (err error) {
 		}
 		none = false
 		err = suite.run(ctx, func(env ...string) error {
-			return e.do(ctx, e.root, env, "go", "test", "-count=1", "-v", "-timeout", "30m", "-run", run, "./"+suite.folder)
+			return e.do(ctx, e.root, env, "go", slices.Concat(test, []string{"-count=1", "-v", "-timeout", "30m", "-run", run, "./" + suite.folder})...)
 		})
 		if err != nil {
 			return err

@@ -54,6 +54,7 @@ func TestTheStackMovesToAFolder(t *testing.T) {
 }
 
 func TestWhatALogHasLostComesBackFromAnotherTable(t *testing.T) {
+	takesLong(t)
 	// Given a product that is known to both plugins, and a log that has lost nothing
 	products(t, "lost-tea")
 	// When it is compared with itself, as with a table of an earlier time

@@ -97,6 +97,14 @@ func find(ctx context.Context) (*deployment, error) {
 // wrong.
 const patience = 8 * time.Minute
 
+// takesLong leaves a test out of make e2e; make e2e-all runs it.
+func takesLong(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes more than half a minute: make e2e-all")
+	}
+}
+
 // eventually waits until done says so; saw is told where it never does.
 func eventually(t testing.TB, what string, done func() (ok bool, saw any)) {
 	t.Helper()

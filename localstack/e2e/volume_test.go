@@ -20,6 +20,7 @@ import (
 )
 
 func TestANewerUploadReplacesARunningOne(t *testing.T) {
+	takesLong(t)
 	// Given a long file whose import has begun
 	const key = "replaced.csv"
 	bucket := output(t, deployed.ImportBucket)
@@ -59,6 +60,7 @@ func TestANewerUploadReplacesARunningOne(t *testing.T) {
 // The last test, by the name of its file: it leaves the followers of products
 // switched off, who would keep the emulator's few processors from the import.
 func TestALongImportGoesOnUntilItIsDone(t *testing.T) {
+	takesLong(t)
 	// Given a file that takes several times what the function has, and whose
 	// notification comes three times
 	const n, key = 20_000, "Große Liste + mehr.csv"
