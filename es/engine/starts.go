@@ -53,8 +53,8 @@ func (e *Engine) BeginWith(ctx context.Context, plugin string, first time.Time) 
 }
 
 // BeginHearing is BeginWith for side effects that hear of an extension point: with the
-// entries of the hints. Follow calls it with its own; a platform that is told of a batch
-// calls it with all of that before.
+// entries of the hints, which are for followers of one plugin. Follow calls it with its own;
+// a platform that is told of a batch calls it with all of that before.
 func (e *Engine) BeginHearing(ctx context.Context, hints ...Hint) error {
 	first, plugin := time.Time{}, ""
 	for _, h := range hints {
