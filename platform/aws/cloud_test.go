@@ -477,6 +477,13 @@ func (c *cloud) invoke(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(out) // the client sees what is missing
 }
 
+// asks has S3 refuse the requests that asked returns an error for; none, where it is nil.
+func (c *cloud) asks(asked func(*http.Request) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = asked
+}
+
 // object plays S3, path-style.
 func (c *cloud) object(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
