@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -224,6 +227,53 @@ func TestAFolderWhoseRestoreWasKilledOpensOnlyWhenThatHasComeToItsEnd(t *testing
 	// When they are folded, too, then it is a shop
 	restoreInto(t, file, dir, plugins)
 	verified(t, dir, plugins)
+	// And who asks for it once more is told that it is one
+	if to, err = OpenToRestore(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	for id, want := range map[string]string{trailer.SHA256: "has been restored from this file", "another": "is not empty"} {
+		if _, err := to.Begin(t.Context(), id); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("restored once more: %v, want %q", err, want)
+		}
+	}
+}
+
+func TestWhatAKilledProcessHasLeftOfAScratchGoes(t *testing.T) {
+	// Given the scratch of a process that was killed, and one that is at work
+	dir := t.TempDir()
+	left := filepath.Join(dir, strings.Replace(scratches, "*", "left", 1))
+	if err := os.MkdirAll(filepath.Join(left, "more"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	used, err := OpenScratch(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := used.Set([]byte("k"), []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	// When another is opened, then what was left is gone, and both serve
+	other, err := OpenScratch(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there: %v", err)
+	}
+	if v, err := used.Get([]byte("k")); string(v) != "v" || err != nil {
+		t.Errorf("the one at work says %q, %v", v, err)
+	}
+	if v, err := other.Get([]byte("k")); v != nil || err != nil {
+		t.Errorf("the other one says %q, %v", v, err)
+	}
+	// And in the end there is none
+	if err := errors.Join(used.Close(), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); len(files) > 0 || err != nil {
+		t.Errorf("%v are left, %v", files, err)
+	}
 }
 
 func TestWhereAFollowerBeganIsKnownByTimeHoweverTheClockRan(t *testing.T) {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -20,7 +22,10 @@ import (
 // end: its value is the file's id.
 const restoringName = "restoring"
 
-// errRestoring is the error of such a folder.
+// restoredName is what it is called thereafter.
+const restoredName = "restored"
+
+// errRestoring is the error of a folder in which a restore has not come to its end.
 var errRestoring = errors.New(`a restore into it has not come to its end: run "shop restore" again with the same file, or delete the folder`)
 
 // Restore is a data folder that is being restored. It implements [portable.Target].
@@ -56,6 +61,18 @@ func OpenToRestore(ctx context.Context, dir string) (*Restore, error) {
 	return r, nil
 }
 
+// notEmpty is the error of a folder that has a shop already.
+func (r *Restore) notEmpty(id string) error {
+	dir, from := filepath.Dir(r.store.dir), ""
+	if _, err := read(r.store.db, keyIn(tableStore).text(restoredName), func(f *fields) { from = f.text() }); err != nil {
+		return err
+	}
+	if from == id {
+		return fmt.Errorf(`%s has been restored from this file, to its end: "shop verify --data %[1]s" looks at it again, "shop serve --data %[1]s" opens it`, dir)
+	}
+	return errNotEmpty(dir)
+}
+
 func errNotEmpty(dir string) error {
 	return fmt.Errorf("%s is not empty: a shop is restored into a folder that has none; choose another with --data", dir)
 }
@@ -72,7 +89,7 @@ func (r *Restore) Begin(_ context.Context, id string) (done int64, err error) {
 	case resumed && of != id:
 		return 0, fmt.Errorf("another file was being restored into it: %w", errRestoring)
 	case !resumed && done > 0:
-		return 0, errNotEmpty(filepath.Dir(r.store.dir))
+		return 0, r.notEmpty(id)
 	}
 	r.next = done + 1
 	return done, r.store.db.Set(k, value(nil).text(id), pebble.Sync)
@@ -186,31 +203,85 @@ func Fold(ctx context.Context, o Options, tell func(streams int)) (err error) {
 		return err
 	}
 	return p.store.write(ctx, func(t *tx) error {
-		t.delete(keyIn(tableStore).text(restoringName))
+		unfinished, of := keyIn(tableStore).text(restoringName), ""
+		if _, err := t.get(unfinished, func(f *fields) { of = f.text() }); err != nil {
+			return err
+		}
+		t.delete(unfinished)
+		t.set(keyIn(tableStore).text(restoredName), value(nil).text(of))
 		return nil
 	}, nil)
 }
 
 // Scratch keeps keys and values in a folder of its own. It implements [portable.Scratch].
 type Scratch struct {
-	dir string
-	db  *pebble.DB
+	held *os.File // the folder, locked
+	db   *pebble.DB
 }
 
-// OpenScratch makes a scratch in the folder; empty: in the machine's for such things.
-func OpenScratch(dir string) (*Scratch, error) {
-	dir, err := os.MkdirTemp(dir, ".shop-scratch-*")
+// OpenScratch makes a scratch in the folder; empty: in the machine's for such things. It
+// removes those that processes have left there that were killed.
+func OpenScratch(dir string) (_ *Scratch, err error) {
+	dir = cmp.Or(dir, os.TempDir())
+	left, err := filepath.Glob(filepath.Join(dir, scratches))
 	if err != nil {
 		return nil, err
 	}
+	for _, l := range left {
+		if held, err := hold(l); err == nil {
+			if err := errors.Join(os.RemoveAll(l), held.Close()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	s := &Scratch{}
+	for s.held == nil { // again where another process has taken it for one that was left
+		made, err := os.MkdirTemp(dir, scratches)
+		if err != nil {
+			return nil, err
+		}
+		if s.held, err = hold(made); err != nil && !errors.Is(err, errNotHeld) {
+			return nil, errors.Join(err, os.RemoveAll(made))
+		}
+	}
 	o := databaseOptions(machine, databaseLog{}, newTrouble())
 	o.DisableWAL = true
-	db, err := pebble.Open(dir, o)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	if s.db, err = pebble.Open(s.held.Name(), o); err != nil {
+		return nil, errors.Join(err, s.remove())
 	}
-	return &Scratch{dir, db}, nil
+	return s, nil
 }
+
+// scratches is the pattern of the folders' names.
+const scratches = ".shop-scratch-*"
+
+var errNotHeld = errors.New("another process has it, or has removed it")
+
+// hold locks a folder that is there, until the file is closed.
+func hold(dir string) (held *os.File, err error) {
+	if held, err = os.Open(dir); err == nil {
+		err = syscall.Flock(int(held.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	var here, there os.FileInfo
+	if err == nil {
+		here, err = held.Stat()
+	}
+	if err == nil {
+		there, err = os.Stat(dir)
+	}
+	switch {
+	case err == nil && os.SameFile(here, there):
+		return held, nil
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EWOULDBLOCK):
+		err = errNotHeld
+	}
+	if held != nil {
+		err = errors.Join(err, held.Close())
+	}
+	return nil, err
+}
+
+func (s *Scratch) remove() error { return errors.Join(os.RemoveAll(s.held.Name()), s.held.Close()) }
 
 // Set implements [portable.Scratch].
 func (s *Scratch) Set(k, v []byte) error { return s.db.Set(k, v, pebble.NoSync) }
@@ -237,4 +308,4 @@ func (s *Scratch) Each(prefix []byte, yield func(k, v []byte) error) error {
 }
 
 // Close removes it.
-func (s *Scratch) Close() error { return errors.Join(s.db.Close(), os.RemoveAll(s.dir)) }
+func (s *Scratch) Close() error { return errors.Join(s.db.Close(), s.remove()) }
