@@ -130,7 +130,7 @@ bench-peers: ## the same work on our store and on what others would pick
 	@[ -z "$$SHOP_DYNAMODB_ENDPOINT" ] || node tools/peers/dynamodb.mjs # against a DynamoDB Local, for requests and capacity units
 
 sim: ## SEEDS=100000: so many schedules, FIRST=5000: from that one on; SEED=42: replay one
-	$(SIM) $(if $(SEED),-v -seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))
+	$(SIM) -v $(if $(SEED),-seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))
 
 power: ## losses of power on one machine; SEEDS, FIRST and SEED as for sim
 	$(POWER) -v $(if $(SEED),-seed=$(SEED),$(if $(SEEDS),-seeds=$(SEEDS)) $(if $(FIRST),-first=$(FIRST)))

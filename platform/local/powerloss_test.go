@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -20,13 +19,8 @@ import (
 
 	"onlineshop/es/email"
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/schedules"
 	"onlineshop/plugins/ordering/mail"
-)
-
-var (
-	firstLoss = flag.Uint64("first", 0, "the first schedule of TestPowerLoss to run")
-	losses    = flag.Uint64("seeds", 40, "where to stop: the number of schedules, if the first one is 0")
-	loss      = flag.Int64("seed", -1, "the one schedule to replay")
 )
 
 // TestPowerLoss runs the shop on a disk that fails, fills up and loses power, time and
@@ -34,38 +28,15 @@ var (
 // SEED=42 replays one: the same faults at the same calls; the program's goroutines may take
 // other turns between them.
 func TestPowerLoss(t *testing.T) {
-	if *loss >= 0 {
-		if _, err := losePower(t.Context(), uint64(*loss), t.TempDir(), nil); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	var next, failed atomic.Uint64
-	next.Store(*firstLoss)
 	var sum tally
-	var wg sync.WaitGroup
-	for worker := range 16 { // who mostly wait
-		wg.Go(func() {
-			for failed.Load() < 3 {
-				seed := next.Add(1) - 1
-				if seed >= *losses {
-					return
-				}
-				dir := filepath.Join(t.TempDir(), fmt.Sprint(worker, "-", seed))
-				seen, err := losePower(t.Context(), seed, dir, nil)
-				if err != nil {
-					failed.Add(1)
-					t.Errorf("seed %d: %v\nreplay it with: make power SEED=%d", seed, err, seed)
-				}
-				sum.add(seen)
-				if err := os.RemoveAll(dir); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	t.Logf("schedules %d to %d: %s", *firstLoss, min(next.Load(), *losses)-1, sum.String())
+	const workers = 16 // who mostly wait
+	schedules.Run(t, "power", 40, workers, func(seed uint64) error {
+		dir := filepath.Join(t.TempDir(), fmt.Sprint(seed))
+		seen, err := losePower(t.Context(), seed, dir, nil)
+		sum.add(seen)
+		return errors.Join(err, os.RemoveAll(dir))
+	})
+	t.Log(sum.String())
 }
 
 // TestPlantedPowerLossesAreCaught shows that the schedules can fail: each sync that is

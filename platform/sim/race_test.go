@@ -4,4 +4,4 @@ package sim_test
 
 // Workers of a schedule take turns, so that the race detector only sees what schedules
 // share. A few are enough for that; make test runs many without it.
-func init() { *seeds = 100 }
+func init() { usual = 100 }

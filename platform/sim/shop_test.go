@@ -3,61 +3,32 @@ package sim_test
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
+	"onlineshop/platform/internal/schedules"
 	"onlineshop/platform/sim"
 	"onlineshop/plugins"
 	"onlineshop/plugins/ordering/mail"
 	"onlineshop/plugins/plugintest"
 )
 
-var (
-	first = flag.Uint64("first", 0, "the first schedule to run")
-	seeds = flag.Uint64("seeds", 1_000, "where to stop: the number of schedules, if the first one is 0")
-	seed  = flag.Int64("seed", -1, "the one schedule to replay")
-)
+// usual is how many schedules go test runs where it is not told.
+var usual = uint64(1_000)
 
 // TestShop runs the shop's own plugins through schedules in which everything
 // goes wrong that may, and compares logs, answers and views with the canonical
 // result. make sim SEEDS=100000 runs more, make sim SEED=42 replays one.
 func TestShop(t *testing.T) {
-	if *seed >= 0 {
-		if err := run(uint64(*seed), ""); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	var next, failed atomic.Uint64
-	next.Store(*first)
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for failed.Load() == 0 {
-				s := next.Add(1) - 1
-				if s >= *seeds {
-					return
-				}
-				if err := run(s, ""); err != nil {
-					failed.Add(1)
-					t.Errorf("seed %d: %v\nreplay it with: make sim SEED=%d", s, err, s)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	t.Logf("schedules %d to %d", *first, min(next.Load(), *seeds)-1)
+	schedules.Run(t, "sim", usual, runtime.GOMAXPROCS(0), func(seed uint64) error { return run(seed, "") })
 }
 
 // TestPlantedFaultsAreCaught shows that the simulation can fail: a fault in each
