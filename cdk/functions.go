@@ -1,7 +1,7 @@
 package main
 
 import (
-	"maps"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,12 +49,10 @@ func (s *shop) function(name string, f functionSpec) *function {
 	role := awsiam.NewRole(s.stack, jsii.String(name+"Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
-	env := map[string]string{wiring.Variable: f.wiring.Encode()}
-	maps.Copy(env, s.env)
-	maps.Copy(env, f.env)
-	variables := map[string]*string{}
-	for k, v := range env {
-		variables[k] = jsii.String(v)
+	variables := s.variables(f.wiring, f.env)
+	if size := s.room(variables); size > wiring.MaxVariables {
+		awscdk.Annotations_Of(s.stack).AddWarning(jsii.String(fmt.Sprintf(
+			"The variables of the function %s may take %d bytes, and Lambda allows %d: make two plugins of one, or give the stack or its views shorter names.", name, size, wiring.MaxVariables)))
 	}
 	architecture := awslambda.Architecture_ARM_64()
 	if s.arch == "x86_64" {
@@ -81,6 +79,52 @@ func (s *shop) function(name string, f functionSpec) *function {
 	out.allow("logs:CreateLogStream logs:PutLogEvents", logs.LogGroupArn())
 	s.all = append(s.all, out)
 	return out
+}
+
+// variables are those of a function.
+func (s *shop) variables(w wiring.Wiring, own map[string]string) map[string]*string {
+	out := map[string]*string{wiring.Variable: jsii.String(w.Encode())}
+	for _, env := range []map[string]string{s.env, own} {
+		for k, v := range env {
+			out[k] = jsii.String(v)
+		}
+	}
+	return out
+}
+
+// room is how many bytes variables take, once each name in them is what CloudFormation
+// makes of a resource's: the stack's name, the resource's, and a dozen letters.
+func (s *shop) room(variables map[string]*string) (n int) {
+	var size func(v any) int
+	size = func(v any) (n int) {
+		switch v := v.(type) {
+		case string:
+			return len(v)
+		case []any:
+			for _, x := range v {
+				n += size(x)
+			}
+		case map[string]any:
+			for intrinsic, of := range v {
+				switch of := of.(type) {
+				case string: // Ref
+					n += len(*s.stack.StackName()) + len(of) + len("-1ABCDEFGHIJKL-")
+					if strings.Contains(of, "Inbox") {
+						n += len("https://sqs.ap-southeast-1.amazonaws.com/123456789012/")
+					}
+				case []any:
+					if n += size(of); intrinsic == "Fn::GetAtt" {
+						n += len(*s.stack.StackName()) + len("-1ABCDEFGHIJKL-")
+					}
+				}
+			}
+		}
+		return n
+	}
+	for name, v := range variables {
+		n += len(name) + size(s.stack.Resolve(v))
+	}
+	return n
 }
 
 // logGroup makes one, with a generated name where called is nil.

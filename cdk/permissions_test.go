@@ -28,7 +28,9 @@ type permission struct {
 // permissions are what each function may do, by all policies of its role.
 func (t template) permissions() map[string][]permission {
 	byRole := map[string][]permission{}
-	for _, policy := range t.of("AWS::IAM::Policy") {
+	policies := t.of("AWS::IAM::Policy")
+	maps.Copy(policies, t.of("AWS::IAM::ManagedPolicy")) // what one has no room for
+	for _, policy := range policies {
 		for _, s := range policy.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any) {
 			s := s.(map[string]any)
 			for _, role := range strings.Fields(policy.at("Roles")) {

@@ -463,11 +463,17 @@ func (s *shop) queryFunction(identity map[string]string, login string) *function
 			env[name] = url
 		}
 	}
+	if s.room(s.variables(w, env)) > wiring.MaxVariables {
+		w = w.Short()
+	}
 	f := s.function("Query", functionSpec{
 		kind: "query", about: "Answers queries, and passes operations on",
 		timeout: queryTimeout, memory: 512, env: env, wiring: w,
 	})
 	for i, p := range s.plugins {
+		if w.Rest {
+			f.allow("lambda:GetFunctionConfiguration", p.eventMapping.FunctionArn())
+		}
 		f.allow(readLog+" "+listStreams, p.events.TableArn())
 		f.allow("dynamodb:GetItem", p.cursors.TableArn()) // heartbeats, and rejections
 		if i == 0 {

@@ -563,8 +563,8 @@ func TestFunctionsAreWhatTheyAreToBe(t *testing.T) {
 			t.Errorf("%s keeps its log for ever", name)
 		}
 		for what, m := range map[string]*made{"usual": usual(), "unusual": unusual()} {
-			if size := m.size(name); size > 4096 {
-				t.Errorf("%s has %d bytes of variables in the %s stack, Lambda allows 4,096", name, size, what)
+			if size := m.size(name); size > wiring.MaxVariables {
+				t.Errorf("%s has %d bytes of variables in the %s stack, Lambda allows %d", name, size, what, wiring.MaxVariables)
 			}
 		}
 	}

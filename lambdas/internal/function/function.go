@@ -53,6 +53,9 @@ func prepare(ctx context.Context, logger *slog.Logger, build func(Function) (lam
 	if err != nil {
 		return nil, err
 	}
+	if w, err = aws.Whole(ctx, config, w); err != nil {
+		return nil, err
+	}
 	all, forget, err := deployed(config, w)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
+	"onlineshop/platform/aws"
 	"onlineshop/platform/aws/wiring"
 )
 
@@ -57,13 +58,9 @@ func Find(ctx context.Context, c awssdk.Config, at string) (s Stack, err error) 
 		if !ok {
 			continue
 		}
-		out, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+		w, err := aws.Told(ctx, client, function)
 		if err != nil {
-			return s, fmt.Errorf("read how %s's function %s is configured: %w", plugin, function, err)
-		}
-		var w wiring.Wiring
-		if out.Environment == nil || json.Unmarshal([]byte(out.Environment.Variables[wiring.Variable]), &w) != nil {
-			return s, fmt.Errorf("the function %s has no %s that can be read: is %s a shop's stack?", function, wiring.Variable, at)
+			return s, err
 		}
 		p := w.Plugins[plugin]
 		p.EventMapping = function

@@ -7,6 +7,7 @@ package wiring
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 // Environment variables of the functions, beside [Variable].
 const (
 	// Variable holds the function's [Wiring] as JSON: only what it needs, since
-	// Lambda allows 4 KB for all variables.
+	// there is room for [MaxVariables] bytes.
 	Variable = "SHOP_WIRING"
 	// Plugin is the plugin of a projector, eventmapping or notifications function.
 	Plugin = "SHOP_PLUGIN"
@@ -53,6 +54,32 @@ type Wiring struct {
 	Reports string                  `json:"reports,omitempty"` // bucket of reports and kept e-mails
 	Buckets map[string]string       `json:"buckets,omitempty"` // by task, "Catalog.ImportProducts": for uploads
 	Shelves map[string]string       `json:"shelves,omitempty"` // bucket by declared name, "price-lists": of those whose objects stay
+	Rest    bool                    `json:"rest,omitempty"`    // there was no room for what the plugins' event mappings are told, too: see [Wiring.Add]
+}
+
+// MaxVariables is how many bytes all variables of a function may have.
+const MaxVariables = 4 << 10
+
+// Short returns what of the wiring a function can't learn from the plugins' event mappings.
+func (w Wiring) Short() Wiring {
+	plugins := map[string]PluginWiring{}
+	for name, p := range w.Plugins {
+		plugins[name] = PluginWiring{EventMapping: p.EventMapping, Projector: p.Projector}
+	}
+	w.Plugins, w.Rows, w.Inboxes, w.Rest = plugins, nil, nil, true
+	return w
+}
+
+// Add adds what a plugin's event mapping is told of its tables and inboxes.
+func (w *Wiring) Add(plugin string, told Wiring) {
+	p, t := w.Plugins[plugin], told.Plugins[plugin]
+	p.Events, p.Cursors, p.Parked, p.Keys = t.Events, t.Cursors, t.Parked, t.Keys
+	w.Plugins[plugin] = p
+	if w.Rows == nil {
+		w.Rows, w.Inboxes = map[string]string{}, map[string]string{}
+	}
+	maps.Copy(w.Rows, told.Rows)
+	maps.Copy(w.Inboxes, told.Inboxes)
 }
 
 // PluginWiring are a plugin's own resources.
