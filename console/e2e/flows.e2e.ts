@@ -139,6 +139,27 @@ test('a form says at the field what is wrong', async () => {
   await close()
 })
 
+test('a price is what was written, in a language with a comma before decimals, too', async () => {
+  const { page, complaints, close } = await visit(browser, `#/Catalog/Product/${ids.product}`, { locale: 'de-DE' })
+  await page.getByText(/^34,50/).first().waitFor()
+  await button(page, 'Update price').click()
+  const form = page.getByRole('dialog')
+  const price = form.getByLabel('Price')
+  expect(await price.inputValue()).toBe('34,5')
+  for (const [typed, sent] of [['12,5', '12.5'], ['0,05', '0.05'], ['3,20', '3.2'], ['7.25', '7.25']] as const) {
+    await price.clear()
+    await price.pressSequentially(typed)
+    await form.getByText(`{"price":${sent}}`, { exact: true }).waitFor()
+    expect(await price.inputValue()).toBe(typed)
+  }
+  await price.fill('1.234,56')
+  await form.getByText('Price: Must be a number, such as 1234.5.').waitFor()
+  await price.fill('-3')
+  await form.getByText('Price: Must be at least 0.').waitFor()
+  expect(complaints).toEqual([])
+  await close()
+})
+
 test('the stepper shows the state at a version, and what changed', async () => {
   const { page, complaints, close } = await visit(browser, `#/Catalog/Product/${ids.product}`)
   const history = page.getByRole('region', { name: 'History' })
