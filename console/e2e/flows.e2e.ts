@@ -203,6 +203,35 @@ test('Ctrl-K opens what an id names', async () => {
   await close()
 })
 
+test('Ctrl-K opens the row that an id names, with Enter alone', async () => {
+  const { page, close } = await visit(browser, '#/')
+  await page.getByRole('heading', { level: 1, name: 'Dashboard' }).waitFor()
+  await page.keyboard.press('Control+k')
+  await page.getByRole('textbox', { name: 'Search and go' }).pressSequentially(ids.product)
+  await page.getByRole('button', { name: `${ids.product} Products` }).waitFor()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { level: 1, name: ids.product }).waitFor()
+  await close()
+})
+
+test('what is typed into a search leaves nothing for the back button', async () => {
+  const { page, close } = await visit(browser, '#/')
+  await page.getByRole('link', { name: 'Shop window' }).click()
+  await page.getByLabel('Search products').pressSequentially('kettle')
+  await expect.poll(() => page.url()).toContain('q=kettle')
+  await page.goBack()
+  await page.getByRole('heading', { level: 1, name: 'Dashboard' }).waitFor()
+  await close()
+})
+
+test('the menu shows where one is, also where it is longer than the window', async () => {
+  const { page, close } = await visit(browser, '#/map', { viewport: { width: 1280, height: 500 } })
+  const entry = page.getByRole('navigation').getByRole('link', { name: 'Map' })
+  await entry.waitFor()
+  await expect.poll(async () => (await entry.boundingBox())!.y).toBeLessThan(500)
+  await close()
+})
+
 test('a view is rebuilt, and says how far it is', async () => {
   const { page, close } = await visit(browser, '#/views')
   await button(page, 'Rebuild Products').click()
