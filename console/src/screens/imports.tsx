@@ -1,4 +1,4 @@
-import { Button, Card, Group, Paper, Progress, Stack, Table, Text, Title } from '@mantine/core'
+import { Button, Card, Group, Paper, Progress, Stack, Text, Title } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { pathOf } from '../api/client'
 import type { ReadModelManifest, Row, TaskManifest } from '../api/types'
@@ -132,17 +132,13 @@ function Import({ view, row, task, started }: ImportProps) {
         )}
       </Group>
       {isRunning(row) && <Progress my="xs" value={importProgress(row)} aria-label={`${row.id} is imported`} />}
-      <Table fz="sm" w="auto" highlightOnHover={false} withRowBorders={false}>
-        <Table.Tbody>
-          <Table.Tr>
-            {counts.map(({ name, title, schema }) => (
-              <Table.Td key={name} pl={0} pr="lg" title={schema.description}>
-                {title} <b>{String(row[name])}</b>
-              </Table.Td>
-            ))}
-          </Table.Tr>
-        </Table.Tbody>
-      </Table>
+      <Group gap="lg" my="xs">
+        {counts.map(({ name, title, schema }) => (
+          <Text key={name} size="sm" title={schema.description}>
+            {title} <b>{String(row[name])}</b>
+          </Text>
+        ))}
+      </Group>
       {texts.map(({ name, title, schema }) => (
         <Text key={name} size="sm">
           {title}: <Value owner={view.name} field={name} schema={schema} value={row[name]} row={row} />
