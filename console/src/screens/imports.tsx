@@ -132,7 +132,7 @@ function Import({ view, row, task, started }: ImportProps) {
         )}
       </Group>
       {isRunning(row) && <Progress my="xs" value={importProgress(row)} aria-label={`${row.id} is imported`} />}
-      <Group gap="lg" my="xs">
+      <Group gap="lg" my="xs" style={{ rowGap: 0 }}>
         {counts.map(({ name, title, schema }) => (
           <Text key={name} size="sm" title={schema.description}>
             {title} <b>{String(row[name])}</b>
