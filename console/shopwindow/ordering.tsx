@@ -238,8 +238,29 @@ export function register(console: ConsoleApi): void {
             <Anchor fz="sm" href={href(['trace', `Ordering.Order#${order.id}`, '1'])}>
               See what it set off
             </Anchor>
+            {order.status === 'placed' && <CancelOrder id={order.id} />}
           </Card>
         ))}
+      </Stack>
+    )
+  }
+
+  /** Until it is shipped, which may be at once. */
+  function CancelOrder({ id }: { id: string }) {
+    const key = React.useRef(crypto.randomUUID()).current
+    const { error, sending, run } = useSending()
+    return (
+      <Stack align="flex-start" mt="xs">
+        <Failure error={error} />
+        <Button
+          size="xs"
+          variant="default"
+          aria-label={`Cancel the order ${id}`}
+          loading={sending}
+          onClick={() => run(async () => void (await console.command('Ordering.Order', id, 'Cancel', {}, key)))}
+        >
+          Cancel the order
+        </Button>
       </Stack>
     )
   }
