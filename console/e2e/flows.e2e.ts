@@ -134,7 +134,7 @@ test('a form says at the field what is wrong', async () => {
   const form = page.getByRole('dialog')
   await form.getByLabel('Name').fill(' ')
   await button(page, 'Add').last().click()
-  await form.getByText('May not be blank.').waitFor()
+  await form.getByText('May not be blank.', { exact: true }).waitFor()
   await form.getByText('Fill this in.').first().waitFor()
   await close()
 })

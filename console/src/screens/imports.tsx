@@ -1,10 +1,11 @@
-import { Button, Card, Group, Paper, Progress, Stack, Text, Title } from '@mantine/core'
+import { Anchor, Button, Card, Group, Paper, Progress, Stack, Text, Title } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { pathOf } from '../api/client'
 import type { ReadModelManifest, Row, TaskManifest } from '../api/types'
-import { shortName } from '../model/manifest'
+import { shortName, splitName } from '../model/manifest'
 import { fieldsOf, humanize, isNumeric, isTime, typeOf } from '../model/schema'
 import { useRefresh, useRows } from '../state/queries'
+import { href } from '../state/router'
 import { useShop } from '../state/shop'
 import { Empty } from '../ui/empty'
 import { Screen } from '../ui/page'
@@ -95,6 +96,11 @@ function Imports({ task }: { task: TaskManifest }) {
       {newest.map((row) => (
         <Import key={row.id} view={view} row={row} task={task} started={started} />
       ))}
+      {data.next && (
+        <Text size="sm">
+          There are more, of any time: <Anchor href={href([splitName(view.name).plugin, splitName(view.name).name])}>all of them</Anchor>.
+        </Text>
+      )}
     </Stack>
   )
 }
