@@ -24,6 +24,7 @@ run: build ## build what is needed and serve the shop
 	@bin/shop serve
 
 build: $(PAGES) ## build bin/shop
+	@[ -e bin/shop ] || echo "Building the shop: the first time takes a minute or two."
 	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/shop ./cmd/shop
 
 console: $(PAGES) ## build the console's pages
@@ -31,7 +32,7 @@ console: $(PAGES) ## build the console's pages
 $(PAGES): $(PAGE_SOURCES)
 	@if ! command -v npm >/dev/null; then \
 		echo "There is no Node here: the shop is built without its console. Install Node 20.19 or newer and run make again to have it."; \
-	elif [ console/node_modules/.package-lock.json -nt console/package-lock.json ] || (cd console && npm ci --no-audit --no-fund --loglevel=error); then \
+	elif echo "Building the page."; [ console/node_modules/.package-lock.json -nt console/package-lock.json ] || (cd console && npm ci --no-audit --no-fund --loglevel=error); then \
 		cd console && npm run --silent build >build.log 2>&1 && touch dist/index.html && rm build.log || { cat build.log; rm build.log; exit 1; }; \
 	else exit 1; fi
 

@@ -69,7 +69,8 @@ export interface ConsoleApi {
   command(aggregate: string, id: string, command: string, payload: object, idempotencyKey?: string): Promise<Accepted>
 
   href(segments: string[], query?: Record<string, string | number | undefined>): string
-  navigate(href: string): void
+  /** Goes to another place; `replace` leaves none for the back button, as while somebody types. */
+  navigate(href: string, how?: 'push' | 'replace'): void
   money(value: number): string
   inWords(error: unknown): string
 }

@@ -244,9 +244,13 @@ func (a *api) preview(c *call, d es.AggregateDefinition, r engine.Request) (*ans
 // dryRun is the preference (RFC 7240) for seeing what a command would append.
 const dryRun = "dry-run"
 
+// prefersDryRun is true whatever value and parameters the preference has: who names it
+// must not find the command done.
 func (c *call) prefersDryRun() bool {
 	for _, p := range strings.Split(strings.Join(c.Header.Values("Prefer"), ","), ",") {
-		if strings.EqualFold(strings.TrimSpace(p), dryRun) {
+		name, _, _ := strings.Cut(p, ";")
+		name, _, _ = strings.Cut(name, "=")
+		if strings.EqualFold(strings.TrimSpace(name), dryRun) {
 			return true
 		}
 	}

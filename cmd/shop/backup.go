@@ -75,6 +75,9 @@ func (c backupCommand) Run(ctx context.Context, s *session) (err error) {
 		return s.printJSON(out)
 	}
 	s.printf("%s holds the shop: %d commits in %d bytes.\n", c.File, out.Commits, out.Bytes)
+	if recipient == nil {
+		s.printf("What is personal can't be read from it, since its keys are not in it: --keys FILE has them in it, encrypted.\n")
+	}
 	return nil
 }
 

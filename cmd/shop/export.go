@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -110,6 +112,9 @@ func (c exportCommand) fetch(ctx context.Context, s *session, shop *client, path
 		return shop.download(ctx, path, s.out)
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.File), ".export-*")
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return fmt.Errorf("write %s: %w", c.File, p.Err) // nobody asked for the file that becomes it
+	}
 	if err != nil {
 		return err
 	}

@@ -169,6 +169,14 @@ func (s *session) operate(ctx context.Context, operation, readModel, done string
 	return nil
 }
 
+// after is an error that came when some of the work was done.
+func after(err error, total int, done string) error {
+	if total == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%d %s before)", err, total, done)
+}
+
 // steps takes an operation's steps to its end, and counts what is done.
 func (s *session) steps(ctx context.Context, operation string, next step, done string, each func(progress)) (total int, err error) {
 	shop := s.client().patient(s.err)
@@ -176,7 +184,7 @@ func (s *session) steps(ctx context.Context, operation string, next step, done s
 	for {
 		var p progress
 		if err := shop.post(ctx, "/operations/"+operation, "", next, &p); err != nil {
-			return total, fmt.Errorf("%w (%d %s before)", err, total, done)
+			return total, after(err, total, done)
 		}
 		total += p.Done
 		each(p)

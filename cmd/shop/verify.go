@@ -56,7 +56,7 @@ func (c verifyCommand) Run(ctx context.Context, s *session) (err error) {
 	for next := (step{}); ; {
 		v := engine.Verified{}
 		if err := shop.post(ctx, "/operations/verify", "", next, &v); err != nil {
-			return fmt.Errorf("%w (%d streams before)", err, all.Streams)
+			return after(err, all.Streams, "streams")
 		}
 		all.add(v)
 		for _, h := range v.Heads {

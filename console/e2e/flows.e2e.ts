@@ -134,8 +134,29 @@ test('a form says at the field what is wrong', async () => {
   const form = page.getByRole('dialog')
   await form.getByLabel('Name').fill(' ')
   await button(page, 'Add').last().click()
-  await form.getByText('May not be blank.').waitFor()
+  await form.getByText('May not be blank.', { exact: true }).waitFor()
   await form.getByText('Fill this in.').first().waitFor()
+  await close()
+})
+
+test('a price is what was written, in a language with a comma before decimals, too', async () => {
+  const { page, complaints, close } = await visit(browser, `#/Catalog/Product/${ids.product}`, { locale: 'de-DE' })
+  await page.getByText(/^34,50/).first().waitFor()
+  await button(page, 'Update price').click()
+  const form = page.getByRole('dialog')
+  const price = form.getByLabel('Price')
+  expect(await price.inputValue()).toBe('34,5')
+  for (const [typed, sent] of [['12,5', '12.5'], ['0,05', '0.05'], ['3,20', '3.2'], ['7.25', '7.25']] as const) {
+    await price.clear()
+    await price.pressSequentially(typed)
+    await form.getByText(`{"price":${sent}}`, { exact: true }).waitFor()
+    expect(await price.inputValue()).toBe(typed)
+  }
+  await price.fill('1.234,56')
+  await form.getByText('Price: Must be a number, such as 1234.5.').waitFor()
+  await price.fill('-3')
+  await form.getByText('Price: Must be at least 0.').waitFor()
+  expect(complaints).toEqual([])
   await close()
 })
 
@@ -179,6 +200,35 @@ test('Ctrl-K opens what an id names', async () => {
   await page.getByText('Open', { exact: true }).waitFor()
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { level: 1, name: ids.order }).waitFor()
+  await close()
+})
+
+test('Ctrl-K opens the row that an id names, with Enter alone', async () => {
+  const { page, close } = await visit(browser, '#/')
+  await page.getByRole('heading', { level: 1, name: 'Dashboard' }).waitFor()
+  await page.keyboard.press('Control+k')
+  await page.getByRole('textbox', { name: 'Search and go' }).pressSequentially(ids.product)
+  await page.getByRole('button', { name: `${ids.product} Products` }).waitFor()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { level: 1, name: ids.product }).waitFor()
+  await close()
+})
+
+test('what is typed into a search leaves nothing for the back button', async () => {
+  const { page, close } = await visit(browser, '#/')
+  await page.getByRole('link', { name: 'Shop window' }).click()
+  await page.getByLabel('Search products').pressSequentially('kettle')
+  await expect.poll(() => page.url()).toContain('q=kettle')
+  await page.goBack()
+  await page.getByRole('heading', { level: 1, name: 'Dashboard' }).waitFor()
+  await close()
+})
+
+test('the menu shows where one is, also where it is longer than the window', async () => {
+  const { page, close } = await visit(browser, '#/map', { viewport: { width: 1280, height: 500 } })
+  const entry = page.getByRole('navigation').getByRole('link', { name: 'Map' })
+  await entry.waitFor()
+  await expect.poll(async () => (await entry.boundingBox())!.y).toBeLessThan(500)
   await close()
 })
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Browser } from 'playwright-core'
 import { launch, visit } from './browser'
-import { send, type To } from './fill'
+import { eventually, send, type To } from './fill'
 import { OwnShop } from './serve'
 
 const versions = 2100
@@ -17,6 +17,8 @@ beforeAll(async () => {
   await add('mug')
   for (let price = 2; price <= versions; price++) await send('/catalog/product/mug/update-price', { price }, to)
   await Promise.all(Array.from({ length: 200 }, (_, i) => add(`cup-${i}`)))
+  await send('/ordering/customer/ann/register', { email: 'ann@example.com', address: '1 Lane, Oxford' }, to)
+  await eventually<{ price: number }>('/ordering/available-products/mug', ({ price }) => price === versions, to)
 }, 180_000)
 
 afterAll(async () => {
@@ -45,6 +47,33 @@ test('a long history is shown page by page, from its end', async () => {
   // What happens meanwhile is added at the end
   await send('/catalog/product/mug/update-price', { price: 0.5 }, { url: own.url })
   await history.getByText(`Version 201 of ${versions + 1}`).waitFor()
+  expect(complaints).toEqual([])
+  await close()
+})
+
+test('what is not among the first products has its name and price in the basket, and counts', async () => {
+  const { page, complaints, close } = await visit(browser, '#/shop?q=mug', {}, own.url)
+  await page.getByRole('button', { name: 'Add to basket: mug' }).click()
+  await page.goto(`${own.url}/console/#/shop?q=cup`)
+  await page.getByRole('button', { name: 'Add to basket: cup-0' }).click()
+  await page.getByRole('link', { name: 'Basket (2)' }).click()
+  await page.getByRole('row', { name: 'mug €0.50' }).waitFor()
+  await page.getByRole('row', { name: 'Total €1.50' }).waitFor()
+  expect(complaints).toEqual([])
+  await close()
+})
+
+test('an order is placed where there are more products than a picker has', async () => {
+  const { page, complaints, close } = await visit(browser, '#/Ordering/Orders?do=Place', {}, own.url)
+  const form = page.getByRole('dialog')
+  await form.getByRole('combobox', { name: 'Customer' }).click()
+  await page.getByRole('option', { name: 'ann' }).click()
+  await form.getByLabel('Products').fill('mug')
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Tab')
+  await form.getByText('Would append').waitFor()
+  await form.getByRole('button', { name: 'Place' }).click()
+  await page.getByRole('region', { name: 'Orders', exact: true }).getByRole('link', { name: 'mug' }).waitFor()
   expect(complaints).toEqual([])
   await close()
 })

@@ -13,7 +13,7 @@ export function register(console: ConsoleApi): void {
     const best = sort === bestsellers.value
     const categories = useView('Catalog.Categories', { limit: 200 })
     const names = new Map(categories.data?.items.map((row) => [row.id, String(row.name)]))
-    const go = (changes: Record<string, string>) => navigate(href(['shop'], { ...Object.fromEntries(query), ...changes }))
+    const go = (changes: Record<string, string>, how?: 'replace') => navigate(href(['shop'], { ...Object.fromEntries(query), ...changes }), how)
     // Neither a category nor a search goes with the bestsellers.
     const among: Record<string, string> = best ? { sort: 'name' } : {}
     return (
@@ -24,7 +24,7 @@ export function register(console: ConsoleApi): void {
         </Group>
         <Group justify="space-between" align="flex-end">
           <Group gap="xs">
-            <TextInput aria-label="Search products" placeholder="Search" value={search} onChange={(e) => go({ q: e.currentTarget.value, ...among })} />
+            <TextInput aria-label="Search products" placeholder="Search" value={search} onChange={(e) => go({ q: e.currentTarget.value, ...among }, 'replace')} />
             <Select aria-label="Sort products" w={160} data={[...sortings, bestsellers]} value={sort} onChange={(value) => go(value === bestsellers.value ? { sort: value, q: '', category: '' } : { sort: value ?? 'name' })} allowDeselect={false} />
           </Group>
         </Group>
@@ -58,7 +58,9 @@ export function register(console: ConsoleApi): void {
       <>
         {error && <Alert color="red">{inWords(error)}</Alert>}
         {isPending && <Skeleton h={240} />}
-        {data && shown.length === 0 && <Text>Nothing here. Choose another category, or search for something else.</Text>}
+        {data && shown.length === 0 && (
+          <Text>{category || search ? 'Nothing here. Choose another category, or search for something else.' : 'There is nothing to buy yet.'}</Text>
+        )}
         <Cards>
           {shown.map((product) => (
             <ProductCard key={product.id} product={product} category={names.get(product.categoryId ?? '')} />

@@ -1,4 +1,4 @@
-import type { BundleError, ConsoleApi, Row } from '../bundle'
+import type { BundleError, ConsoleApi } from '../bundle'
 import { Basket } from './basket'
 import { statusInWords } from './status'
 
@@ -9,6 +9,14 @@ export function register(console: ConsoleApi): void {
   const basket = new Basket()
   // Whom this visitor registered as. The pages say it in their URL, too.
   let registered: string | undefined
+
+  /** A product that can be ordered, null where it can't: of the first ones, which are asked for at once, or by itself. */
+  const useProduct = (id: string | undefined) => {
+    const { data } = useView('Ordering.AvailableProducts', { limit: 200 })
+    const first = data?.items.find((row) => row.id === id)
+    const row = useRow('Ordering.AvailableProducts', data && !first ? id : undefined).data
+    return first ?? row
+  }
 
   const useBasket = () => React.useSyncExternalStore(basket.subscribe, basket.items)
   const customerOf = (query: URLSearchParams) => query.get('customer') ?? registered
@@ -45,10 +53,7 @@ export function register(console: ConsoleApi): void {
 
   function BasketPage({ query }: { query: URLSearchParams }) {
     const ids = useBasket()
-    const available = useView('Ordering.AvailableProducts', { limit: 200 })
     const customer = customerOf(query)
-    const lines = ids.map((id) => available.data?.items.find((row) => row.id === id) ?? { id, name: id })
-    const total = lines.reduce((sum, line) => sum + Number((line as Row).price ?? 0), 0)
     return (
       <Stack maw={720}>
         <Group justify="space-between">
@@ -65,23 +70,15 @@ export function register(console: ConsoleApi): void {
           <Card withBorder>
             <Table>
               <Table.Tbody>
-                {lines.map((line) => (
-                  <Table.Tr key={line.id}>
-                    <Table.Td>{String(line.name)}</Table.Td>
-                    <Table.Td ta="right">{'price' in line ? money(Number(line.price)) : ''}</Table.Td>
-                    <Table.Td w={100}>
-                      <Button size="compact-xs" variant="default" aria-label={`Remove ${String(line.name)}`} onClick={() => basket.remove(line.id)}>
-                        Remove
-                      </Button>
-                    </Table.Td>
-                  </Table.Tr>
+                {ids.map((id) => (
+                  <Line key={id} id={id} />
                 ))}
               </Table.Tbody>
               <Table.Tfoot>
                 <Table.Tr>
                   <Table.Th scope="row">Total</Table.Th>
                   <Table.Td ta="right" fw={700}>
-                    {money(total)}
+                    <Total ids={ids} />
                   </Table.Td>
                   <Table.Td />
                 </Table.Tr>
@@ -92,6 +89,31 @@ export function register(console: ConsoleApi): void {
         {customer ? ids.length > 0 && <PlaceOrder key={ids.join(' ')} customer={customer} ids={ids} /> : <Register />}
       </Stack>
     )
+  }
+
+  function Line({ id }: { id: string }) {
+    const product = useProduct(id)
+    const name = String(product?.name ?? id)
+    return (
+      <Table.Tr>
+        <Table.Td>{name}</Table.Td>
+        <Table.Td ta="right">{product ? money(Number(product.price)) : product === null && 'not available'}</Table.Td>
+        <Table.Td w={100}>
+          <Button size="compact-xs" variant="default" aria-label={`Remove ${name}`} onClick={() => basket.remove(id)}>
+            Remove
+          </Button>
+        </Table.Td>
+      </Table.Tr>
+    )
+  }
+
+  /** The prices of all, once each is known: one product after the other adds its own. */
+  function Total({ ids, sum = 0 }: { ids: readonly string[]; sum?: number }) {
+    const [id, ...rest] = ids
+    const product = useProduct(id)
+    if (id === undefined) return money(sum)
+    if (product === undefined) return null
+    return <Total ids={rest} sum={sum + Number(product?.price ?? 0)} />
   }
 
   function PlaceOrder({ customer, ids }: { customer: string; ids: readonly string[] }) {
@@ -185,9 +207,7 @@ export function register(console: ConsoleApi): void {
 
   function Orders({ customer }: { customer: string }) {
     const { data, error } = useView('Ordering.Orders', { customerId: customer, limit: 200 })
-    const products = useView('Ordering.AvailableProducts', { limit: 200 })
     const account = useRow('Ordering.Customers', customer)
-    const nameOf = (id: string) => String(products.data?.items.find((row) => row.id === id)?.name ?? id)
     return (
       <Stack>
         <Text size="sm" c="dimmed">
@@ -204,17 +224,49 @@ export function register(console: ConsoleApi): void {
                 {String(order.status)}
               </Badge>
             </Group>
-            <Text size="sm">{(order.productIds as string[]).map(nameOf).join(', ')}</Text>
+            <Text size="sm">
+              {(order.productIds as string[]).map((id, i) => (
+                <React.Fragment key={i}>
+                  {i > 0 && ', '}
+                  <Name id={id} />
+                </React.Fragment>
+              ))}
+            </Text>
             <Text size="sm" c="dimmed">
               {statusInWords(String(order.status))}
             </Text>
-            <Anchor size="sm" href={href(['trace', `Ordering.Order#${order.id}`, '1'])}>
+            <Anchor fz="sm" href={href(['trace', `Ordering.Order#${order.id}`, '1'])}>
               See what it set off
             </Anchor>
+            {order.status === 'placed' && <CancelOrder id={order.id} />}
           </Card>
         ))}
       </Stack>
     )
+  }
+
+  /** Until it is shipped, which may be at once. */
+  function CancelOrder({ id }: { id: string }) {
+    const key = React.useRef(crypto.randomUUID()).current
+    const { error, sending, run } = useSending()
+    return (
+      <Stack align="flex-start" mt="xs">
+        <Failure error={error} />
+        <Button
+          size="xs"
+          variant="default"
+          aria-label={`Cancel the order ${id}`}
+          loading={sending}
+          onClick={() => run(async () => void (await console.command('Ordering.Order', id, 'Cancel', {}, key)))}
+        >
+          Cancel the order
+        </Button>
+      </Stack>
+    )
+  }
+
+  function Name({ id }: { id: string }) {
+    return String(useProduct(id)?.name ?? id)
   }
 
   function Failure({ error }: { error: unknown }) {

@@ -1,18 +1,19 @@
 import { AppShell, Box, Burger, Button, Group, Kbd, Loader, ScrollArea, Text, UnstyledButton } from '@mantine/core'
 import { useDisclosure, useHotkeys } from '@mantine/hooks'
 import { spotlight } from '@mantine/spotlight'
-import { lazy, Suspense, useEffect } from 'react'
+import { Suspense, useEffect } from 'react'
 import { Away } from './ui/away'
 import { Boundary } from './ui/boundary'
 import { Caller } from './ui/caller'
 import { IconSearch } from './ui/icons'
 import { Menu } from './ui/menu'
+import { part } from './ui/part'
 import { SessionEnded } from './ui/signedout'
 import { Screens } from './screens/screens'
 import { useRoute } from './state/router'
 import { useShop } from './state/shop'
 
-const Palette = lazy(() => import('./ui/palette'))
+const Palette = part(() => import('./ui/palette'))
 
 export function Frame() {
   const { config } = useShop()
@@ -61,9 +62,11 @@ export function Frame() {
           </Suspense>
         </Boundary>
       </AppShell.Main>
-      <Suspense>
-        <Palette />
-      </Suspense>
+      <Boundary fallback={null}>
+        <Suspense>
+          <Palette />
+        </Suspense>
+      </Boundary>
       <SessionEnded />
     </AppShell>
   )

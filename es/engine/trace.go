@@ -87,7 +87,7 @@ func (e *Engine) Trace(ctx context.Context, caller es.Caller, s Stream, version 
 		return Trace{}, err
 	}
 	if found == nil || version < 1 || !sees(caller, found.Meta.Owner) {
-		return Trace{}, ErrNotFound.Because("there is no %s", s)
+		return Trace{}, ErrNotFound.Because("there is no version %d of %s", version, s)
 	}
 	t := tracer{Engine: e, caller: caller, left: traceCommits}
 	out, err := t.commit(ctx, *found, 0)

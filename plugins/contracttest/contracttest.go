@@ -923,6 +923,10 @@ func dryRuns(s *suite, t *testing.T) {
 	// What has nothing to change has no events; other preferences are ignored.
 	admin.post(at+"/update-price", `{"price":9.99}`, prefer, "respond-async, DRY-RUN").is(200,
 		`{"aggregate":"Catalog.Product","id":"`+id+`","version":1,"events":[],"dryRun":true}`)
+	for _, written := range []string{"dry-run; quietly", "dry-run=1", "wait=10; dry-run, dry-run ;a=b"} { // RFC 7240 lets it have a value and parameters
+		admin.post(at+"/update-price", `{"price":2}`, prefer, written).is(200,
+			`{"aggregate":"Catalog.Product","id":"`+id+`","version":1,"events":[{"type":"PriceUpdated","data":{"price":2}}],"dryRun":true}`)
+	}
 	admin.post(at+"/update-price", `{"price":2}`, prefer, "wait=10").is(200, outcome("Catalog.Product", id, 2, "PriceUpdated"))
 }
 

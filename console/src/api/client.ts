@@ -107,7 +107,7 @@ export class Client {
     } catch (error) {
       if (init.signal?.aborted) throw error
       this.onReach(false)
-      throw new AwayError()
+      throw new AwayError(init.method === 'POST')
     }
     this.onReach(true)
     if (response.ok || response.status === 304) return response

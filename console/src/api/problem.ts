@@ -24,9 +24,9 @@ export class ApiError extends Error {
   }
 }
 
-/** The server could not be reached, so nobody knows whether it did what was asked. */
+/** The server could not be reached; where something was sent, nobody knows whether it did what was asked. */
 export class AwayError extends Error {
-  constructor() {
+  constructor(readonly sending: boolean) {
     super('The server could not be reached.')
     this.name = 'AwayError'
   }
@@ -57,7 +57,6 @@ export function isMissingEndpoint(error: unknown): boolean {
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404
 
 const words: Record<string, string> = {
-  Forbidden: 'You may not do this. Ask somebody in the group that may.',
   Unauthenticated: 'You are not signed in, or your session ended.',
   VersionMismatch: 'Somebody else was faster: this has changed since you looked.',
   IdempotencyKeyReused: 'This form was already sent with other values. Close it and open it again.',
@@ -68,7 +67,7 @@ const words: Record<string, string> = {
 
 /** An error in words that a person can act on. */
 export function inWords(error: unknown): string {
-  if (error instanceof AwayError) return 'The server could not be reached. Sending again is safe.'
+  if (error instanceof AwayError) return `The server could not be reached. ${error.sending ? 'Sending again is safe.' : 'Once it is back the page goes on by itself.'}`
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error)
   const known = words[error.code]
   const detail = error.problem.detail || error.problem.title

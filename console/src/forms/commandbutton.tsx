@@ -1,11 +1,12 @@
 import { Button } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { lazy, Suspense } from 'react'
+import { Suspense } from 'react'
 import type { AggregateManifest, CommandManifest } from '../api/types'
 import { humanize } from '../model/schema'
+import { part } from '../ui/part'
 import type { Target } from './commanddialog'
 
-const CommandDialog = lazy(() => import('./commanddialog'))
+const CommandDialog = part(() => import('./commanddialog'))
 
 interface Props {
   aggregate: AggregateManifest

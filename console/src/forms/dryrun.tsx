@@ -2,8 +2,8 @@ import { Group, Loader, Paper, Stack, Text } from '@mantine/core'
 import { useMemo } from 'react'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
-import { inWords } from '../api/problem'
-import { humanize, type Schema } from '../model/schema'
+import { ApiError, inWords } from '../api/problem'
+import { fieldsOf, humanize, type Schema } from '../model/schema'
 import { useShop } from '../state/shop'
 import { validate } from './validator'
 
@@ -19,7 +19,8 @@ export function DryRun({ path, schema, payload, version }: Props) {
   const { client, who } = useShop()
   const [asked] = useDebouncedValue(JSON.stringify({ path, payload }), 300)
   const settled = useMemo(() => JSON.parse(asked) as { path: string; payload: object }, [asked])
-  const complete = useMemo(() => validate(schema, settled.payload).length === 0, [schema, settled])
+  const missing = useMemo(() => missingIn(schema, settled.payload), [schema, settled])
+  const complete = missing === undefined
   const { data, error, isFetching } = useQuery({
     queryKey: ['dryrun', asked, version],
     queryFn: ({ signal }) => client.dryRun(settled.path, settled.payload, { version, signal }),
@@ -36,8 +37,12 @@ export function DryRun({ path, schema, payload, version }: Props) {
         </Text>
         {isFetching && <Loader size={14} aria-label="Asking" />}
       </Group>
-      {!complete && <Text size="sm">The form is not complete yet.</Text>}
-      {complete && error && <Text size="sm">Would be refused: {inWords(error)}</Text>}
+      {!complete && <Text size="sm">{missing}</Text>}
+      {complete && error && (
+        <Text size="sm">
+          {error instanceof ApiError && error.status < 500 ? 'Would be refused' : 'There is no preview now'}: {inWords(error)}
+        </Text>
+      )}
       {complete && data && data.events.length === 0 && <Text size="sm">Nothing would change.</Text>}
       {complete && data && data.events.length > 0 && (
         <Stack gap={2}>
@@ -50,4 +55,13 @@ export function DryRun({ path, schema, payload, version }: Props) {
       )}
     </Paper>
   )
+}
+
+/** Why a form can't be sent yet: what was written wrongly comes first. */
+function missingIn(schema: Schema, payload: object): string | undefined {
+  const errors = validate(schema, payload)
+  const wrong = errors.find(({ name }) => name !== 'required')
+  const field = fieldsOf(schema).find(({ name }) => wrong?.property?.split('.')[1] === name)
+  if (field && (payload as Record<string, unknown>)[field.name] !== '') return `${field.title}: ${wrong?.message}`
+  return errors.length > 0 ? 'The form is not complete yet.' : undefined
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { KeyRing } from './keyring'
+import { numberFrom } from './numbers'
 import { errorsAt } from './servererrors'
 import { validate } from './validator'
 
@@ -42,4 +43,20 @@ test('a key lasts for retries, and changes with the values', () => {
   expect(keys.keyFor('/a', { price: 1 })).toBe(first)
   expect(keys.keyFor('/a', { price: 2 })).not.toBe(first)
   expect(new KeyRing().keyFor('/a', { price: 1 })).not.toBe(first)
+})
+
+test('a number is what was written, with a point or a comma, and never another', () => {
+  for (const [text, value] of [['12.5', 12.5], ['12,5', 12.5], ['12.', 12], [',5', 0.5], [' 7 ', 7], ['-3', -3], ['3,20', 3.2], ['0,125', 0.125], ['', undefined]] as const) {
+    expect(numberFrom(text, '.'), text).toBe(value)
+    expect(numberFrom(text, ','), text).toBe(value)
+  }
+  for (const text of ['1.234,56', '1,234.56', '1 234', '€ 12.50', '1e5', 'cheap', '.']) {
+    expect(numberFrom(text, '.'), text).toBe(text)
+    expect(numberFrom(text, ','), text).toBe(text)
+  }
+  // Three digits after the other language's sign may be thousands
+  expect(numberFrom('1,234', '.')).toBe('1,234')
+  expect(numberFrom('1.234', '.')).toBe(1.234)
+  expect(numberFrom('1.234', ',')).toBe('1.234')
+  expect(numberFrom('1,234', ',')).toBe(1.234)
 })

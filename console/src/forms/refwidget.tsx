@@ -1,7 +1,8 @@
 import { Autocomplete, MultiSelect, Select, TagsInput } from '@mantine/core'
-import { labelValue, type WidgetProps } from '@rjsf/utils'
+import type { WidgetProps } from '@rjsf/utils'
 import { useSample } from '../state/queries'
 import { useShop } from '../state/shop'
+import { commonOf } from './fieldprops'
 import { optionsOf } from './options'
 
 /** A picker for the id of a row in another view. */
@@ -19,7 +20,8 @@ export function RefWidget(props: WidgetProps) {
 export function RefsWidget(props: WidgetProps) {
   const { options, more } = useOptions(props)
   const common = commonOf(props)
-  const value: string[] = Array.isArray(props.value) ? props.value : []
+  // A list that needs an item begins with one that is not chosen yet.
+  const value = (Array.isArray(props.value) ? props.value : []).filter((id) => typeof id === 'string')
   if (more) return <TagsInput {...common} data={options.map((o) => o.value)} value={value} onChange={props.onChange} />
   return <MultiSelect {...common} searchable data={options} value={value} onChange={props.onChange} nothingFoundMessage="Nothing found" hidePickedOptions />
 }
@@ -29,17 +31,6 @@ function useOptions(props: WidgetProps) {
   const view = model.view(String(props.options.view))
   const { data } = useSample(view)
   return { options: view ? optionsOf(view, data?.items ?? []) : [], more: data?.next !== undefined }
-}
-
-function commonOf(props: WidgetProps) {
-  return {
-    id: props.id,
-    label: labelValue(props.label || undefined, props.hideLabel, undefined),
-    description: props.schema.description,
-    required: props.required,
-    autoFocus: props.autofocus,
-    error: props.rawErrors?.length ? props.rawErrors.join(' ') : undefined,
-  }
 }
 
 const withPresent = (options: { value: string; label: string }[], value: unknown) =>

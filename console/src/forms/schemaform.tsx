@@ -6,6 +6,7 @@ import type { Schema } from '../model/schema'
 import { useShop } from '../state/shop'
 import { errorsAt } from './servererrors'
 import { FieldErrors } from './fielderrors'
+import { InputTemplate } from './inputtemplate'
 import { prepare, uiSchemaOf } from './uischema'
 import { validator } from './validator'
 import { RefsWidget, RefWidget } from './refwidget'
@@ -22,7 +23,7 @@ interface Props {
   children: ReactNode
 }
 
-const templates = { FieldErrorTemplate: FieldErrors }
+const templates = { FieldErrorTemplate: FieldErrors, BaseInputTemplate: InputTemplate }
 
 const widgets = { ref: RefWidget, refs: RefsWidget }
 

@@ -49,7 +49,7 @@ function wordsOf(keyword: string, schema: Schema): string {
     case 'required':
       return 'Fill this in.'
     case 'type':
-      return schema.type === 'integer' ? 'Must be a whole number.' : schema.type === 'number' ? 'Must be a number.' : `Must be of type ${String(schema.type)}.`
+      return schema.type === 'integer' ? 'Must be a whole number.' : schema.type === 'number' ? 'Must be a number, such as 1234.5.' : `Must be of type ${String(schema.type)}.`
     case 'minLength':
       return schema.minLength === 1 ? 'Fill this in.' : `Needs at least ${schema.minLength} characters.`
     case 'maxLength':

@@ -1,11 +1,19 @@
 import { Button, Paper, Stack, Text } from '@mantine/core'
-import { useRef, useState, type DragEvent } from 'react'
+import { useEffect, useRef, useState, type DragEvent } from 'react'
 import { IconUpload } from '../ui/icons'
 
 /** A place to drop files on, or to choose them. */
 export function FileDrop({ onFiles }: { onFiles: (files: File[]) => void }) {
   const input = useRef<HTMLInputElement>(null)
   const [over, setOver] = useState(false)
+  useEffect(() => {
+    addEventListener('dragover', refuse)
+    addEventListener('drop', refuse)
+    return () => {
+      removeEventListener('dragover', refuse)
+      removeEventListener('drop', refuse)
+    }
+  }, [])
   const drop = (event: DragEvent) => {
     event.preventDefault()
     setOver(false)
@@ -44,4 +52,11 @@ export function FileDrop({ onFiles }: { onFiles: (files: File[]) => void }) {
       </Stack>
     </Paper>
   )
+}
+
+/** A file that is dropped beside the place would be opened by the browser, instead of the page. */
+function refuse(event: globalThis.DragEvent): void {
+  if (event.defaultPrevented) return
+  event.preventDefault()
+  if (event.dataTransfer) event.dataTransfer.dropEffect = 'none'
 }

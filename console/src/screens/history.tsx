@@ -178,7 +178,7 @@ function Changes({ changes }: { changes: Change[] }) {
                 {marks[change.kind]}
               </Badge>
             </Table.Td>
-            <Table.Th scope="row" fw={500}>
+            <Table.Th scope="row" fw={500} style={{ overflowWrap: 'normal' }}>
               {change.path.slice(1)}
             </Table.Th>
             <Table.Td>

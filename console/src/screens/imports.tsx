@@ -1,10 +1,11 @@
-import { Button, Card, Group, Paper, Progress, Stack, Table, Text, Title } from '@mantine/core'
+import { Anchor, Button, Card, Group, Paper, Progress, Stack, Text, Title } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { pathOf } from '../api/client'
 import type { ReadModelManifest, Row, TaskManifest } from '../api/types'
-import { shortName } from '../model/manifest'
+import { shortName, splitName } from '../model/manifest'
 import { fieldsOf, humanize, isNumeric, isTime, typeOf } from '../model/schema'
 import { useRefresh, useRows } from '../state/queries'
+import { href } from '../state/router'
 import { useShop } from '../state/shop'
 import { Empty } from '../ui/empty'
 import { Screen } from '../ui/page'
@@ -95,6 +96,11 @@ function Imports({ task }: { task: TaskManifest }) {
       {newest.map((row) => (
         <Import key={row.id} view={view} row={row} task={task} started={started} />
       ))}
+      {data.next && (
+        <Text size="sm">
+          There are more, of any time: <Anchor href={href([splitName(view.name).plugin, splitName(view.name).name])}>all of them</Anchor>.
+        </Text>
+      )}
     </Stack>
   )
 }
@@ -132,17 +138,13 @@ function Import({ view, row, task, started }: ImportProps) {
         )}
       </Group>
       {isRunning(row) && <Progress my="xs" value={importProgress(row)} aria-label={`${row.id} is imported`} />}
-      <Table fz="sm" w="auto" highlightOnHover={false} withRowBorders={false}>
-        <Table.Tbody>
-          <Table.Tr>
-            {counts.map(({ name, title, schema }) => (
-              <Table.Td key={name} pl={0} pr="lg" title={schema.description}>
-                {title} <b>{String(row[name])}</b>
-              </Table.Td>
-            ))}
-          </Table.Tr>
-        </Table.Tbody>
-      </Table>
+      <Group gap="lg" my="xs" style={{ rowGap: 0 }}>
+        {counts.map(({ name, title, schema }) => (
+          <Text key={name} size="sm" title={schema.description}>
+            {title} <b>{String(row[name])}</b>
+          </Text>
+        ))}
+      </Group>
       {texts.map(({ name, title, schema }) => (
         <Text key={name} size="sm">
           {title}: <Value owner={view.name} field={name} schema={schema} value={row[name]} row={row} />

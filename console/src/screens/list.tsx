@@ -156,11 +156,13 @@ function RowLine({ view, row, fields }: { view: ReadModelManifest; row: Row; fie
   const to = view.items ? itemsHref(view, row.id) : rowHref(view, row.id)
   return (
     <Table.Tr>
-      <Table.Td>
+      <Table.Td className="clamp" maw="18rem">
         {view.kind === 'keyed' ? (
-          <span className="mono">{row.id}</span>
+          <span className="mono" title={row.id}>
+            {row.id}
+          </span>
         ) : (
-          <Anchor href={to} className="mono">
+          <Anchor href={to} className="mono" title={row.id}>
             {row.id}
           </Anchor>
         )}

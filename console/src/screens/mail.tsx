@@ -49,6 +49,9 @@ export default function MailScreen({ id }: { id?: string }) {
   )
 }
 
+/** An address without the brackets that a header has it in. */
+const plain = (address: string): string => address.replace(/^<(.*)>$/, '$1')
+
 function Line({ email, chosen }: { email: Email; chosen: boolean }) {
   const { query } = useRoute()
   return (
@@ -58,7 +61,7 @@ function Line({ email, chosen }: { email: Email; chosen: boolean }) {
           {email.subject || 'No subject'}
         </Anchor>
       </Table.Td>
-      <Table.Td>{email.to}</Table.Td>
+      <Table.Td>{plain(email.to)}</Table.Td>
       <Table.Td>
         <Time value={email.time} />
       </Table.Td>
@@ -77,8 +80,8 @@ function Message({ id }: { id?: string }) {
       </Title>
       <Table fz="sm" w="auto" highlightOnHover={false} withRowBorders={false} verticalSpacing={2} mb="sm">
         <Table.Tbody>
-          <Head name="From">{data.from}</Head>
-          <Head name="To">{data.to}</Head>
+          <Head name="From">{plain(data.from)}</Head>
+          <Head name="To">{plain(data.to)}</Head>
           <Head name="Sent">
             <Time value={data.time} />
           </Head>

@@ -1,20 +1,20 @@
-import { lazy } from 'react'
 import { Empty } from '../ui/empty'
 import { Screen } from '../ui/page'
+import { part } from '../ui/part'
 import { useRoute } from '../state/router'
 import { useShop } from '../state/shop'
 import { Dashboard } from './dashboard'
 import { ItemsScreen, ListScreen } from './list'
 
-const AggregateScreen = lazy(() => import('./aggregate'))
-const StreamsScreen = lazy(() => import('./streams'))
-const TraceScreen = lazy(() => import('./trace'))
-const ImportsScreen = lazy(() => import('./imports'))
-const FailuresScreen = lazy(() => import('./failures'))
-const ViewsScreen = lazy(() => import('./views'))
-const SchedulesScreen = lazy(() => import('./schedules'))
-const MailScreen = lazy(() => import('./mail'))
-const MapScreen = lazy(() => import('../map/map'))
+const AggregateScreen = part(() => import('./aggregate'))
+const StreamsScreen = part(() => import('./streams'))
+const TraceScreen = part(() => import('./trace'))
+const ImportsScreen = part(() => import('./imports'))
+const FailuresScreen = part(() => import('./failures'))
+const ViewsScreen = part(() => import('./views'))
+const SchedulesScreen = part(() => import('./schedules'))
+const MailScreen = part(() => import('./mail'))
+const MapScreen = part(() => import('../map/map'))
 
 /** The screen that the URL says. */
 export function Screens() {

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { pathOf } from '../api/client'
 import type { BranchState, Trace, TraceBranch, TraceEvent } from '../api/types'
 import { splitConsumer, splitName } from '../model/manifest'
-import { isQuiet } from '../model/trace'
+import { isQuiet, outcomeOf } from '../model/trace'
 import { humanize } from '../model/schema'
 import { href } from '../state/router'
 import { live } from '../state/queries'
@@ -28,8 +28,8 @@ export default function TraceScreen({ stream, version }: { stream: string; versi
       {data && (
         <Stack>
           <Group gap="xs">
-            <Badge variant="dot" color={isQuiet(data.then) ? 'green' : 'yellow'} tt="none" role="status">
-              {isQuiet(data.then) ? 'All done' : 'Still going on'}
+            <Badge variant="dot" color={looks[outcomeOf(data.then)].color} tt="none" role="status">
+              {looks[outcomeOf(data.then)].all}
             </Badge>
             <Text size="sm" c="dimmed">
               Correlation id <span className="mono">{data.event.correlationId}</span>
@@ -76,13 +76,13 @@ function EventCard({ event }: { event: TraceEvent }) {
   )
 }
 
-const looks: Record<BranchState, { color: string; label: string }> = {
-  done: { color: 'green', label: 'Done' },
-  pending: { color: 'yellow', label: 'Pending' },
-  due: { color: 'blue', label: 'Due later' },
-  parked: { color: 'red', label: 'Parked' },
-  rejected: { color: 'orange', label: 'Rejected' },
-  none: { color: 'gray', label: 'No effect' },
+const looks: Record<BranchState, { color: string; label: string; all: string }> = {
+  done: { color: 'green', label: 'Done', all: 'All done' },
+  pending: { color: 'yellow', label: 'Pending', all: 'Still going on' },
+  due: { color: 'blue', label: 'Due later', all: 'The rest is due later' },
+  parked: { color: 'red', label: 'Parked', all: 'Something failed' },
+  rejected: { color: 'orange', label: 'Rejected', all: 'Something was rejected' },
+  none: { color: 'gray', label: 'No effect', all: 'No effect' },
 }
 
 function Branches({ branches }: { branches: TraceBranch[] }) {

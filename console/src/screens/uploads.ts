@@ -51,7 +51,7 @@ function put(client: Client, target: UploadTarget, file: File, onProgress: (sent
       if (request.status < 300) resolve()
       else reject(refusal(request))
     }
-    request.onerror = () => reject(new AwayError())
+    request.onerror = () => reject(new AwayError(true))
     request.send(file)
   })
 }

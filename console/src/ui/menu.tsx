@@ -1,5 +1,5 @@
 import { Badge, NavLink, Text } from '@mantine/core'
-import type { ReactNode } from 'react'
+import { useEffect, useRef, type ReactNode } from 'react'
 import { isAdmin, mayUse, shortName } from '../model/manifest'
 import { humanize } from '../model/schema'
 import { useHealth } from '../state/queries'
@@ -68,8 +68,13 @@ function Section({ title, children }: { title: string; children: ReactNode }) {
 function Entry({ to, label, icon, mark }: { to: string[]; label: string; icon?: ReactNode; mark?: ReactNode }) {
   const { segments } = useRoute()
   const active = to.length === 0 ? segments.length === 0 : to.length <= segments.length && to.every((part, i) => part === segments[i])
+  const link = useRef<HTMLAnchorElement>(null)
+  useEffect(() => {
+    if (active) link.current?.scrollIntoView({ block: 'nearest' })
+  }, [active])
   return (
     <NavLink
+      ref={link}
       href={href(to)}
       label={label}
       leftSection={icon}

@@ -1,7 +1,7 @@
 import { Spotlight, type SpotlightActionData, type SpotlightActionGroupData } from '@mantine/spotlight'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { pathOf } from '../api/client'
 import type { ReadModelManifest, Row } from '../api/types'
 import { creators, isAdmin, mayUse, shortName, splitName, splitStream } from '../model/manifest'
@@ -17,6 +17,7 @@ export default function Palette() {
   const [query, setQuery] = useState('')
   const [settled] = useDebouncedValue(query.trim(), 250)
   const found = useIds(settled)
+  useEffect(chooseFirst, [found.length])
   return (
     <Spotlight
       actions={[...pages(shop), ...views(shop), ...stream(shop, query.trim()), ...found]}
@@ -31,6 +32,12 @@ export default function Palette() {
       maxHeight={420}
     />
   )
+}
+
+/** Enter opens what is chosen, which the library sees to as one types: lines that come later are chosen here, as it does it. */
+function chooseFirst(): void {
+  const list = document.querySelector('.mantine-Spotlight-actionsList')
+  if (!list?.querySelector('[data-selected]')) list?.querySelector('[data-action]')?.setAttribute('data-selected', 'true')
 }
 
 const go = (id: string, label: string, to: string, description?: string): SpotlightActionData => ({

@@ -1,9 +1,10 @@
 import { Alert, Group, Stack, Text } from '@mantine/core'
+import type { ReactNode } from 'react'
 import { ApiError, AwayError, inWords } from '../api/problem'
 import { CopyText } from './copy'
 
-/** An error in words, with the correlation id to copy. */
-export function Problem({ error, title }: { error: unknown; title?: string }) {
+/** An error in words, with the correlation id to copy, and what can be done about it. */
+export function Problem({ error, title, children }: { error: unknown; title?: string; children?: ReactNode }) {
   const id = error instanceof ApiError ? error.problem.correlationId : undefined
   return (
     <Alert color={error instanceof AwayError ? 'yellow' : 'red'} variant="outline" role="alert" title={title ?? titleOf(error)}>
@@ -17,6 +18,7 @@ export function Problem({ error, title }: { error: unknown; title?: string }) {
             <CopyText text={id} label="Copy the correlation id" />
           </Group>
         )}
+        {children && <Group mt="xs">{children}</Group>}
       </Stack>
     </Alert>
   )

@@ -31,11 +31,11 @@ function Plain({ schema, value }: Props) {
   const { config, model } = useShop()
   if (value === '' && schema['x-personal'])
     return (
-      <Text span c="dimmed" fs="italic">
+      <Text span inherit c="dimmed" fs="italic">
         erased
       </Text>
     )
-  if (value === undefined || value === null || value === '') return <Text span c="dimmed" aria-label="none">–</Text>
+  if (value === undefined || value === null || value === '') return <Text span inherit c="dimmed" aria-label="none">–</Text>
   const ref = model.refOf(schema)
   if (ref && typeof value === 'string') return <RefLink view={ref} id={value} />
   if (ref && Array.isArray(value)) return <Many values={value.map((id) => <RefLink key={String(id)} view={ref} id={String(id)} />)} />

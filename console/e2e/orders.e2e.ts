@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Browser } from 'playwright-core'
+import { launch, visit } from './browser'
+import { eventually, send, type To } from './fill'
+import { OwnShop } from './serve'
+
+let browser: Browser
+let own: OwnShop
+
+// Given an order that waits before it is shipped
+beforeAll(async () => {
+  ;[browser, own] = await Promise.all([launch(), OwnShop.start(['--ship-delay', '1h'])])
+  const to: To = { url: own.url }
+  await send('/catalog/product/mug/add', { name: 'Mug', description: 'For tea', price: 7.5 }, to)
+  await send('/ordering/customer/ann/register', { email: 'ann@example.com', address: '1 Lane, Oxford' }, to)
+  await eventually('/ordering/available-products/mug', () => true, to)
+  await send('/ordering/order/o1/place', { customerId: 'ann', productIds: ['mug'] }, to)
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await own?.close()
+})
+
+test('an order can be cancelled until it is shipped, and its trace says what waits', async () => {
+  const { page, complaints, close } = await visit(browser, '#/trace/Ordering.Order%23o1/1', {}, own.url)
+  await page.getByText('The rest is due later').waitFor()
+  await page.goto(`${own.url}/console/#/shop/orders?customer=ann`)
+  const cancel = page.getByRole('button', { name: 'Cancel the order o1' })
+  await cancel.click()
+  await page.getByText('Cancelled. Nothing is sent.').waitFor()
+  await cancel.waitFor({ state: 'detached' })
+  expect(complaints).toEqual([])
+  await close()
+})
