@@ -22,6 +22,7 @@ var kinds = []struct {
 	{regexp.MustCompile(`Events\.StreamArn$`), "log's stream"},
 	{regexp.MustCompile(`Cursors where .* heartbeat$`), "cursors, the heartbeat"},
 	{regexp.MustCompile(`Cursors where .* due/\*$`), "cursors, what waits"},
+	{regexp.MustCompile(`Cursors where .* lag$`), "cursors, how far the stream is behind"},
 	{regexp.MustCompile(`Cursors where .* cursor-key$`), "cursors, the key of pages"},
 	{regexp.MustCompile(`Cursors where .* schedule/\*$`), "cursors, its schedules"},
 	{regexp.MustCompile(`Cursors$`), "cursors"},

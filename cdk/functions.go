@@ -158,6 +158,7 @@ const (
 	listStreams = "dynamodb:Scan"
 	appendToLog = "dynamodb:PutItem"
 	moveCursor  = "dynamodb:GetItem dynamodb:UpdateItem"
+	noteLag     = "dynamodb:UpdateItem"
 	readRow     = "dynamodb:GetItem"
 	writeRow    = "dynamodb:UpdateItem"
 	removeRow   = "dynamodb:DeleteItem"

@@ -25,12 +25,15 @@ func (s *shop) readers(p *plugin) {
 		timeout: projectorTimeout, memory: 512,
 		env: map[string]string{wiring.Plugin: p.Name},
 		wiring: wiring.Wiring{
-			Plugins: map[string]wiring.PluginWiring{p.Name: {Events: *p.events.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable()}},
-			Rows:    p.tables(),
+			Plugins: map[string]wiring.PluginWiring{p.Name: {
+				Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable(),
+			}},
+			Rows: p.tables(),
 		},
 	})
 	p.projector.streams(p.events)
 	p.projector.projects(p)
+	p.projector.allowIf("ForAllValues:StringEquals", "dynamodb:LeadingKeys", []string{wiring.LagKey}, noteLag, p.cursors.TableArn())
 
 	eventMapping := wiring.PluginWiring{
 		Events: *p.events.TableName(), Cursors: *p.cursors.TableName(), Parked: *p.parked.TableName(), Keys: p.keysTable(),

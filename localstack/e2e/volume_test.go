@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +58,88 @@ func TestANewerUploadReplacesARunningOne(t *testing.T) {
 	if !strings.Contains(events, "Rejected Started") || strings.Count(events, "Started") != 2 || !strings.HasSuffix(events, "Finished") {
 		t.Errorf("the import's history is %s", events)
 	}
+}
+
+// overtaken is by how many those that are read side by side may pass one another anyway: a
+// batch of a stream, and one for each of an inbox's readers.
+const overtaken = 100 + 20*10
+
+func TestLiveWorkPassesAnImport(t *testing.T) {
+	takesLong(t)
+	// Given a product that can be ordered, and a file that is being imported, of which much
+	// waits for Ordering: in either inbox, wherever it was put
+	const key, prefix, n, backlog, orders = "passed.csv", "passed-", 2_500, 1_000, 3
+	ann, began := someone(t, "ann"), time.Now()
+	products(t, "passing")
+	ann.customer("passing-ann")
+	ann.becomes("/ordering/customers/passing-ann", `{"id":"passing-ann","email":"passing-ann@example.com","address":"1 Main Street","deactivated":false}`)
+	live, bulk := hold(t, "Ordering.CatalogProduct"), hold(t, "Ordering.CatalogProduct"+wiring.BulkInbox)
+	content, _ := rows(prefix, n)
+	put(t, output(t, deployed.ImportBucket), key, content)
+	eventually(t, "much of the file waits for Ordering", func() (bool, any) {
+		waits := live.count() + bulk.count()
+		return waits >= backlog, waits
+	})
+	before := imported(t, prefix)
+	latest := fmt.Sprintf("%s%d", prefix, slices.Max(numbers(t, prefix, before)))
+
+	// When that begins to be read, orders are placed, and the price of the latest product is changed
+	live.release()
+	bulk.release()
+	for i := range orders {
+		ann.place(fmt.Sprintf("passing-%d", i), "passing-ann", "passing")
+	}
+	admin(t).must("/catalog/product/"+latest+"/update-price", `{"price":3}`)
+	if r := run(t, key); r.Status != "running" {
+		t.Fatalf("the import has ended, and nothing was asked for beside it: the file has to be longer; %+v", r)
+	}
+
+	// Then all that comes of these is done while much of what was there before them is not
+	passed := func(what string) {
+		t.Helper()
+		there, err := streams(t.Context(), "Ordering.CatalogProduct")
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := len(before)
+		for _, id := range there {
+			if before[id] {
+				left--
+			}
+		}
+		t.Logf("%s: Ordering does not have %d of the %d products yet that were imported before", what, left, len(before))
+		if left <= overtaken {
+			t.Errorf("%s, and Ordering has all but %d of the %d products that were imported before: what people ask for waits for the import; unless this emulator is so fast that it was done with both, and the file has to be longer", what, left, len(before))
+		}
+	}
+	number := strings.TrimPrefix(latest, prefix)
+	admin(t).becomes("/ordering/available-products/"+latest, `{"id":"`+latest+`","name":"Product `+number+`","price":3}`)
+	passed("the new price is there")
+	for i := range orders {
+		id := fmt.Sprintf("passing-%d", i)
+		ann.becomes("/ordering/orders/"+id, orderRow(id, "passing-ann", "shipped", "passing"))
+	}
+	passed("the orders are shipped")
+	ann.becomes("/catalog/product-demands/passing", demandRow("passing", orders))
+	passed("the orders are counted")
+
+	// And the import, which has waited for those who read Catalog's stream, comes to its end
+	ends(t, key, func(r importRun) bool { return r.Status == "finished" && r.Added == n })
+	eventually(t, "the import's log says that it paused", func() (bool, any) {
+		pauses := logged(t, function(t, "CatalogImportProducts"), began, "task pauses")
+		return len(pauses) > 0, pauses
+	})
+}
+
+// numbers are the ends of the products' ids.
+func numbers(t *testing.T, prefix string, ids map[string]bool) (all []int) {
+	t.Helper()
+	for id := range ids {
+		if n, err := strconv.Atoi(strings.TrimPrefix(id, prefix)); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // The last test, by the name of its file: it leaves the followers of products

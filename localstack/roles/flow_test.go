@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -51,6 +52,7 @@ var parts = []part{
 	{"long histories get snapshots", snapshots},
 	{"the shop tells how it is", health},
 	{"an import goes on where its time ran out", longImport},
+	{"a reader of a stream is late, and notes it", late},
 }
 
 // pluginNames are the deployed ones.
@@ -312,6 +314,33 @@ func longImport(w walk) {
 	})
 	w.forget("Catalog", wiring.LagKey)
 	w.shows("/catalog/product-imports/"+key, `"finished"`)
+}
+
+func late(w walk) {
+	for _, p := range pluginNames() {
+		// Given a projector that has noted nothing lately
+		f := functionOf(p + "Projector")
+		w.ok(shop.restart(w, f), "restart")
+		// When it gets a batch that was written a minute ago
+		var e events.DynamoDBEvent
+		e.Records = []events.DynamoDBEventRecord{{Change: events.DynamoDBStreamRecord{
+			ApproximateCreationDateTime: events.SecondsEpochTime{Time: time.Now().Add(-time.Minute)},
+		}}}
+		payload, err := json.Marshal(e)
+		w.ok(err, "a batch")
+		_, err = shop.lambda.Invoke(w, &lambda.InvokeInput{FunctionName: &f, Payload: payload})
+		w.ok(err, "invoke "+f)
+		// Then tasks can learn how late that is
+		note, err := shop.tables.GetItem(w, &dynamodb.GetItemInput{
+			TableName: awssdk.String(shop.stack.Wiring.Plugins[p].Cursors),
+			Key:       map[string]types.AttributeValue{wiring.Key: &types.AttributeValueMemberS{Value: wiring.LagKey}},
+		})
+		w.ok(err, "read the note")
+		if note.Item["viewLag"] == nil {
+			w.fail("the projector of %s notes %v", p, note.Item)
+		}
+		w.forget(p, wiring.LagKey)
+	}
 }
 
 // hold keeps what is in an inbox from its function; release lets it go on.

@@ -76,7 +76,9 @@ func (p *Platform) Inbox(aggregate string) lambda.Handler {
 func (p *Platform) Projector(plugin string) lambda.Handler {
 	return handler(func(ctx context.Context, payload []byte) ([]byte, error) {
 		return handleJSON(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-			return p.commits(ctx, plugin, e, p.engine.Project, nil)
+			out, err := p.commits(ctx, plugin, e, p.engine.Project, nil)
+			p.noteLag(ctx, plugin, projecting, e)
+			return out, err
 		})
 	})
 }
@@ -97,7 +99,7 @@ func (p *Platform) EventMapping(plugin string) lambda.Handler {
 		}
 		return handleJSON(ctx, payload, func(ctx context.Context, e events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
 			out, err := p.commits(ctx, plugin, e, p.engine.Relay, p.engine.BeginWith)
-			p.noteLag(ctx, plugin, e)
+			p.noteLag(ctx, plugin, relaying, e)
 			return out, err
 		})
 	})

@@ -37,18 +37,28 @@ func (p *Platform) Imports(plugin string, t es.Task) lambda.Handler {
 		if e := readObjectEvent(payload); e != nil {
 			return []byte("{}"), p.objectChanged(ctx, plugin, t, e)
 		}
-		return handleJSON(ctx, payload, func(ctx context.Context, e events.S3Event) (struct{}, error) {
+		return handleJSON(ctx, payload, func(ctx context.Context, e uploads) (struct{}, error) {
 			return struct{}{}, p.objects(ctx, plugin, t, e)
 		})
 	})
 }
 
-func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e events.S3Event) error {
+// uploads are new objects. GoesOn says that the function has called itself with what is left:
+// that waits for the plugin's stream before it begins, since there may have been no time to.
+type uploads struct {
+	events.S3Event
+	GoesOn bool `json:"goesOn,omitempty"`
+}
+
+func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e uploads) error {
 	deadline, _ := ctx.Deadline()
 	stop, advanced := deadlineGuard(time.Now, deadline), false
 	stopping := func() bool {
 		advanced = true // a checkpoint lies behind
 		return stop()
+	}
+	if e.GoesOn && p.paced(ctx, plugin, stop)() {
+		return p.invokeSelf(ctx, e)
 	}
 	for i, r := range e.Records {
 		o, err := p.object(naming.Full(plugin, t.Name), r)
@@ -63,7 +73,7 @@ func (p *Platform) objects(ctx context.Context, plugin string, t es.Task, e even
 		case errors.Is(err, es.ErrUnfinished), errors.Is(err, engine.ErrUnavailable) && advanced:
 			// Lambda itself would try three times in all, however far each got.
 			p.log.InfoContext(ctx, "task goes on in another run of the function", "task", naming.Full(plugin, t.Name), "key", o.Key, "because", err)
-			return p.invokeSelf(ctx, events.S3Event{Records: e.Records[i:]})
+			return p.invokeSelf(ctx, uploads{events.S3Event{Records: e.Records[i:]}, true})
 		case err != nil:
 			p.log.ErrorContext(ctx, "task failed; it is called again", "task", naming.Full(plugin, t.Name), "key", o.Key, "error", err)
 			return fmt.Errorf("task %s.%s on %q: %w", plugin, t.Name, o.Key, err)

@@ -3,6 +3,8 @@ package aws
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,5 +79,34 @@ func TestAChangedItemIsNoticed(t *testing.T) {
 	}
 	if c, err := recordedCommit("Catalog", image); !errors.Is(err, engine.ErrBroken) || len(c.Events) > 0 {
 		t.Errorf("the record is %+v: %v", c, err)
+	}
+}
+
+func TestEachStreamIsListedOnceWhateverItHasLost(t *testing.T) {
+	// Given a product with more commits than are looked at at a time, and one whose log has lost its first
+	s := newShop(t)
+	for _, id := range []string{"long", "lost"} {
+		s.given("Catalog.Product", id, "Add", tea)
+		s.given("Catalog.Product", id, "UpdateName", `{"name":"Chai"}`)
+	}
+	for i := range 300 {
+		s.given("Catalog.Product", "long", "UpdatePrice", fmt.Sprintf(`{"price":%d}`, i+1))
+	}
+	table, err := s.store.events("Catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := commitKey(engine.Stream{Aggregate: "Catalog.Product", ID: "lost"}, 0)
+	if _, err := s.store.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: table, Key: first}); err != nil {
+		t.Fatal(err)
+	}
+	// When streams are listed, then each is there once: whoever looks for damage looks there, too
+	ids, next, err := s.store.Streams(t.Context(), "Catalog.Product", "")
+	slices.Sort(ids)
+	if !slices.Equal(ids, []string{"long", "lost"}) || next != "" || err != nil {
+		t.Errorf("streams: %v %q %v", ids, next, err)
+	}
+	if _, found := s.verify(); len(found) != 1 || found[0].Stream != "Catalog.Product#lost" {
+		t.Errorf("found %+v", found)
 	}
 }

@@ -131,8 +131,8 @@ func (s *store) query(ctx context.Context, st engine.Stream, place string, seq i
 }
 
 // Streams implements [engine.Log] with a scan of the plugin's whole table, of
-// which it keeps the aggregate's first commits. A page looks at scanned commits,
-// and on until it has some streams or has looked at scanPages times as many.
+// which it keeps the aggregate's streams. A page looks at scanned commits, and on
+// until it has some streams or has looked at scanPages times as many.
 func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []string, next string, err error) {
 	const scanned, scanPages, enough = 250, 20, 100
 	table, err := s.events(naming.Plugin(aggregate))
@@ -144,19 +144,24 @@ func (s *store) Streams(ctx context.Context, aggregate, cursor string) (ids []st
 		return nil, "", err
 	}
 	prefix := wiring.StreamKey(aggregate, "")
+	// A stream's commits stand together. All are looked at, and not its first alone, or a
+	// stream that has lost that one would be nowhere.
+	last := text(start, wiring.Stream)
 	for page := 0; len(ids) < enough && page < scanPages; page++ {
 		out, err := s.db.Scan(ctx, &dynamodb.ScanInput{
 			TableName: table, ExclusiveStartKey: start, Limit: awssdk.Int32(scanned), ConsistentRead: awssdk.Bool(true),
-			FilterExpression:          awssdk.String(wiring.Seq + " = :first AND begins_with(#s, :prefix)"),
+			FilterExpression:          awssdk.String("begins_with(#s, :prefix)"),
 			ProjectionExpression:      awssdk.String("#s"),
 			ExpressionAttributeNames:  map[string]string{"#s": wiring.Stream},
-			ExpressionAttributeValues: item{":first": num(0), ":prefix": str(prefix)},
+			ExpressionAttributeValues: item{":prefix": str(prefix)},
 		})
 		if err != nil {
 			return nil, "", failure(err)
 		}
 		for _, i := range out.Items {
-			ids = append(ids, strings.TrimPrefix(text(i, wiring.Stream), prefix))
+			if s := text(i, wiring.Stream); s != last {
+				ids, last = append(ids, strings.TrimPrefix(s, prefix)), s
+			}
 		}
 		if start = out.LastEvaluatedKey; start == nil {
 			break

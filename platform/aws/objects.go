@@ -69,6 +69,7 @@ type objectEvent struct {
 			Sequencer string `json:"sequencer"`
 		} `json:"object"`
 	} `json:"detail"`
+	GoesOn bool `json:"goesOn,omitempty"` // as of [uploads]
 }
 
 // readObjectEvent returns nil if the payload is something else.
@@ -93,6 +94,9 @@ func (p *Platform) objectChanged(ctx context.Context, plugin string, t es.Task, 
 		advanced = true // a checkpoint lies behind
 		return stop()
 	}
+	if e.GoesOn && p.paced(ctx, plugin, stop)() {
+		return p.invokeSelf(ctx, e)
+	}
 	stopping = p.paced(ctx, plugin, stopping)
 	b, x := t.Buckets[i], e.Detail.Object
 	p.log.InfoContext(ctx, "task is told of an object", "task", naming.Full(plugin, t.Name), "bucket", b.Name, "key", x.Key, "what", e.Type)
@@ -109,6 +113,7 @@ func (p *Platform) objectChanged(ctx context.Context, plugin string, t es.Task, 
 	switch {
 	case errors.Is(err, es.ErrUnfinished), errors.Is(err, engine.ErrUnavailable) && advanced:
 		p.log.InfoContext(ctx, "task goes on in another run of the function", "task", naming.Full(plugin, t.Name), "key", x.Key, "because", err)
+		e.GoesOn = true
 		return p.invokeSelf(ctx, e)
 	case err != nil:
 		p.log.ErrorContext(ctx, "task failed; it is called again", "task", naming.Full(plugin, t.Name), "key", x.Key, "error", err)

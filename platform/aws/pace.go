@@ -13,15 +13,23 @@ import (
 )
 
 // A plugin's live and bulk commits share one stream, in which nothing passes anything. So
-// that live ones don't wait long there, tasks pause while the stream's reader is behind:
-// the event mapping function notes how far, tasks look at the note at each checkpoint.
+// that live ones don't wait long there, tasks pause while one of the stream's readers is
+// behind: these note how far, tasks look at the notes at each checkpoint.
 const (
 	lagFrom  = 5 * time.Second  // that a task pauses for
 	lagEvery = 5 * time.Second  // at most so often a process notes it, or looks at it
 	lagHolds = 30 * time.Second // a note is out of date: the reader has nothing to read
 )
 
-const attrLag = "lag" // seconds
+// streamReader is a function that reads a plugin's stream, by the attributes of its note: of
+// seconds, and when it was made.
+type streamReader struct{ lag, at string }
+
+var (
+	relaying      = streamReader{"lag", attrTime}
+	projecting    = streamReader{"viewLag", "viewTime"}
+	streamReaders = []streamReader{relaying, projecting}
+)
 
 // lag is what a process knows of how far a plugin's stream is behind.
 type lag struct {
@@ -30,14 +38,25 @@ type lag struct {
 	noted time.Duration
 }
 
+// appended is about when a record's commit was appended: by the stream, whose times are
+// rounded down (by DynamoDB Local to a minute), or by the commit itself, which is older
+// where it was restored; so the later one.
+func appended(plugin string, r events.DynamoDBEventRecord) time.Time {
+	at := r.Change.ApproximateCreationDateTime.Time
+	if c, err := recordedCommit(plugin, r.Change.NewImage); err == nil && c.Meta.Time.After(at) {
+		return c.Meta.Time
+	}
+	return at
+}
+
 // noteLag keeps how old the batch's latest commit is, if that is much, or was. That it
 // fails is logged: a task that does not pause is no fault.
-func (p *Platform) noteLag(ctx context.Context, plugin string, e events.DynamoDBEvent) {
+func (p *Platform) noteLag(ctx context.Context, plugin string, by streamReader, e events.DynamoDBEvent) {
 	if len(e.Records) == 0 {
 		return
 	}
 	now := p.clock.Now()
-	behind := now.Sub(e.Records[len(e.Records)-1].Change.ApproximateCreationDateTime.Time)
+	behind := now.Sub(appended(plugin, e.Records[len(e.Records)-1]))
 	p.lag.mu.Lock()
 	defer p.lag.mu.Unlock()
 	if behind < lagFrom && p.lag.noted < lagFrom || now.Sub(p.lag.at) < lagEvery {
@@ -47,8 +66,8 @@ func (p *Platform) noteLag(ctx context.Context, plugin string, e events.DynamoDB
 	table, err := p.store.cursors(plugin)
 	if err == nil {
 		x := newExpression()
-		set := "SET " + x.name(attrLag) + " = " + x.value(&types.AttributeValueMemberN{Value: strconv.Itoa(int(behind.Seconds()))}) +
-			", " + x.name(attrTime) + " = " + x.value(str(formatStart(now)))
+		set := "SET " + x.name(by.lag) + " = " + x.value(&types.AttributeValueMemberN{Value: strconv.Itoa(int(behind.Seconds()))}) +
+			", " + x.name(by.at) + " = " + x.value(str(formatStart(now)))
 		_, err = p.store.update(ctx, table, item{wiring.Key: str(wiring.LagKey)}, x, set, "")
 	}
 	if err != nil {
@@ -73,10 +92,11 @@ func (p *Platform) behind(ctx context.Context, plugin string) (time.Duration, er
 		return 0, err
 	}
 	p.lag.at, p.lag.noted = now, 0
-	at, _ := time.Parse(time.RFC3339Nano, text(i, attrTime)) // none: there was never a lag
-	if v, ok := i[attrLag].(*types.AttributeValueMemberN); ok && now.Sub(at) < lagHolds {
-		seconds, _ := strconv.Atoi(v.Value)
-		p.lag.noted = time.Duration(seconds) * time.Second
+	for _, r := range streamReaders {
+		at, _ := time.Parse(time.RFC3339Nano, text(i, r.at)) // none: there was never a lag
+		if now.Sub(at) < lagHolds {
+			p.lag.noted = max(p.lag.noted, time.Duration(number(i, r.lag))*time.Second)
+		}
 	}
 	return p.lag.noted, nil
 }
@@ -84,13 +104,17 @@ func (p *Platform) behind(ctx context.Context, plugin string) (time.Duration, er
 // paced is stopping, and before that a pause while the plugin's stream is behind.
 func (p *Platform) paced(ctx context.Context, plugin string, stopping func() bool) func() bool {
 	return func() bool {
-		for !stopping() {
+		for said := false; !stopping(); {
 			behind, err := p.behind(ctx, plugin)
 			if err != nil {
 				p.log.WarnContext(ctx, "it is not known how far the stream is behind; the task does not pause for it", "plugin", plugin, "error", err)
 			}
 			if behind < lagFrom {
 				return false
+			}
+			if !said {
+				said = true
+				p.log.InfoContext(ctx, "task pauses while its plugin's stream is behind", "plugin", plugin, "behindSeconds", behind.Seconds())
 			}
 			if p.clock.Sleep(ctx, lagEvery) != nil {
 				return true
