@@ -224,9 +224,7 @@ func titles(n int) string {
 
 // testItemScenarios is about what the engine keeps below streams.
 func testItemScenarios(t *testing.T, p Ports) {
-	run := func(name string, do func(scene)) {
-		t.Run(name, func(t *testing.T) { do(scene{t, p}) })
-	}
+	run := func(name string, do func(scene)) { p.scene(t, name, do) }
 	below := func(s scene, by es.Caller, id string, limit int) (out []string) {
 		s.Helper()
 		for after := ""; ; {

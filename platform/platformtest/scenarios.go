@@ -41,7 +41,22 @@ func (s scene) lend(id, to string) { s.Helper(); s.send(ada, book, id, "Lend", t
 
 func (s scene) settle() {
 	s.Helper()
-	if err := s.Settle(s.Context()); err != nil {
+	s.wait(nil)
+}
+
+// wait waits until the platform has come to rest, after what acts on everything.
+func (s scene) wait(act func()) {
+	s.Helper()
+	var err error
+	if s.company != nil {
+		err = s.company.wait(s.Context(), act)
+	} else {
+		if act != nil {
+			act()
+		}
+		err = s.Settle(s.Context())
+	}
+	if err != nil {
 		s.Fatalf("settle: %v", err)
 	}
 }
@@ -116,8 +131,7 @@ func Steps(t testing.TB, what string, step func(cursor string) (engine.Progress,
 
 func (s scene) steps(what string, step func(cursor string) (engine.Progress, error)) {
 	s.Helper()
-	Steps(s.T, what, step)
-	s.settle()
+	s.wait(func() { Steps(s.T, what, step) })
 }
 
 func (s scene) parked(id string) (consumers []string) {
@@ -140,9 +154,7 @@ func (s scene) parked(id string) (consumers []string) {
 }
 
 func testScenarios(t *testing.T, p Ports, w World) {
-	run := func(name string, f func(s scene)) {
-		t.Run(name, func(t *testing.T) { f(scene{t, p}) })
-	}
+	run := func(name string, f func(s scene)) { p.scene(t, name, f) }
 	run("what is decided reaches views, other aggregates and the other plugin", func(s scene) {
 		s.acquire(ada, "emma", "Emma")
 		s.send(bob, rating, "emma", "Rate", "***")
