@@ -24,6 +24,7 @@ type company struct {
 type waiter struct {
 	ctx   context.Context
 	act   func()        // what it does to everything; nil: nothing
+	name  string        // of that: of several of one name one acts for all; empty: for itself
 	turn  chan struct{} // closed when it is its turn to act
 	acted chan struct{} // closed when it has, or has failed
 	rest  chan error    // the round's end
@@ -54,8 +55,8 @@ func (c *company) join(t *testing.T) {
 
 // wait is called by a member, and returns when the platform has come to rest: after what
 // the member does to everything, if it does anything.
-func (c *company) wait(ctx context.Context, act func()) error {
-	m := &waiter{ctx, act, make(chan struct{}), make(chan struct{}), make(chan error, 1)}
+func (c *company) wait(ctx context.Context, name string, act func()) error {
+	m := &waiter{ctx, act, name, make(chan struct{}), make(chan struct{}), make(chan error, 1)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, m)
 	c.next()
@@ -99,11 +100,13 @@ func (c *company) next() {
 func (c *company) settleFor(waiters []*waiter) {
 	ctx := waiters[0].ctx
 	err := c.settle(ctx)
+	done := map[string]bool{}
 	for _, m := range waiters {
-		if err == nil && m.act != nil {
+		if err == nil && m.act != nil && !done[m.name] {
 			close(m.turn)
 			<-m.acted
 			err = c.settle(ctx)
+			done[m.name] = m.name != ""
 		}
 	}
 	c.mu.Lock()
