@@ -96,6 +96,7 @@ func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Po
 		p.scene(t, "Erasure", func(s scene) { testErasure(s, w) })
 		p.test(t, "Parts", func(t *testing.T) { testParts(t, p) })
 		p.test(t, "Rows below a stream", func(t *testing.T) { testItemScenarios(t, p) })
+		p.scene(t, "a library with history", testHistory)
 	})
 	t.Run("what is new in a shop with history leaves that alone, but for what says otherwise", func(t *testing.T) { testStarts(t, p, w) })
 }

@@ -498,6 +498,17 @@ func testScenarios(t *testing.T, p Ports, w World) {
 	})
 }
 
+// testHistory has a loan, and a rated book, in a library that is swept.
+func testHistory(s scene) {
+	s.acquire(ada, "rated", "Rated")
+	s.send(bob, rating, "rated", "Rate", "*")
+	s.acquire(ada, "old", "Old")
+	s.lend("old", "otto")
+	s.settle()
+	s.sweep()
+	same(s.T, "the loan", s.events(readerName, "otto"), []string{"Noted old"})
+}
+
 // testStarts deploys a later version of the library on what is there.
 func testStarts(t *testing.T, p Ports, w World) {
 	s := scene{t, p}
@@ -514,12 +525,9 @@ func testStarts(t *testing.T, p Ports, w World) {
 		return string(r.View)
 	}
 	// Given a loan, and a rated book, in a library that was swept
-	s.acquire(ada, "rated", "Rated")
-	s.send(bob, rating, "rated", "Rate", "*")
-	s.acquire(ada, "old", "Old")
-	s.lend("old", "otto")
-	s.settle()
-	s.sweep()
+	if len(s.events(bookName, "old")) == 0 { // this test is run alone
+		testHistory(s)
+	}
 	same(t, "the rated one", shelved("rated"), `{"title":"Rated","loans":0,"stars":1}`)
 	// When a later version comes, and a book that was there is lent again, and a new one
 	s.Ports = s.Reopen(t, Library{World: w, Later: true}.Plugins())
