@@ -215,13 +215,13 @@ func localStackCommand(ctx context.Context, e emulator) (*exec.Cmd, error) {
 		// DynamoDB Local's own streams, instead of a Kinesis mock that is downloaded.
 		"PROVIDER_OVERRIDE_DYNAMODB=v2", "PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2", "DYNAMODB_IN_MEMORY=1",
 		// Functions, and whoever else works on tables alone, ask it themselves, with any
-		// credentials: on its way through LocalStack a request takes ten times as long.
+		// credentials: on its way through LocalStack a request takes several times as long.
 		"DYNAMODB_LOCAL_PORT=" + port, "DYNAMODB_SHARE_DB=1",
 		"JAVA_TOOL_OPTIONS=" + strings.Join(e.javaOptions(), " "),
 		"LAMBDA_RUNTIME_EXECUTOR=host",
 		// Its pollers back off further than anybody wants to wait.
 		"LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC=0.25",
-		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=1",
+		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=0.5",
 		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_ERROR_SEC=2",
 		"LAMBDA_RETRY_BASE_DELAY=1",
 	}
