@@ -41,15 +41,15 @@ func (s scene) lend(id, to string) { s.Helper(); s.send(ada, book, id, "Lend", t
 
 func (s scene) settle() {
 	s.Helper()
-	s.wait("", nil)
+	s.wait(rest, nil)
 }
 
 // wait waits until the platform has come to rest, after what acts on everything.
-func (s scene) wait(name string, act func()) {
+func (s scene) wait(k kind, act func()) {
 	s.Helper()
 	var err error
 	if s.company != nil {
-		err = s.company.wait(s.Context(), name, act)
+		err = s.company.wait(s.Context(), k, act)
 	} else {
 		if act != nil {
 			act()
@@ -137,12 +137,12 @@ func (s scene) steps(what string, step func(cursor string) (engine.Progress, err
 // alone does what acts on everything, or what another scene would undo by that, and waits.
 func (s scene) alone(act func()) {
 	s.Helper()
-	s.wait("", act)
+	s.wait(alone, act)
 }
 
 func (s scene) sweep() {
 	s.Helper()
-	s.wait("sweep", func() {
+	s.wait(sweep, func() {
 		Steps(s.T, "sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
 	})
 }
