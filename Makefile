@@ -168,7 +168,7 @@ LOCALSTACK = go build -o bin/localstack ./localstack && exec bin/localstack
 e2e: ## install the emulator, deploy to it, test the shop there, and leave nothing behind; RUN=TestImport: those tests alone
 	@$(LOCALSTACK) e2e $(if $(RUN),'$(RUN)')
 
-e2e-all: ## the same, with what takes longest: the conformance suite as it is deployed, the tutorial, and large files
+e2e-all: ## the same, with what takes longest: the tutorial as it is deployed, and large files
 	@$(LOCALSTACK) e2e .
 
 e2e-roles: ## the shop under its functions' roles, with every permission taken away in turn

@@ -22,6 +22,7 @@ import (
 //
 //	venv, fs   what is installed
 //	log, pid   of the running one
+//	dynamodb   where its DynamoDB Local listens, which may be asked past it
 //	tmp        what it and the programs around it leave lying about
 //	cdk, …     what deploying leaves; gone like tmp when it stops
 type emulator struct {
@@ -34,7 +35,7 @@ type product struct {
 	name    string
 	process string // what its command line has, and no other process's
 	install func(ctx context.Context, e emulator) error
-	command func(e emulator) *exec.Cmd
+	command func(ctx context.Context, e emulator) (*exec.Cmd, error)
 	ready   func(e emulator) (bool, error)
 }
 
@@ -164,7 +165,10 @@ func (e emulator) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := e.command(e)
+	cmd, err := e.command(ctx, e)
+	if err != nil {
+		return err
+	}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = e.home, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives this program, and the terminal's Ctrl-C
 	if err := cmd.Start(); err != nil {
@@ -192,7 +196,14 @@ func (e emulator) start(ctx context.Context) error {
 	return nil
 }
 
-func localStackCommand(e emulator) *exec.Cmd {
+func localStackCommand(ctx context.Context, e emulator) (*exec.Cmd, error) {
+	address, port, err := freeAddress(ctx)
+	if err == nil {
+		err = os.WriteFile(e.path("dynamodb"), []byte("http://"+address), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find a port for DynamoDB Local: %w", err)
+	}
 	cmd := exec.Command(e.path("venv/bin/python"), "-m", "localstack.runtime.main")
 	// LocalStack obeys many variables: it gets these alone.
 	cmd.Env = []string{
@@ -203,15 +214,18 @@ func localStackCommand(e emulator) *exec.Cmd {
 		"DNS_ADDRESS=0", "SKIP_SSL_CERT_DOWNLOAD=1", "DISABLE_EVENTS=1", "AWS_EC2_METADATA_DISABLED=true",
 		// DynamoDB Local's own streams, instead of a Kinesis mock that is downloaded.
 		"PROVIDER_OVERRIDE_DYNAMODB=v2", "PROVIDER_OVERRIDE_DYNAMODBSTREAMS=v2", "DYNAMODB_IN_MEMORY=1",
+		// Functions, and whoever else works on tables alone, ask it themselves, with any
+		// credentials: on its way through LocalStack a request takes several times as long.
+		"DYNAMODB_LOCAL_PORT=" + port, "DYNAMODB_SHARE_DB=1",
 		"JAVA_TOOL_OPTIONS=" + strings.Join(e.javaOptions(), " "),
 		"LAMBDA_RUNTIME_EXECUTOR=host",
 		// Its pollers back off further than anybody wants to wait.
 		"LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC=0.25",
-		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=1",
+		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC=0.5",
 		"LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_ERROR_SEC=2",
 		"LAMBDA_RETRY_BASE_DELAY=1",
 	}
-	return cmd
+	return cmd, nil
 }
 
 // javaOptions keep Java's leftovers among the others.
@@ -273,7 +287,7 @@ func (e emulator) stop() error {
 		}
 		say("%s is stopped", e.name)
 	}
-	return errors.Join(remove(e.path("pid")), os.RemoveAll(e.path("tmp")), os.RemoveAll(e.path("cdk")), os.RemoveAll(e.path("cdk.out")), os.RemoveAll(e.path("library")), os.RemoveAll(e.path("tutorial")), remove(e.path("outputs.json")))
+	return errors.Join(remove(e.path("pid")), remove(e.path("dynamodb")), os.RemoveAll(e.path("tmp")), os.RemoveAll(e.path("cdk")), os.RemoveAll(e.path("cdk.out")), os.RemoveAll(e.path("library")), os.RemoveAll(e.path("tutorial")), remove(e.path("outputs.json")))
 }
 
 func remove(file string) error {

@@ -51,14 +51,14 @@ func installMiniStack(ctx context.Context, e emulator) error {
 	return os.WriteFile(e.path("installed"), pinned, 0o600)
 }
 
-func miniStackCommand(e emulator) *exec.Cmd {
+func miniStackCommand(_ context.Context, e emulator) (*exec.Cmd, error) {
 	cmd := exec.Command(e.path("venv/bin/python"), filepath.Join(e.root, "localstack", "emulator", "ministack", "start.py"))
 	// It obeys many variables, and hands them to the functions: it gets these alone.
 	cmd.Env = append(e.credentials(),
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME="+e.path("tmp"), "TMPDIR="+e.path("tmp"), "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
 		"BIND_HOST=127.0.0.1", "MINISTACK_HOST=127.0.0.1", "GATEWAY_PORT="+e.port, "AUTH=true", "SHOP_RIGHTS="+e.path("rights"),
 	)
-	return cmd
+	return cmd, nil
 }
 
 // onTheRoles tests the roles of the stack's functions, where they are enforced.

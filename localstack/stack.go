@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -68,15 +69,16 @@ func (e emulator) put(ctx context.Context, a app, values ...string) error {
 		arch = "x86_64"
 	}
 	root := cmp.Or(a.root, e.root)
-	say("building the Lambdas of the %s for %s", a.plugins, arch)
-	if err := e.do(ctx, root, e.environment(), "make", "-s", "lambdas", "ARCH="+arch, "PLUGINS="+a.plugins, "BUNDLES="+a.bundles); err != nil {
-		return err
+	say("building the Lambdas of the %s for %s, and bootstrapping the account", a.plugins, arch)
+	built := make(chan error, 1)
+	go func() {
+		built <- e.do(ctx, root, e.environment(), "make", "-s", "lambdas", "ARCH="+arch, "PLUGINS="+a.plugins, "BUNDLES="+a.bundles)
+	}()
+	err := e.do(ctx, e.root, e.environment(), "make", "-s", "node_modules")
+	if err == nil {
+		err = e.cdk(ctx, e.home, nil, "bootstrap", "aws://000000000000/us-east-1") // there it finds no app to run
 	}
-	if err := e.do(ctx, e.root, e.environment(), "make", "-s", "node_modules"); err != nil {
-		return err
-	}
-	say("bootstrapping the account")
-	if err := e.cdk(ctx, e.home, nil, "bootstrap", "aws://000000000000/us-east-1"); err != nil { // there it finds no app to run
+	if err := errors.Join(<-built, err); err != nil {
 		return err
 	}
 	say("deploying the %s with %s", a.plugins, strings.Join(values, " "))

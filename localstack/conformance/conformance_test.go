@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -17,17 +18,17 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/logging"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -38,6 +39,14 @@ import (
 	"onlineshop/platform/platformtest"
 )
 
+func TestMain(m *testing.M) {
+	// The scenes wait together: no processor is needed for each.
+	if err := flag.Set("test.parallel", "100"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 func TestPlatformAsItIsDeployed(t *testing.T) {
 	outputs := os.Getenv("SHOP_E2E_OUTPUTS")
 	world, err := url.Parse(os.Getenv(platformtest.WorldVariable))
@@ -45,26 +54,32 @@ func TestPlatformAsItIsDeployed(t *testing.T) {
 		t.Skip("this suite tests a deployment: run it with make e2e")
 	}
 	platformtest.Test(t, platformtest.Dial(world), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
-		return open(t, outputs, plugins, map[engine.Stream]int64{})
+		return open(t, outputs, plugins, &history{grown: map[engine.Stream]int{}, done: map[engine.Stream]int64{}})
 	})
 }
 
 // open works on the deployment's tables and queues from here, with an engine of
-// the test's own; what it sets off is done by the functions. Up to where a stream is
-// done, all that was there before has followed it: what is new need not.
-func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Stream]int64) platformtest.Ports {
+// the test's own; what it sets off is done by the functions.
+func open(t *testing.T, outputs string, plugins []es.Plugin, h *history) platformtest.Ports {
 	c, err := aws.LoadConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Logger = logging.Nop{} // DynamoDB Local sends a wrong checksum with each error, of which the SDK warns
 	stack, err := deployed.Find(t.Context(), c, outputs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for plugin, table := range snapshots(t, c) {
-		w := stack.Wiring.Plugins[plugin]
-		w.Snapshots = table
-		stack.Wiring.Plugins[plugin] = w
+	tables, err := stack.Resources(t.Context(), c, "AWS::DynamoDB::Table")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, table := range tables { // only the functions that decide know those of snapshots
+		if plugin, _, ok := strings.Cut(id, "Snapshots"); ok {
+			w := stack.Wiring.Plugins[plugin]
+			w.Snapshots = table
+			stack.Wiring.Plugins[plugin] = w
+		}
 	}
 	buckets := shelves{s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true }), map[string]string{}}
 	for _, p := range plugins {
@@ -86,9 +101,14 @@ func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Str
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &deployment{engine: p.Engine(), onlooker: onlooker.Engine(), sqs: sqs.NewFromConfig(c), inboxes: stack.Wiring.Inboxes, done: done}
+	d := &deployment{sqs: sqs.NewFromConfig(c), inboxes: stack.Wiring.Inboxes, history: h}
+	config := p.Engine().Config
+	config.Log = appender{config.Log, h}
+	if d.engine, err = engine.New(config); err != nil {
+		t.Fatal(err)
+	}
 	// What the onlooker relays goes nowhere but into a list.
-	config := d.onlooker.Config
+	config = onlooker.Engine().Config
 	config.Hints, config.Bus, config.Parking = (*relayed)(d), (*relayed)(d), (*relayed)(d)
 	config.Starts = onlookerStarts{config.Starts}
 	if d.onlooker, err = engine.New(config); err != nil {
@@ -96,10 +116,10 @@ func open(t *testing.T, outputs string, plugins []es.Plugin, done map[engine.Str
 	}
 	e := d.engine
 	return platformtest.Ports{
-		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Rejections: e.Rejections, Schedules: e.Schedules, Snapshots: e.Snapshots, Keys: e.Keys, Opened: true, Objects: buckets, Engine: e, Settle: d.settle,
+		Log: e.Log, Cursors: e.Cursors, Rows: e.Rows, Parking: e.Parking, Rejections: e.Rejections, Schedules: e.Schedules, Snapshots: e.Snapshots, Keys: e.Keys, Opened: true, Objects: buckets, Engine: e, Settle: d.settle, Slow: true,
 		Reopen: func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 			makeLater(t, c)
-			return open(t, outputs, plugins, d.done)
+			return open(t, outputs, plugins, h)
 		},
 	}
 }
@@ -141,6 +161,8 @@ func makeLater(t *testing.T, c awssdk.Config) {
 	t.Helper()
 	client := lambda.NewFromConfig(c)
 	pages := lambda.NewListFunctionsPaginator(client, &lambda.ListFunctionsInput{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -153,38 +175,19 @@ func makeLater(t *testing.T, c awssdk.Config) {
 			}
 			env := maps.Clone(f.Environment.Variables)
 			env[platformtest.LaterVariable] = "yes"
-			_, err := client.UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
-				FunctionName: f.FunctionName, Environment: &lambdatypes.Environment{Variables: env},
+			wg.Go(func() {
+				_, err := client.UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
+					FunctionName: f.FunctionName, Environment: &lambdatypes.Environment{Variables: env},
+				})
+				if err == nil {
+					err = lambda.NewFunctionUpdatedV2Waiter(client).Wait(t.Context(), &lambda.GetFunctionInput{FunctionName: f.FunctionName}, time.Minute)
+				}
+				if err != nil {
+					t.Errorf("make %s later: %v", *f.FunctionName, err)
+				}
 			})
-			if err == nil {
-				err = lambda.NewFunctionUpdatedV2Waiter(client).Wait(t.Context(), &lambda.GetFunctionInput{FunctionName: f.FunctionName}, time.Minute)
-			}
-			if err != nil {
-				t.Fatalf("make %s later: %v", *f.FunctionName, err)
-			}
 		}
 	}
-}
-
-// snapshots are the tables of snapshots by plugin, which no output names: only
-// the functions that decide know them.
-func snapshots(t *testing.T, c awssdk.Config) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	pages := cloudformation.NewListStackResourcesPaginator(cloudformation.NewFromConfig(c), &cloudformation.ListStackResourcesInput{StackName: awssdk.String("Shop")})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range page.StackResourceSummaries {
-			plugin, _, ok := strings.Cut(*r.LogicalResourceId, "Snapshots")
-			if ok && *r.ResourceType == "AWS::DynamoDB::Table" && r.ResourceStatus != types.ResourceStatusDeleteComplete {
-				out[plugin] = *r.PhysicalResourceId
-			}
-		}
-	}
-	return out
 }
 
 // deployment is what is deployed, seen from outside.
@@ -193,11 +196,50 @@ type deployment struct {
 	onlooker *engine.Engine // changes nothing
 	sqs      *sqs.Client
 	inboxes  map[string]string
-	done     map[engine.Stream]int64 // streams whose commits before that have all reached what they concern
+	*history
 
 	hints    []engine.Hint
 	entries  []engine.Entry
 	failures []engine.Parked
+}
+
+// history is what the test's engines have appended, to all streams that concern anybody.
+type history struct {
+	mu    sync.Mutex
+	grown map[engine.Stream]int   // streams with commits that may not have reached all that they concern: with how many
+	done  map[engine.Stream]int64 // up to where all that was there before has followed: what is new need not
+}
+
+// unfollowed are the streams to look at.
+func (h *history) unfollowed() map[engine.Stream]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.grown)
+}
+
+// followed is told that so many new commits, to that end, have reached all that they concern.
+func (h *history) followed(s engine.Stream, commits int, end int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.done[s] = end
+	if h.grown[s] == commits {
+		delete(h.grown, s)
+	}
+}
+
+// appender is a log that notes what is appended.
+type appender struct {
+	engine.Log
+	*history
+}
+
+// Append implements [engine.Log].
+func (a appender) Append(ctx context.Context, c engine.Commit) error {
+	err := a.Log.Append(ctx, c) // which may fail, and have appended it
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.grown[c.Stream]++
+	return err
 }
 
 // onlookerStarts leaves it to the deployment's functions when their followers begin.
@@ -275,25 +317,9 @@ func (d *deployment) missing(ctx context.Context) (string, error) {
 			return fmt.Sprintf("the inbox of %s has %d messages", of, n), nil
 		}
 	}
-	for _, p := range d.engine.Plugins {
-		for _, a := range p.Aggregates {
-			if len(consumers(d.engine.Plugins, a.Definition().Name)) == 0 {
-				continue // the suite's logs of its own are long
-			}
-			for cursor := ""; ; {
-				ids, next, err := d.engine.Log.Streams(ctx, a.Definition().Name, cursor)
-				if err != nil {
-					return "", err
-				}
-				for _, id := range ids {
-					if missing, err := d.missingOf(ctx, engine.Stream{Aggregate: a.Definition().Name, ID: id}); err != nil || missing != "" {
-						return missing, err
-					}
-				}
-				if cursor = next; cursor == "" {
-					break
-				}
-			}
+	for s, commits := range d.unfollowed() {
+		if missing, err := d.missingOf(ctx, s, commits); err != nil || missing != "" {
+			return missing, err
 		}
 	}
 	return "", nil
@@ -319,19 +345,14 @@ func (d *deployment) waiting(ctx context.Context, queue string) (n int, err erro
 	return n, nil
 }
 
-// consumers are the read models of an aggregate, and "" where it has followers.
-func consumers(plugins []es.Plugin, aggregate string) (names []string) {
+// models are the read models of an aggregate.
+func models(plugins []es.Plugin, aggregate string) (names []string) {
 	for _, p := range plugins {
 		for _, m := range p.ReadModels {
 			for _, s := range m.Definition().Sources {
 				if s == aggregate {
 					names = append(names, naming.Full(p.Name, m.Name()))
 				}
-			}
-		}
-		for _, m := range p.Mappings {
-			if m.Source == aggregate {
-				names = append(names, "")
 			}
 		}
 	}
@@ -349,25 +370,22 @@ func kindOf(plugins []es.Plugin, model string) es.ViewKind {
 	return ""
 }
 
-// missingOf is what a stream's commits are still to reach.
-func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, error) {
+// missingOf is what a stream's commits are still to reach, of which so many are new.
+func (d *deployment) missingOf(ctx context.Context, s engine.Stream, commits int) (string, error) {
 	parked, end := false, d.done[s]
 	d.hints, d.entries, d.failures = nil, nil, nil
 	for more := true; more; {
-		commits, rest, err := d.engine.Log.Read(ctx, s, end, 0)
+		page, rest, err := d.engine.Log.Read(ctx, s, end, 0)
 		if err != nil {
 			return "", err
 		}
-		for _, c := range commits {
+		for _, c := range page {
 			if err := d.onlooker.Relay(ctx, c); err != nil {
 				return "", err
 			}
 			end = c.Seq + 1
 		}
 		more = rest
-	}
-	if end == d.done[s] {
-		return "", nil
 	}
 	for _, f := range d.failures {
 		if p, err := d.engine.Parking.Parked(ctx, f.Consumer, s); err != nil || p == nil {
@@ -391,10 +409,7 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 			return fmt.Sprintf("%s has not followed %s to %d", h.Follower, s, h.Seq), nil
 		}
 	}
-	for _, model := range consumers(d.engine.Plugins, s.Aggregate) {
-		if model == "" {
-			continue
-		}
+	for _, model := range models(d.engine.Plugins, s.Aggregate) {
 		if failed, err := d.isParked(ctx, model, s.ID); err != nil {
 			return "", err
 		} else if failed {
@@ -427,7 +442,7 @@ func (d *deployment) missingOf(ctx context.Context, s engine.Stream) (string, er
 		}
 	}
 	if !parked {
-		d.done[s] = end
+		d.followed(s, commits, end)
 	}
 	return "", nil
 }

@@ -16,7 +16,17 @@ func ports(p *memory.Platform) platformtest.Ports {
 	}
 }
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conformance(t, ports) }
+
+func TestConformanceSideBySide(t *testing.T) {
+	conformance(t, func(p *memory.Platform) platformtest.Ports {
+		all := ports(p)
+		all.Slow = true
+		return all
+	})
+}
+
+func conformance(t *testing.T, ports func(*memory.Platform) platformtest.Ports) {
 	platformtest.Test(t, platformtest.NewWorld(), func(t *testing.T, plugins []es.Plugin) platformtest.Ports {
 		p, err := memory.New(plugins, nil)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"testing"
 
 	"onlineshop/es"
 	"onlineshop/es/engine"
@@ -13,7 +12,8 @@ import (
 
 // testErasure shows that what is personal is sealed wherever it is stored, and gone once its
 // subject is erased.
-func testErasure(t *testing.T, p Ports, w World) {
+func testErasure(by scene, w World) {
+	t, p := by.T, by.Ports
 	const name, address = "Zaphod-Quendelstein", "Trillianweg-4711"
 	s := engine.Stream{Aggregate: memberName, ID: stream("zaphod").ID}
 	send := func(command, text, key string) error {
@@ -59,7 +59,7 @@ func testErasure(t *testing.T, p Ports, w World) {
 	// Given somebody who has joined and moved
 	must(send("Join", name, "j"))
 	must(send("Move", address, "m"))
-	must(p.Settle(t.Context()))
+	by.settle()
 	// Then everybody who may see it does
 	if got, want := row(), (memberRow{Name: address, Moves: 1}); got != want {
 		t.Errorf("row %+v, want %+v", got, want)
@@ -78,7 +78,7 @@ func testErasure(t *testing.T, p Ports, w World) {
 
 	// When they are erased
 	must(send("Go", "x", "g"))
-	must(p.Settle(t.Context()))
+	by.settle()
 	// Then what was personal is nowhere, and the rest is as it was
 	if got, want := row(), (memberRow{Moves: 1, Gone: true}); got != want {
 		t.Errorf("row %+v, want %+v", got, want)

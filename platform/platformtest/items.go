@@ -224,9 +224,7 @@ func titles(n int) string {
 
 // testItemScenarios is about what the engine keeps below streams.
 func testItemScenarios(t *testing.T, p Ports) {
-	run := func(name string, do func(scene)) {
-		t.Run(name, func(t *testing.T) { do(scene{t, p}) })
-	}
+	run := func(name string, do func(scene)) { p.scene(t, name, do) }
 	below := func(s scene, by es.Caller, id string, limit int) (out []string) {
 		s.Helper()
 		for after := ""; ; {
@@ -249,7 +247,7 @@ func testItemScenarios(t *testing.T, p Ports) {
 	}
 	rebuild := func(s scene) {
 		s.Helper()
-		s.steps("rebuild", func(cursor string) (engine.Progress, error) { return s.Engine.Rebuild(s.Context(), wordsView, cursor) })
+		Steps(s.T, "rebuild", func(cursor string) (engine.Progress, error) { return s.Engine.Rebuild(s.Context(), wordsView, cursor) })
 	}
 	run("one event sets, changes and deletes several, whatever comes again", func(s scene) {
 		s.acquire(ada, "several", "one two three")
@@ -263,7 +261,7 @@ func testItemScenarios(t *testing.T, p Ports) {
 		s.again("several")
 		want := []string{"three tim 1", "two keep 2"}
 		same(s.T, "changed", below(s, ada, "several", 1), want)
-		rebuild(s)
+		s.alone(func() { rebuild(s) })
 		same(s.T, "rebuilt", below(s, ada, "several", 10), want)
 		s.lend("several", "cut all")
 		s.lend("several", "tom")
@@ -331,20 +329,22 @@ func testItemScenarios(t *testing.T, p Ports) {
 	run("a rebuild makes good what was damaged", func(s scene) {
 		s.acquire(ada, "damaged", "a b")
 		s.settle()
-		h, err := s.Rows.Row(s.Context(), wordsView, engine.ItemID("damaged", ""))
-		if err != nil {
-			s.Fatal(err)
-		}
-		h.Rev++
-		torn, err := s.Engine.Index(engine.Row{Model: wordsView, ID: engine.ItemID("damaged", "c"), Owner: "ada", View: json.RawMessage(`{"word":"c","loans":7}`)})
-		if err != nil {
-			s.Fatal(err)
-		}
-		if lost, err := s.Rows.PutItems(s.Context(), h, []engine.Row{torn, {Model: wordsView, ID: engine.ItemID("damaged", "a")}}, nil); err != nil || lost {
-			s.Fatalf("put: lost %t, %v", lost, err)
-		}
-		same(s.T, "damaged", below(s, ada, "damaged", 10), []string{"b  0", "c  7"})
-		rebuild(s)
+		s.alone(func() {
+			h, err := s.Rows.Row(s.Context(), wordsView, engine.ItemID("damaged", ""))
+			if err != nil {
+				s.Fatal(err)
+			}
+			h.Rev++
+			torn, err := s.Engine.Index(engine.Row{Model: wordsView, ID: engine.ItemID("damaged", "c"), Owner: "ada", View: json.RawMessage(`{"word":"c","loans":7}`)})
+			if err != nil {
+				s.Fatal(err)
+			}
+			if lost, err := s.Rows.PutItems(s.Context(), h, []engine.Row{torn, {Model: wordsView, ID: engine.ItemID("damaged", "a")}}, nil); err != nil || lost {
+				s.Fatalf("put: lost %t, %v", lost, err)
+			}
+			same(s.T, "damaged", below(s, ada, "damaged", 10), []string{"b  0", "c  7"})
+			rebuild(s)
+		})
 		same(s.T, "rebuilt", below(s, ada, "damaged", 10), []string{"a  0", "b  0"})
 	})
 }

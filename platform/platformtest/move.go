@@ -132,10 +132,6 @@ func LendAgain(t *testing.T, p Ports, id string, to ...string) {
 // nothing again. open opens a shop of the world's library, and restored makes another, empty
 // one out of a file.
 func Move(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Movable, restored func(t *testing.T, plugins []es.Plugin, file portable.File) Movable) {
-	sweep := func(s scene) {
-		t.Helper()
-		s.steps("sweep", func(cursor string) (engine.Progress, error) { return s.Engine.Sweep(s.Context(), cursor) })
-	}
 	// Given a library with loans, of which one came before what is new in its later version,
 	// one is refused its seat, and one is parked
 	first := open(t, Library{World: w}.Plugins())
@@ -151,7 +147,7 @@ func Move(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Mo
 	later := first
 	later.Ports = first.Reopen(t, Library{World: w, Later: true}.Plugins())
 	s.Ports = later.Ports
-	sweep(s)
+	s.sweep()
 	s.lend("moved", "nina")
 	s.settle()
 	w.Curse(true)
@@ -190,8 +186,8 @@ func Move(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Mo
 	there := restored(t, Library{World: w, Later: true}.Plugins(), file)
 	s.Ports = there.Ports
 	s.settle()
-	sweep(s)
-	sweep(s)
+	s.sweep()
+	s.sweep()
 	// Then its log is the same, byte for byte, in an order in which causes come first
 	again, cursorsAgain := Content(t, BackUp(t, there.Backup))
 	byPlace := func(list []portable.Commit) map[string]portable.Commit {

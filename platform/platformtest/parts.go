@@ -47,7 +47,7 @@ func holds(r es.Recorded[note]) (parts es.Changes[holdRow]) {
 }
 
 func testParts(t *testing.T, p Ports) {
-	run := func(name string, do func(scene)) { t.Run(name, func(t *testing.T) { do(scene{t, p}) }) }
+	run := func(name string, do func(scene)) { p.scene(t, name, do) }
 	row := func(s scene, key string) string {
 		s.Helper()
 		r, err := s.Engine.Row(s.Context(), ada, holdersView, key, nil)

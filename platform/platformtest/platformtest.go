@@ -36,6 +36,30 @@ type Ports struct {
 	// Settle waits until every commit has reached all that it concerns, but for
 	// what is parked.
 	Settle func(ctx context.Context) error
+	// Slow says that Settle takes seconds: scenes run side by side, and wait together.
+	Slow bool
+
+	company *company // the scenes that run side by side
+}
+
+// test runs a test, beside others of the company where there is one.
+func (p Ports) test(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		if p.company != nil {
+			t.Parallel()
+		}
+		f(t)
+	})
+}
+
+// scene runs a scene, beside others of the company where there is one.
+func (p Ports) scene(t *testing.T, name string, f func(s scene)) {
+	t.Run(name, func(t *testing.T) {
+		if p.company != nil {
+			p.company.join(t)
+		}
+		f(scene{t, p})
+	})
 }
 
 // Objects puts objects into buckets, and takes them out, beside the shop.
@@ -63,9 +87,16 @@ func Test(t *testing.T, w World, open func(t *testing.T, plugins []es.Plugin) Po
 	if p.Snapshots != nil {
 		t.Run("Snapshots", func(t *testing.T) { testSnapshots(t, p) })
 	}
-	t.Run("Scenarios", func(t *testing.T) { testScenarios(t, p, w) })
-	t.Run("Erasure", func(t *testing.T) { testErasure(t, p, w) })
-	t.Run("Parts", func(t *testing.T) { testParts(t, p) })
-	t.Run("Rows below a stream", func(t *testing.T) { testItemScenarios(t, p) })
+	t.Run("Scenes", func(t *testing.T) {
+		p := p
+		if p.Slow {
+			p.company = newCompany(p.Settle)
+		}
+		p.test(t, "Scenarios", func(t *testing.T) { testScenarios(t, p, w) })
+		p.scene(t, "Erasure", func(s scene) { testErasure(s, w) })
+		p.test(t, "Parts", func(t *testing.T) { testParts(t, p) })
+		p.test(t, "Rows below a stream", func(t *testing.T) { testItemScenarios(t, p) })
+		p.scene(t, "a library with history", testHistory)
+	})
 	t.Run("what is new in a shop with history leaves that alone, but for what says otherwise", func(t *testing.T) { testStarts(t, p, w) })
 }
