@@ -29,6 +29,7 @@ type fullDisk struct {
 	vfs.FS
 	full  atomic.Bool
 	syncs atomic.Int64 // of write-ahead logs
+	noLog atomic.Bool  // these can't be written
 	read  atomic.Pointer[error]
 }
 
@@ -43,6 +44,9 @@ func newDisk() *fullDisk {
 		case errorfs.OpFileWrite, errorfs.OpCreate:
 			if d.full.Load() {
 				return syscall.ENOSPC
+			}
+			if d.noLog.Load() && strings.HasSuffix(op.Path, ".log") {
+				return syscall.EIO
 			}
 		case errorfs.OpFileRead, errorfs.OpFileReadAt:
 			if err := d.read.Load(); err != nil && strings.HasSuffix(op.Path, ".sst") {
@@ -129,6 +133,42 @@ func aStoreOnDisk(t *testing.T, o storeOptions) *store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Pebble panics where its write-ahead log has failed before, once a block of it is full, and
+// keeps its locks.
+func TestALogThatHasFailedEndsNoProcess(t *testing.T) {
+	// Given a write-ahead log that can't be written
+	disk := newDisk()
+	s, err := openStore(t.Context(), storeOptions{dir: t.TempDir(), disk: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.noLog.Store(true)
+	write := func(v value) *pebble.Batch {
+		x := &tx{db: s.db, mine: map[string]value{}}
+		x.begin()
+		x.set(keyIn(tableMarks), v)
+		if err := x.apply(); err != nil {
+			t.Fatal(err)
+		}
+		return x.batch
+	}
+	if err := guarded(write(nil).SyncWait); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("it is synced: %v", err)
+	}
+	write(make(value, 100<<10)) // more than a block
+	// When more is written before anybody has noted that, then it is refused, and so is what
+	// comes later
+	for range 2 {
+		if err := s.Append(t.Context(), commit("a", 0)); !errors.Is(err, engine.ErrDamaged) {
+			t.Errorf("append: %v", err)
+		}
+	}
+	// And the store can be closed, though Pebble can't, unless it was late to know of the failure
+	if err := s.close(); err != nil && !errors.Is(err, syscall.EIO) {
+		t.Error(err)
+	}
 }
 
 func TestAReadThatFailsIsNoEnd(t *testing.T) {

@@ -390,7 +390,11 @@ func (p *Platform) close(ctx context.Context) error {
 	}
 	p.cancel()
 	p.counts.log(p.log)
-	return errors.Join(p.saveMarks(context.WithoutCancel(ctx)), p.release())
+	err := p.saveMarks(context.WithoutCancel(ctx))
+	if errors.Is(err, engine.ErrDamaged) {
+		err = nil // which everybody was told of; from older marks on, what is done again does no harm
+	}
+	return errors.Join(err, p.release())
 }
 
 // release closes the store and unlocks the folder.

@@ -138,7 +138,7 @@ func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
 			t.set(keyIn(tableSchedules).text(l.Schedule.Name), value(nil).number(l.Schedule.Rev).bytes(data))
 		}
 	}
-	return t.batch.Commit(pebble.NoSync)
+	return r.commit(t.batch)
 }
 
 // Append implements [portable.Target]. What is durable is a beginning of what was appended.
@@ -150,7 +150,14 @@ func (r *Restore) Append(_ context.Context, commits []portable.Commit) error {
 		_ = b.Set(streamKey(c.Stream, c.Seq), value(nil).number(r.next), nil)
 		r.next++
 	}
-	return b.Commit(pebble.NoSync)
+	return r.commit(b)
+}
+
+// commit writes a batch, to be durable at the end.
+func (r *Restore) commit(b *pebble.Batch) error {
+	err := guarded(func() error { return b.Commit(pebble.NoSync) })
+	r.store.trouble.writing(err)
+	return err
 }
 
 // End implements [portable.Target]. What is left is [Fold].

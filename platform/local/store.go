@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -120,23 +119,13 @@ func (s *store) open(ctx context.Context, o storeOptions) (err error) {
 	return s.begin(ctx, o)
 }
 
-// openDatabase opens a Pebble database. Pebble panics where its disk fails at some moments
-// of that; this is an error like any other.
+// openDatabase opens a Pebble database.
 func openDatabase(dir string, o *pebble.Options) (db *pebble.DB, err error) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case fatal:
-			err = r
-		case runtime.Error:
-			panic(r)
-		case error:
-			err = fatal{r}
-		default:
-			panic(r)
-		}
-	}()
-	return pebble.Open(dir, o)
+	err = unlessFatal(func() (err error) {
+		db, err = pebble.Open(dir, o)
+		return err
+	})
+	return db, err
 }
 
 // begin reads what is kept in memory, and starts to write.
@@ -221,7 +210,7 @@ func (s *store) close() (err error) {
 	if s.ends != nil {
 		defer func() { err = errors.Join(err, s.ends.close(), s.keys.close()) }()
 	}
-	if s.db == nil || !written {
+	if s.db == nil || !written || s.trouble.held.Load() {
 		return nil
 	}
 	s.inUse.Lock() // for ever

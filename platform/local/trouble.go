@@ -19,6 +19,7 @@ import (
 
 // trouble is what is wrong with the database. Safe for concurrent use.
 type trouble struct {
+	held   atomic.Bool                 // Pebble panicked amid a write: it keeps its locks, and is never closed
 	tell   atomic.Pointer[func(error)] // with each change; nil: nobody listens yet
 	now    atomic.Pointer[error]       // nil: nothing is wrong
 	damage atomic.Pointer[error]       // which does not pass; nil: none is known
@@ -65,6 +66,14 @@ func (t *trouble) note(err error) {
 	if tell := t.tell.Load(); tell != nil {
 		(*tell)(what)
 	}
+}
+
+// writing is note for what ended a write.
+func (t *trouble) writing(err error) {
+	if errors.As(err, &fatal{}) {
+		t.held.Store(true)
+	}
+	t.note(err)
 }
 
 // noted is how a scan ended, for the engine.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -251,7 +252,7 @@ func (w *writer) transact(ops []*op) error {
 	first := w.tx.next
 	w.tx.begin()
 	if err := w.tx.execute(ops); err != nil {
-		w.trouble.note(err)
+		w.trouble.writing(err)
 		w.tx.next = first
 		return err
 	}
@@ -337,13 +338,18 @@ func guarded(do func() error) error {
 	return err
 }
 
-// unlessFatal returns how it ends, also where that is what Pebble can't go on after.
+// unlessFatal returns how it ends, also where that is what Pebble can't go on after: where
+// its disk fails at some moments, it panics with that error.
 func unlessFatal(do func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case fatal:
 			err = r
+		case runtime.Error:
+			panic(r)
+		case error:
+			err = fatal{r}
 		default:
 			panic(r)
 		}
