@@ -7,7 +7,7 @@ import "sync"
 // anybody here.
 type feed struct {
 	mu      sync.Mutex
-	live    func(*positioned)        // hears of each commit first; it must not wait; nil: nobody
+	live    func(*positioned)        // hears of each commit before the others see it, and may not ask the feed; it must not wait; nil: nobody
 	head    int64                    // position of the last commit
 	recent  [feedCommits]*positioned // the latest, each at its position modulo their number
 	held    int64                    // how many of them there are
@@ -24,11 +24,11 @@ const (
 func newFeed() *feed { return &feed{changed: make(chan struct{})} }
 
 func (f *feed) add(p *positioned) {
-	if f.live != nil {
-		f.live(p)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.live != nil {
+		f.live(p) // whoever acts on it reads the log, and waits until that ends with it
+	}
 	if f.held == feedCommits {
 		f.drop()
 	}
