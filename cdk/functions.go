@@ -95,6 +95,7 @@ func (s *shop) variables(w wiring.Wiring, own map[string]string) map[string]*str
 // room is how many bytes variables take, once each name in them is what CloudFormation
 // makes of a resource's: the stack's name, the resource's, and a dozen letters.
 func (s *shop) room(variables map[string]*string) (n int) {
+	around := len(*s.stack.StackName()) + len("-1ABCDEFGHIJKL-")
 	var size func(v any) int
 	size = func(v any) (n int) {
 		switch v := v.(type) {
@@ -108,13 +109,13 @@ func (s *shop) room(variables map[string]*string) (n int) {
 			for intrinsic, of := range v {
 				switch of := of.(type) {
 				case string: // Ref
-					n += len(*s.stack.StackName()) + len(of) + len("-1ABCDEFGHIJKL-")
+					n += around + len(of)
 					if strings.Contains(of, "Inbox") {
 						n += len("https://sqs.ap-southeast-1.amazonaws.com/123456789012/")
 					}
 				case []any:
 					if n += size(of); intrinsic == "Fn::GetAtt" {
-						n += len(*s.stack.StackName()) + len("-1ABCDEFGHIJKL-")
+						n += around
 					}
 				}
 			}
