@@ -246,7 +246,7 @@ func projections(b *testing.B) float64 {
 				id := fmt.Sprint("p", i)
 				err := order(b.Context(), p, "Catalog.Product", id, "Add", aProduct)
 				for n := 1; n < each && err == nil; n++ {
-					err = order(b.Context(), p, "Catalog.Product", id, "UpdatePrice", fmt.Sprintf(`{"price":%d}`, n+1))
+					_, err = request(b.Context(), p, "", "Catalog.Product", id, "UpdatePrice", fmt.Sprintf(`{"price":%d}`, n+1))
 				}
 				if err != nil {
 					b.Error(err)
