@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -337,6 +338,9 @@ func BenchmarkPeers(b *testing.B) {
 
 		out, err := exec.CommandContext(b.Context(), "node", filepath.Join(peers, "emmett.mjs")).Output()
 		if err != nil {
+			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+				out = append(out, exit.Stderr...)
+			}
 			b.Fatalf("emmett: %v\n%s", err, out)
 		}
 		var emmett map[string]any
