@@ -14,7 +14,7 @@ import (
 type heard struct {
 	mu   sync.Mutex
 	all  []string
-	fail error         // of the next call
+	fail error         // of each call
 	more chan struct{} // closed when it is told again
 }
 
@@ -24,9 +24,7 @@ func (h *heard) told(what, id string) error {
 	h.all = append(h.all, what+" "+id)
 	close(h.more)
 	h.more = make(chan struct{})
-	err := h.fail
-	h.fail = nil
-	return err
+	return h.fail
 }
 
 // count is how often it was told so, of whichever upload.
