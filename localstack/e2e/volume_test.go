@@ -68,7 +68,7 @@ func TestLiveWorkPassesAnImport(t *testing.T) {
 	takesLong(t)
 	// Given a product that can be ordered, and a file that is being imported, of which much
 	// waits for Ordering: in either inbox, wherever it was put
-	const key, prefix, n, backlog, orders = "passed.csv", "passed-", 2_500, 1_000, 3
+	const key, prefix, n, backlog, orders = "passed.csv", "passed-", 6_000, 1_000, 3
 	ann, began := someone(t, "ann"), time.Now()
 	products(t, "passing")
 	ann.customer("passing-ann")
