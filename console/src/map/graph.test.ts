@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { graphOf } from './graph'
+import { layout } from './layout'
 
 test('followers stand between what they follow and what they act on', () => {
   const { nodes, edges } = graphOf({
@@ -112,4 +113,16 @@ test('a task stands between what it reads and what it sends commands to', () => 
     'aggregate:Zoo.Animal task:Zoo.Feeding',
     'view:Zoo.Animals effect:Zoo.Ring',
   ])
+})
+
+test('a part is drawn as far left as what it follows lets it, so that the picture stays narrow', async () => {
+  const node = (id: string) => ({ id, kind: 'aggregate' as const, plugin: 'Zoo', name: id })
+  const edge = (from: string, to: string) => ({ from, to })
+  const places = await layout({
+    nodes: ['first', 'second', 'third', 'last', 'other', 'its'].map(node),
+    edges: [edge('first', 'second'), edge('second', 'third'), edge('third', 'last'), edge('other', 'last'), edge('other', 'its')],
+  })
+  const column = (id: string) => places.get(id)?.x
+  expect(column('other')).toBe(column('first'))
+  expect(column('its')).toBe(column('second'))
 })

@@ -78,12 +78,12 @@ export default function MapScreen() {
             nodesConnectable={false}
             edgesFocusable={false}
             fitView
-            fitViewOptions={{ padding: 0.04, maxZoom: 1.1 }}
-            minZoom={0.2}
+            fitViewOptions={{ padding: 0.04, minZoom: 0.5, maxZoom: 1.1 }}
+            minZoom={0.1}
             proOptions={{ hideAttribution: true }}
           >
             <Background />
-            <Controls showInteractive={false} />
+            <Controls showInteractive={false} fitViewOptions={{ padding: 0.04 }} />
           </ReactFlow>
         </div>
       )}

@@ -19,7 +19,7 @@ export function Screen({ title, about, actions, children }: { title: string; abo
             </Text>
           )}
         </div>
-        {actions && <Group gap="xs" align="flex-start">{actions}</Group>}
+        {actions && <Group gap="xs">{actions}</Group>}
       </Group>
       {children}
     </Stack>
