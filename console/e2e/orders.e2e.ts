@@ -40,6 +40,8 @@ test('an order can be cancelled until it is shipped, and its trace says what wai
   const { page, complaints, close } = await visit(browser, '#/trace/Ordering.Order%23o1/1', {}, own.url)
   await page.getByText('The rest is due later').waitFor()
   await page.goto(`${own.url}/console/#/shop/orders?customer=ann`)
+  await page.getByRole('article').nth(1).waitFor()
+  expect(await page.getByRole('article').getByRole('heading').allInnerTexts(), 'the latest is first').toEqual(['o2', 'o1'])
   const cancel = page.getByRole('button', { name: 'Cancel the order o1' })
   await cancel.click()
   await page.getByText('Cancelled. Nothing is sent.').waitFor()

@@ -223,7 +223,7 @@ export function register(console: ConsoleApi): void {
   }
 
   function Orders({ customer }: { customer: string }) {
-    const { data, error } = useView('Ordering.Orders', { customerId: customer, limit: 200 })
+    const { data, error } = useView('Ordering.Orders', { customerId: customer, sort: '-placedAt', limit: 200 })
     const account = useRow('Ordering.Customers', customer)
     return (
       <Stack>
