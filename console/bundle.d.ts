@@ -52,6 +52,7 @@ export interface ConsoleApi {
   /** Some of Mantine's components, as the console itself uses them. */
   ui: Kit
   config: { name: string; currency: string }
+  /** Whom the page acts as now, which may change while it is open. */
   caller(): { user: string; groups: string[] } | undefined
 
   addPage(page: PageDefinition): void

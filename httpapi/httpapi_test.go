@@ -599,7 +599,7 @@ func TestManifest(t *testing.T) {
 		{[]string{"plugins", "Catalog", "extensionPoints", "Catalog.Products", "sources"}, `["Catalog.Product"]`},
 		{[]string{"plugins", "Catalog", "extensionPoints", "Catalog.Products", "events", "ProductPriceChanged", "version"}, `1`},
 		{[]string{"plugins", "Catalog", "extensions", "Catalog.Orders_Extension"}, `{"name":"Catalog.Orders_Extension","point":"Ordering.Orders","target":"Catalog.ProductDemand"}`},
-		{[]string{"plugins", "Catalog", "tasks", "Catalog.ImportProducts"}, `{"bucket":"product-imports","example":"id,name,description,price\nteapot,Teapot,\"Holds 1.2 l, keeps warm\",24.90\n","name":"Catalog.ImportProducts","report":"/catalog/product-imports/{id}/report","view":"Catalog.ProductImports"}`},
+		{[]string{"plugins", "Catalog", "tasks", "Catalog.ImportProducts"}, `{"bucket":"product-imports","example":"id,name,description,price\nteapot,Teapot,\"Holds 1.2 l, keeps warm\",24.90\n","name":"Catalog.ImportProducts","report":"/catalog/product-imports/{id}/report","sends":["Catalog.ProductImport","Catalog.Product"],"view":"Catalog.ProductImports"}`},
 		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "Add", "creates"}, `true`},
 		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "Add", "changes"}, `false`},
 		{[]string{"plugins", "Catalog", "aggregates", "Catalog.Product", "commands", "UpdatePrice", "creates"}, `false`},

@@ -97,6 +97,8 @@ type (
 		Source string `json:"source,omitempty"` // an aggregate, or
 		Point  string `json:"point,omitempty"`  // an extension point
 		Task   string `json:"task"`
+		// The read models that it reads, and the aggregates whose ids it lists.
+		Reads []string `json:"reads,omitempty"`
 	}
 	taskManifest struct {
 		Name   string `json:"name"`
@@ -108,6 +110,9 @@ type (
 		// The text of an object to start from.
 		Example   string             `json:"example,omitempty"`
 		Schedules []scheduleManifest `json:"schedules,omitempty"`
+		// The aggregates that it sends commands to; nil: it may send to any of its plugin.
+		Sends []string `json:"sends,omitzero"`
+		Reads []string `json:"reads,omitempty"` // like a side effect's
 	}
 )
 
@@ -176,7 +181,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 		m.Extensions = append(m.Extensions, extensionManifest{naming.Full(p.Name, d.Name), d.Point.Name, d.Target, d.Accepts, heardBy(d.Rejected)})
 	}
 	for _, t := range p.Tasks {
-		tm := taskManifest{Name: naming.Full(p.Name, t.Name), Bucket: t.Bucket, Example: t.Example}
+		tm := taskManifest{Name: naming.Full(p.Name, t.Name), Bucket: t.Bucket, Example: t.Example, Sends: sentTo(t), Reads: readBy(p.Name, t.Reads)}
 		if t.Reports != nil {
 			tm.View = naming.Full(p.Name, t.Reports.Name())
 			tm.Report = base + naming.PathSegment(t.Reports.Name()) + "/" + idSegment + "/report"
@@ -190,7 +195,7 @@ func (a *api) pluginManifest(p es.Plugin) pluginManifest {
 		tm.Schedules = scheduleManifests(tm.Name, t)
 		m.Tasks = append(m.Tasks, tm)
 		for _, d := range t.SideEffects {
-			m.SideEffects = append(m.SideEffects, effectManifest{naming.Full(p.Name, d.Name), d.Source, d.Point.Name, tm.Name})
+			m.SideEffects = append(m.SideEffects, effectManifest{naming.Full(p.Name, d.Name), d.Source, d.Point.Name, tm.Name, readBy(p.Name, d.Readable)})
 		}
 	}
 	return m
@@ -202,6 +207,30 @@ func heardBy(r *es.Reaction) string {
 		return ""
 	}
 	return r.Target
+}
+
+// sentTo are the aggregates that a task sends commands to; nil: it may send to any.
+func sentTo(t es.Task) []string {
+	if t.Sends == nil && t.Works() {
+		return nil
+	}
+	names := []string{}
+	for _, a := range t.Sends {
+		names = append(names, a.Definition().Name)
+	}
+	return names
+}
+
+// readBy are the full names of what a plugin's task or side effect says that it reads.
+func readBy(plugin string, reads []es.Readable) (names []string) {
+	views, aggregates := es.ReadsOf(reads)
+	for _, v := range views {
+		names = append(names, naming.Full(plugin, v.Name()))
+	}
+	for _, a := range aggregates {
+		names = append(names, a.Definition().Name)
+	}
+	return names
 }
 
 func accessOf(a es.Access) accessManifest {

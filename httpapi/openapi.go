@@ -168,7 +168,8 @@ var (
 			"name": text, "task": text,
 			"source": object{"type": "string", "description": "the aggregate that it hears of; absent: it hears of point"},
 			"point":  object{"type": "string", "description": "the extension point that it hears of"},
-		}, "source", "point")),
+			"reads":  readsSchema,
+		}, "source", "point", "reads")),
 		"tasks": listOf(record(object{
 			"name": text, "bucket": text, "report": text, "upload": text,
 			"files":   object{"type": "string", "description": "path of a report that a schedule has written, with {id}, its key"},
@@ -177,10 +178,13 @@ var (
 			"schedules": listOf(record(object{
 				"name": text, "cron": cronSchema, "everySeconds": everySchema, "timeZone": text,
 			}, "cron", "everySeconds", "timeZone")),
-		}, "bucket", "view", "report", "upload", "files", "example", "schedules")),
+			"sends": object{"type": "array", "items": text, "description": "the aggregates that it sends commands to; absent: it may send to any of its plugin"},
+			"reads": readsSchema,
+		}, "bucket", "view", "report", "upload", "files", "example", "schedules", "sends", "reads")),
 	}, "uiBundleUrl"))}), nil}
 	kindSchema        = object{"type": "string", "enum": []es.ViewKind{es.ViewRows, es.ViewItems, es.ViewKeyed}, "description": "rows: one for each id of an aggregate; items: any number below each, by sub-ids; keyed: one for each key, merged of parts of many aggregates"}
 	hearsOfRejections = object{"type": "string", "description": "the aggregate that is sent a command where this one's is refused; absent: none"}
+	readsSchema       = object{"type": "array", "items": text, "description": "the read models that it reads, and the aggregates whose ids it lists; absent: none"}
 	accessSchema      = record(object{"groups": texts, "owner": boolean})
 	eventsSchema      = listOf(record(object{"name": text, "version": count, "schema": anyJSON}))
 )

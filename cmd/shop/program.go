@@ -50,10 +50,13 @@ func (p program) Run(ctx context.Context, args ...string) int {
 		}
 	} else {
 		usage = &usageError{err.Error()}
+		if wrong := (*kong.ParseError)(nil); errors.As(err, &wrong) {
+			k = wrong.Context
+		}
 	}
 	switch {
 	case usage != nil, errors.As(err, &usage):
-		fmt.Fprintf(shown{p.err}, "shop: %s\nTry \"shop --help\".\n", usage)
+		fmt.Fprintf(shown{p.err}, "shop: %s\nTry \"%s --help\".\n", usage, named(k))
 		return exitUsage
 	case err != nil && ctx.Err() != nil:
 		fmt.Fprintf(shown{p.err}, "shop: interrupted: %v\n", err)
@@ -63,6 +66,14 @@ func (p program) Run(ctx context.Context, args ...string) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// named is how to call the command that was named, or the program where none was.
+func named(k *kong.Context) string {
+	if k == nil || k.Selected() == nil {
+		return "shop"
+	}
+	return "shop " + k.Selected().Name
 }
 
 // usageError is a mistake in the command line or the settings.

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 )
 
@@ -86,7 +89,13 @@ func (c runCommand) Run(ctx context.Context, s *session) error {
 	var done struct {
 		Done int `json:"done"`
 	}
-	if err := s.client().post(ctx, "/operations/run", "", map[string]string{"schedule": c.Schedule}, &done); err != nil {
+	shop := s.client()
+	err := shop.post(ctx, "/operations/run", "", map[string]string{"schedule": c.Schedule}, &done)
+	var refused *problem
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return shop.noSchedule(ctx, c.Schedule)
+	}
+	if err != nil {
 		return err
 	}
 	if s.JSON {
@@ -94,4 +103,16 @@ func (c runCommand) Run(ctx context.Context, s *session) error {
 	}
 	s.printf("%s runs; see how it ends with: shop schedules\n", c.Schedule)
 	return nil
+}
+
+// noSchedule says which schedules there are.
+func (c *client) noSchedule(ctx context.Context, name string) error {
+	var names []string
+	if err := each(ctx, c, "/operations/schedules", func(x schedule) error { names = append(names, x.Name); return nil }); err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return usagef("the shop has no schedule %q: no task has one", name)
+	}
+	return usagef("the shop has no schedule %q; it has %s", name, strings.Join(names, ", "))
 }

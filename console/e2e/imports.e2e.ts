@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Browser, Page } from 'playwright-core'
 import { expectAccessible } from './axe'
 import { launch, visit } from './browser'
+import { eventually } from './fill'
 import { OwnShop } from './serve'
 
 let browser: Browser
@@ -60,6 +61,30 @@ test('several files are dropped at once, and each says how it went and what to d
   await rows.getByText('Added 2').waitFor()
   await rows.getByText('Unchanged 1').waitFor()
   await rows.getByText('Rejected 0').waitFor()
+  expect(complaints).toEqual([])
+  await close()
+})
+
+test('the newest import is shown, however many there were before it', async () => {
+  // Given more imports than are shown at once
+  for (let i = 0; i < 100; i++) {
+    const text = 'id,name,description,price\n'
+    const target = await fetch(`${own.url}/catalog/product-imports/uploads`, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key: `a-${i}.csv`, size: text.length }),
+    })
+    const { method, url, headers } = (await target.json()) as { method: string; url: string; headers: Record<string, string> }
+    expect((await fetch(new URL(url, own.url), { method, headers, body: text })).ok).toBe(true)
+  }
+  await eventually<{ status: string }>('/catalog/product-imports/a-99.csv', ({ status }) => status !== 'running', { url: own.url })
+  // When another one comes, whose key is after theirs
+  const { page, complaints, close } = await visit(browser, '#/imports', {}, own.url)
+  await page.getByRole('article', { name: 'a-99.csv' }).waitFor()
+  await drop(page, { 'zz.csv': 'id,name,description,price\nzz,Cup,,1\n' })
+  // Then it is the first
+  await page.getByRole('article').first().filter({ hasText: 'zz.csv' }).getByText('Added 1').waitFor()
+  // And the list of all of them starts with it, too
+  await page.getByRole('link', { name: 'all of them' }).click()
+  await page.getByRole('row').nth(1).filter({ hasText: 'zz.csv' }).waitFor()
   expect(complaints).toEqual([])
   await close()
 })

@@ -36,6 +36,7 @@ const screens: Record<string, () => [hash: string, ...shown: Shown[]]> = {
   'an aggregate': () => [`#/Catalog/Product/${ids.product}`, heading(ids.product), text('What changed')],
   'an aggregate that is not there': () => ['#/Catalog/Product/nobody', text('There is no such one.')],
   'an internal aggregate': () => [`#/Catalog/ProductDemand/${ids.product}`, text('What changed')],
+  'an order that is shipped': () => [`#/Ordering/Order/${ids.order}`, heading(ids.order), text('Order already shipped.')],
   streams: () => ['#/Catalog/ProductDemand', heading('Product demand histories'), (page) => page.getByLabel('Open by id').waitFor()],
   trace: () => [`#/trace/${encodeURIComponent(`Ordering.Order#${ids.order}`)}/1`, heading('Trace'), text('All done')],
   imports: () => ['#/imports', heading('Imports')],

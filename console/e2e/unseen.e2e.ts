@@ -77,6 +77,8 @@ test('plugins that the page has never seen are listed, changed, followed and dra
     await page.locator(`.react-flow__node[data-id="${part}"]`).waitFor()
   await page.locator('.edge-refused').getByText('if refused').first().waitFor()
   expect(await page.locator('[data-id="point:Lending.Books→effect:Press.Announce"]').count(), 'what the press hears is drawn').toBe(1)
+  expect(await page.locator('[data-id="task:Lending.Stock→aggregate:Lending.Reader"]').count(), 'what a task sends to is drawn').toBe(1)
+  expect(await page.locator('[data-id="view:Lending.Probes→task:Lending.Stock reads"]').count(), 'what a task reads is drawn').toBe(1)
   // And a schedule of a task runs when somebody says so
   await page.goto(`${library.url}/console/#/schedules`)
   await page.getByRole('link', { name: 'Schedules', exact: true }).waitFor()

@@ -6,9 +6,10 @@ import { statusInWords } from './status'
 export function register(console: ConsoleApi): void {
   const { react: React, ui, useView, useRow, money, inWords, href, navigate } = console
   const { Alert, Anchor, Badge, Button, Card, Group, Stack, Table, Text, TextInput, Title } = ui
-  const basket = new Basket()
-  // Whom this visitor registered as. The pages say it in their URL, too.
-  let registered: string | undefined
+  const basket = new Basket(
+    () => console.caller()?.user ?? '',
+    () => sessionStorage,
+  )
 
   /** A product that can be ordered, null where it can't: of the first ones, which are asked for at once, or by itself. */
   const useProduct = (id: string | undefined) => {
@@ -19,16 +20,18 @@ export function register(console: ConsoleApi): void {
   }
 
   const useBasket = () => React.useSyncExternalStore(basket.subscribe, basket.items)
-  const customerOf = (query: URLSearchParams) => query.get('customer') ?? registered
+  /** Whom the visitor has said to be. The pages say it in their URL, too. */
+  const useCustomer = () => React.useSyncExternalStore(basket.subscribe, basket.customer)
 
   function Header() {
     const count = useBasket().length
+    const customer = useCustomer()
     return (
       <Group gap="xs">
-        <Button component="a" variant="default" href={href(['shop', 'orders'], { customer: registered })}>
+        <Button component="a" variant="default" href={href(['shop', 'orders'], { customer })}>
           My orders
         </Button>
-        <Button component="a" href={href(['shop', 'basket'], { customer: registered })}>
+        <Button component="a" href={href(['shop', 'basket'], { customer })}>
           Basket ({count})
         </Button>
       </Group>
@@ -53,7 +56,8 @@ export function register(console: ConsoleApi): void {
 
   function BasketPage({ query }: { query: URLSearchParams }) {
     const ids = useBasket()
-    const customer = customerOf(query)
+    const known = useCustomer()
+    const customer = query.get('customer') ?? known
     return (
       <Stack maw={720}>
         <Group justify="space-between">
@@ -86,7 +90,7 @@ export function register(console: ConsoleApi): void {
             </Table>
           </Card>
         )}
-        {customer ? ids.length > 0 && <PlaceOrder key={ids.join(' ')} customer={customer} ids={ids} /> : <Register />}
+        {customer ? ids.length > 0 && <Buyer key={ids.join(' ')} customer={customer} ids={ids} /> : <Register />}
       </Stack>
     )
   }
@@ -116,12 +120,26 @@ export function register(console: ConsoleApi): void {
     return <Total ids={rest} sum={sum + Number(product?.price ?? 0)} />
   }
 
+  /** Who was here before may be gone: erased, or of a shop that has begun anew. */
+  function Buyer({ customer, ids }: { customer: string; ids: readonly string[] }) {
+    const account = useRow('Ordering.Customers', customer).data
+    const gone = account === null ? 'is not registered' : account?.erased ? 'was erased' : account?.deactivated ? 'can’t order any more' : undefined
+    if (!gone) return <PlaceOrder customer={customer} ids={ids} />
+    return (
+      <>
+        <Alert variant="outline" role="status">
+          The customer {customer} {gone}.
+        </Alert>
+        <Register />
+      </>
+    )
+  }
+
   function PlaceOrder({ customer, ids }: { customer: string; ids: readonly string[] }) {
-    const order = React.useRef({ id: `order-${crypto.randomUUID().slice(0, 8)}`, key: crypto.randomUUID() })
     const { error, sending, run } = useSending()
     const place = () =>
       run(async () => {
-        const { id, key } = order.current
+        const { id, key } = basket.orderAs(customer)
         await console.command('Ordering.Order', id, 'Place', { customerId: customer, productIds: [...ids] }, key)
         basket.clear()
         navigate(href(['shop', 'orders'], { customer }))
@@ -133,9 +151,7 @@ export function register(console: ConsoleApi): void {
           <Anchor
             inherit
             href={href(['shop', 'basket'])}
-            onClick={() => {
-              registered = undefined
-            }}
+            onClick={() => basket.become(undefined)}
           >
             Be somebody else
           </Anchor>
@@ -156,7 +172,7 @@ export function register(console: ConsoleApi): void {
     const key = React.useMemo(() => crypto.randomUUID(), [id, email, address])
     const customer = id || `customer-${key.slice(0, 8)}`
     const become = (name: string) => {
-      registered = name
+      basket.become(name)
       navigate(href(['shop', 'basket'], { customer: name }))
     }
     const send = (event: React.FormEvent) => {
@@ -191,7 +207,8 @@ export function register(console: ConsoleApi): void {
   }
 
   function OrdersPage({ query }: { query: URLSearchParams }) {
-    const customer = customerOf(query)
+    const known = useCustomer()
+    const customer = query.get('customer') ?? known
     return (
       <Stack maw={860}>
         <Group justify="space-between">
@@ -206,13 +223,13 @@ export function register(console: ConsoleApi): void {
   }
 
   function Orders({ customer }: { customer: string }) {
-    const { data, error } = useView('Ordering.Orders', { customerId: customer, limit: 200 })
+    const { data, error } = useView('Ordering.Orders', { customerId: customer, sort: '-placedAt', limit: 200 })
     const account = useRow('Ordering.Customers', customer)
     return (
       <Stack>
         <Text size="sm" c="dimmed">
           Orders of {customer}
-          {account.data ? `, ${String(account.data.email)}` : ''}
+          {account.data?.email ? `, ${String(account.data.email)}` : ''}
         </Text>
         <Failure error={error} />
         {data?.items.length === 0 && <Text>No orders yet. Fill the basket and place the first one.</Text>}

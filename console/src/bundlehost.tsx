@@ -1,10 +1,12 @@
 import * as react from 'react'
+import type { QueryClient } from '@tanstack/react-query'
 import {
   ActionIcon, Alert, Anchor, Badge, Button, Card, Center, Chip, Divider, Drawer, Group, Indicator, Loader, NumberInput, Paper, Progress, Select,
   SimpleGrid, Skeleton, Stack, Table, Text, Textarea, TextInput, Title,
 } from '@mantine/core'
 import type { ConsoleApi, Kit, View } from '../bundle'
 import { pathOf } from './api/client'
+import type { Who } from './api/types'
 import { inWords } from './api/problem'
 import { money } from './model/format'
 import { type Bundles, loadBundles } from './state/bundles'
@@ -21,7 +23,7 @@ const ui: Kit = {
 }
 
 /** Loads the plugins' bundles, and hands them what they may use. */
-export async function hostBundles({ client, config, model, who }: Started): Promise<Bundles> {
+export async function hostBundles({ client, config, model, who }: Started, queries: QueryClient): Promise<Bundles> {
   const viewNamed = (name: string) => {
     const view = model.view(name)
     if (!view) throw new Error(`There is no view ${name}.`)
@@ -32,7 +34,7 @@ export async function hostBundles({ client, config, model, who }: Started): Prom
     react,
     ui,
     config,
-    caller: () => who,
+    caller: () => queries.getQueryData<Who>(['whoami']) ?? who,
     addPage: added.addPage,
     addFieldRenderer: added.addFieldRenderer,
     addRowAction: added.addRowAction,
@@ -45,6 +47,7 @@ export async function hostBundles({ client, config, model, who }: Started): Prom
       if (!sent) throw new Error(`There is no command ${command} of ${aggregate}.`)
       const accepted = await client.command(pathOf(sent.path, id), payload, { idempotencyKey })
       writes.remember(`${accepted.aggregate}#${accepted.id}`, accepted.version)
+      void queries.invalidateQueries({ predicate: ({ queryKey: [kind] }) => kind === 'rows' || kind === 'row' })
       return accepted
     },
     href,

@@ -32,7 +32,7 @@ export function ShopProvider({ started, children }: { started: Started; children
   const bundles =
     useQuery({
       queryKey: ['start', 'bundles'],
-      queryFn: async () => (await import('./bundlehost')).hostBundles(started),
+      queryFn: async () => (await import('./bundlehost')).hostBundles(started, queries),
       enabled: model.plugins.some((p) => p.uiBundleUrl),
       staleTime: 'static',
     }).data ?? none

@@ -187,7 +187,7 @@ func erasure(w walk) {
 func lists(w walk) {
 	for _, path := range []string{
 		"/catalog/categories", "/catalog/products", "/catalog/products?categoryId=none", "/catalog/products?sort=name", "/catalog/products?sort=price",
-		"/catalog/product-demands", "/catalog/product-demands?sort=orderCount", "/catalog/product-imports",
+		"/catalog/product-demands", "/catalog/product-demands?sort=orderCount", "/catalog/product-imports", "/catalog/product-imports?sort=-startedAt",
 		"/catalog/category-stats",
 		"/ordering/available-products", "/ordering/customers", "/ordering/orders", "/ordering/orders?customerId=none", "/ordering/orders?sort=placedAt",
 		"/ordering/order-lines", "/ordering/order-lines?productId=none", "/ordering/order-lines/none/items", "/ordering/customer-stats",

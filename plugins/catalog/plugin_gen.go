@@ -19,7 +19,7 @@ func Plugin() es.Plugin {
 		Name:              "Catalog",
 		HeartbeatInterval: 5 * time.Minute,
 		Aggregates:        []es.AnyAggregate{category.Aggregate, product.Aggregate, productdemand.Aggregate, productimport.Products.Aggregate()},
-		ReadModels:        []es.AnyReadModel{es.FoldedBy(category.Categories, "c2ade34e45bf13a0"), es.FoldedBy(product.CategoryStats, "0dba4f341379a35d"), es.FoldedBy(product.Products, "7f78d86d1cc1bdac"), es.FoldedBy(productdemand.ProductDemands, "33a4d1767a1afdde"), es.FoldedBy(productimport.Products.View(), "aa8282c2503acf99")},
+		ReadModels:        []es.AnyReadModel{es.FoldedBy(category.Categories, "c2ade34e45bf13a0"), es.FoldedBy(product.CategoryStats, "0dba4f341379a35d"), es.FoldedBy(product.Products, "7f78d86d1cc1bdac"), es.FoldedBy(productdemand.ProductDemands, "33a4d1767a1afdde"), es.FoldedBy(productimport.Products.View(), "14ae6ed5bcb40396")},
 		Publications:      []es.Publication{product.Publication},
 		Extensions:        []es.Extension{productdemand.OrdersExtension},
 		Tasks:             []es.Task{exportproducts.Task, productimport.Products.Task()},

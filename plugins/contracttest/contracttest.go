@@ -1112,8 +1112,22 @@ func imports(s *suite, t *testing.T) {
 		t.Errorf("%s: there is a report of nothing: %s", r.request, r.Body)
 	}
 	admin.get(at+"/report").refuses(404, "NotFound")
-	if len(admin.items("/catalog/product-imports")) == 0 {
-		t.Error("the list of imports is empty")
+	// What was imported last is first in the list, whatever its key.
+	s.Import(t, "A "+key, []byte("id,name,description,price\n"+good+",Tea,Green,9.99\n"))
+	last := "/catalog/product-imports/" + url.PathEscape("A "+key)
+	admin.eventually(last, func(r *reply) bool { return r.Status == 200 && r.text("status") == "finished" })
+	var ours []string
+	for _, item := range admin.items("/catalog/product-imports?sort=-startedAt") {
+		var row struct{ ID string }
+		if err := json.Unmarshal(item, &row); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(row.ID, key) {
+			ours = append(ours, row.ID)
+		}
+	}
+	if want := []string{"A " + key, key}; !slices.Equal(ours, want) {
+		t.Errorf("the imports by when they were started, newest first, are %q, want %q", ours, want)
 	}
 }
 

@@ -535,6 +535,8 @@ export type components = {
                     name: string;
                     /** @description the extension point that it hears of */
                     point?: string;
+                    /** @description the read models that it reads, and the aggregates whose ids it lists; absent: none */
+                    reads?: string[];
                     /** @description the aggregate that it hears of; absent: it hears of point */
                     source?: string;
                     task: string;
@@ -546,6 +548,8 @@ export type components = {
                     /** @description path of a report that a schedule has written, with {id}, its key */
                     files?: string;
                     name: string;
+                    /** @description the read models that it reads, and the aggregates whose ids it lists; absent: none */
+                    reads?: string[];
                     report?: string;
                     schedules?: {
                         /** @description minute, hour, day of the month, month, day of the week; absent: there is an interval */
@@ -555,6 +559,8 @@ export type components = {
                         name: string;
                         timeZone?: string;
                     }[];
+                    /** @description the aggregates that it sends commands to; absent: it may send to any of its plugin */
+                    sends?: string[];
                     upload?: string;
                     /** @description the read model that says what became of each object */
                     view?: string;

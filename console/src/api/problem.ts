@@ -74,7 +74,7 @@ export function inWords(error: unknown): string {
   return known ?? sentence(detail)
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const first = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(first) ? first : `${first}.`
 }

@@ -24,6 +24,9 @@ export function Contract({ part, kind, consumer, onClose }: Props) {
             {consumer.parked > 0 ? `${consumer.parked} parked.` : 'Nothing parked.'} Behind by {duration(consumer.lagSeconds)}.
           </Text>
         )}
+        {part.kind === 'task' && !model.manifest.plugins.flatMap((p) => p.tasks).find((t) => t.name === `${part.plugin}.${part.name}`)?.sends && (
+          <Text size="sm">It may send commands to any aggregate of {humanize(part.plugin)}, since it does not say which.</Text>
+        )}
         {(part.kind === 'aggregate' || part.kind === 'view') && (
           <Anchor fz="sm" href={href([part.plugin, part.name])}>
             Open

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { graphOf } from './graph'
+import { layout } from './layout'
 
 test('followers stand between what they follow and what they act on', () => {
   const { nodes, edges } = graphOf({
@@ -85,4 +86,43 @@ test('a side effect may hear of what another plugin publishes', () => {
     'point:Zoo.Births effect:Press.Print',
     'effect:Press.Print task:Press.Papers',
   ])
+})
+
+test('a task stands between what it reads and what it sends commands to', () => {
+  const none = { heartbeatIntervalSeconds: 1, mappings: [], extensionPoints: [], asks: [], extensions: [] }
+  const aggregate = (name: string) => ({ name, path: '', internal: true, commands: [], events: [] })
+  const view = { name: 'Zoo.Animals', kind: 'rows' as const, path: '', sources: ['Zoo.Animal'], indexes: [], sorts: [], searches: [], access: { groups: [], owner: false }, schema: {} }
+  const { edges } = graphOf({
+    version: '1',
+    plugins: [
+      {
+        ...none, name: 'Zoo', aggregates: [aggregate('Zoo.Animal'), aggregate('Zoo.Meal')], readModels: [view],
+        tasks: [{ name: 'Zoo.Feeding', sends: ['Zoo.Meal'], reads: ['Zoo.Animals', 'Zoo.Animal'] }, { name: 'Zoo.Anything' }],
+        sideEffects: [{ name: 'Zoo.Ring', source: 'Zoo.Meal', task: 'Zoo.Feeding', reads: ['Zoo.Animals'] }],
+      },
+    ],
+  })
+  expect(edges.filter((e) => !e.read).map(({ from, to }) => `${from} ${to}`)).toEqual([
+    'aggregate:Zoo.Animal view:Zoo.Animals',
+    'task:Zoo.Feeding aggregate:Zoo.Meal',
+    'aggregate:Zoo.Meal effect:Zoo.Ring',
+    'effect:Zoo.Ring task:Zoo.Feeding',
+  ])
+  expect(edges.filter((e) => e.read).map(({ from, to }) => `${from} ${to}`)).toEqual([
+    'view:Zoo.Animals task:Zoo.Feeding',
+    'aggregate:Zoo.Animal task:Zoo.Feeding',
+    'view:Zoo.Animals effect:Zoo.Ring',
+  ])
+})
+
+test('a part is drawn as far left as what it follows lets it, so that the picture stays narrow', async () => {
+  const node = (id: string) => ({ id, kind: 'aggregate' as const, plugin: 'Zoo', name: id })
+  const edge = (from: string, to: string) => ({ from, to })
+  const places = await layout({
+    nodes: ['first', 'second', 'third', 'last', 'other', 'its'].map(node),
+    edges: [edge('first', 'second'), edge('second', 'third'), edge('third', 'last'), edge('other', 'last'), edge('other', 'its')],
+  })
+  const column = (id: string) => places.get(id)?.x
+  expect(column('other')).toBe(column('first'))
+  expect(column('its')).toBe(column('second'))
 })

@@ -21,6 +21,8 @@ export interface Edge {
   consumer?: string
   /** What is sent where a command was refused. */
   refused?: boolean
+  /** What is only looked at: nothing follows from it. */
+  read?: boolean
 }
 
 export interface Graph {
@@ -39,6 +41,10 @@ export function graphOf(manifest: Manifest): Graph {
       nodes.push({ id: key(kind, name), kind, plugin: plugin.name, name: shortName(name), consumer, waits })
     const react = (from: string, target?: string) => {
       if (target) edges.push({ from, to: key('aggregate', target), refused: true })
+    }
+    const reads = (reader: string, names: string[] = []) => {
+      const views = new Set(plugin.readModels.map((view) => view.name))
+      for (const name of names) edges.push({ from: key(views.has(name) ? 'view' : 'aggregate', name), to: reader, read: true })
     }
     for (const { name } of plugin.aggregates) add('aggregate', name)
     for (const { name, sources } of plugin.readModels) {
@@ -65,12 +71,18 @@ export function graphOf(manifest: Manifest): Graph {
       edges.push({ from: key('extension', name), to: key('aggregate', target) })
       react(key('extension', name), onRejected)
     }
-    for (const { name } of plugin.tasks) add('task', name, `task:${name}`)
-    for (const { name, source, point, task } of plugin.sideEffects) {
+    for (const task of plugin.tasks) {
+      const { name, sends = [] } = task
+      add('task', name, `task:${name}`)
+      for (const target of sends) edges.push({ from: key('task', name), to: key('aggregate', target) })
+      reads(key('task', name), task.reads)
+    }
+    for (const { name, source, point, task, reads: read } of plugin.sideEffects) {
       const consumer = `effect:${name}`
       add('effect', name, consumer)
       const from = point ? key('point', point) : key('aggregate', source ?? '')
       edges.push({ from, to: key('effect', name), consumer }, { from: key('effect', name), to: key('task', task) })
+      reads(key('effect', name), read)
     }
   }
   const known = new Set(nodes.map((node) => node.id))

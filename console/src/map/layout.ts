@@ -14,11 +14,13 @@ export async function layout({ nodes, edges }: Graph): Promise<Places> {
     layoutOptions: {
       'elk.algorithm': 'layered',
       'elk.direction': 'RIGHT',
+      'elk.layered.layering.strategy': 'LONGEST_PATH_SOURCE',
       'elk.layered.spacing.nodeNodeBetweenLayers': '48',
       'elk.spacing.nodeNode': '20',
       'elk.spacing.componentComponent': '36',
       'elk.aspectRatio': '1.2',
       'elk.layered.feedbackEdges': 'true',
+      'elk.layered.considerModelOrder.strategy': 'PREFER_EDGES',
     },
     children: nodes.map(({ id }) => ({ id, ...nodeSize })),
     edges: edges.map(({ from, to }, i) => ({ id: String(i), sources: [from], targets: [to] })),

@@ -78,12 +78,12 @@ export default function MapScreen() {
             nodesConnectable={false}
             edgesFocusable={false}
             fitView
-            fitViewOptions={{ padding: 0.04, maxZoom: 1.1 }}
-            minZoom={0.2}
+            fitViewOptions={{ padding: 0.04, minZoom: 0.5, maxZoom: 1.1 }}
+            minZoom={0.1}
             proOptions={{ hideAttribution: true }}
           >
             <Background />
-            <Controls showInteractive={false} />
+            <Controls showInteractive={false} fitViewOptions={{ padding: 0.04 }} />
           </ReactFlow>
         </div>
       )}
@@ -92,16 +92,16 @@ export default function MapScreen() {
   )
 }
 
-function flowEdge({ from, to, consumer, refused }: Edge, consumers: Map<string, Consumer>): FlowEdge {
+function flowEdge({ from, to, consumer, refused, read }: Edge, consumers: Map<string, Consumer>): FlowEdge {
   const { parked = 0, lagSeconds = 0 } = consumers.get(consumer ?? '') ?? {}
-  const label = refused ? 'if refused' : parked > 0 ? `${parked} parked` : lagSeconds > 1 ? `${duration(lagSeconds)} behind` : undefined
+  const label = refused ? 'if refused' : read ? 'reads' : parked > 0 ? `${parked} parked` : lagSeconds > 1 ? `${duration(lagSeconds)} behind` : undefined
   return {
-    id: `${from}→${to}${refused ? ' if refused' : ''}`,
+    id: `${from}→${to}${refused ? ' if refused' : read ? ' reads' : ''}`,
     source: from,
     target: to,
     label,
     animated: lagSeconds > 1,
-    className: refused ? 'edge-refused' : parked > 0 ? 'edge-parked' : undefined,
+    className: refused ? 'edge-refused' : read ? 'edge-read' : parked > 0 ? 'edge-parked' : undefined,
     markerEnd: { type: MarkerType.ArrowClosed },
   }
 }

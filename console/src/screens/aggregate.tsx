@@ -35,7 +35,11 @@ export default function AggregateScreen({ aggregate, id }: { aggregate: Aggregat
           )}
         </>
       }
-      actions={<Commands aggregate={aggregate} id={id} exists={!missing} version={missing ? undefined : present.data?.version} main={main} />}
+      actions={
+        <Group gap="xs" align="flex-start">
+          <Commands aggregate={aggregate} id={id} exists={!missing} version={missing ? undefined : present.data?.version} main={main} />
+        </Group>
+      }
     >
       {missing && <Empty title="There is no such one.">Nothing has happened to this id yet. Check how it is written.</Empty>}
       {present.error && !missing && <Problem error={present.error} />}

@@ -85,11 +85,12 @@ function Uploading({ path }: { path: string }) {
 function Imports({ task }: { task: TaskManifest }) {
   const { model } = useShop()
   const view = model.importsOf(task)
-  const { data, error } = useRows(view, { limit: 100 }, 2000)
+  const started = fieldsOf(view?.schema ?? {}).find((field) => isTime(field.schema))?.name ?? ''
+  const sort = view?.sorts.includes(started) ? `-${started}` : undefined
+  const { data, error } = useRows(view, { sort, limit: 100 }, 2000)
   if (error) return <Problem error={error} />
   if (!data || !view) return null
   if (data.items.length === 0) return <Empty title="Nothing imported yet.">Drop a CSV file above, or several at once.</Empty>
-  const started = fieldsOf(view.schema).find((field) => isTime(field.schema))?.name ?? ''
   const newest = [...data.items].sort((a, b) => String(b[started] ?? '').localeCompare(String(a[started] ?? '')))
   return (
     <Stack gap="sm">
@@ -98,7 +99,7 @@ function Imports({ task }: { task: TaskManifest }) {
       ))}
       {data.next && (
         <Text size="sm">
-          There are more, of any time: <Anchor href={href([splitName(view.name).plugin, splitName(view.name).name])}>all of them</Anchor>.
+          There are {sort ? 'older ones' : 'more, of any time'}: <Anchor href={href([splitName(view.name).plugin, splitName(view.name).name], { sort })}>all of them</Anchor>.
         </Text>
       )}
     </Stack>

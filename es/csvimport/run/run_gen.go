@@ -15,7 +15,7 @@ import (
 func NewAggregate(name string) es.Aggregate[Command, Event, State] {
 	return es.NewAggregate(es.AggregateRules[Command, Event, State]{
 		Name:     name,
-		Sources:  "60715a4e2cd83f2b",
+		Sources:  "7d40243f86f13564",
 		Internal: true,
 		Decide:   Command.decide,
 		Evolve:   Event.evolve,

@@ -35,11 +35,12 @@ const (
 )
 
 // NewView returns the view of that name, within the plugin, of what became of each
-// uploaded file.
+// uploaded file. Its rows are sorted by when they were started, since nobody looks for files
+// by their keys.
 func NewView(name string, of es.Aggregate[Command, Event, State]) es.ReadModel[Import] {
 	path := "/" + naming.PathSegment(naming.Plugin(of.Name())) + "/" + naming.PathSegment(name) + "/"
 	return es.NewReadModel[Import](name, es.From(of, func(r es.Recorded[Event]) es.Change[Import] { return toImport(path, r) })).
-		Allow(es.AllowGroups(es.Admin))
+		Sort("startedAt").Allow(es.AllowGroups(es.Admin))
 }
 
 func toImport(path string, r es.Recorded[Event]) es.Change[Import] {

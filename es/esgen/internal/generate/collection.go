@@ -32,22 +32,31 @@ func (q *pkg) marked(name string) bool {
 	})
 }
 
-// pluginsIn are the plugins in the folders of a folder, by name.
+// pluginsIn are the plugins in the folders of a folder, by name. What is wrong in one is
+// said where that one is generated: go generate would say it twice.
 func (m *module) pluginsIn(folder string) (out []*plugin, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
 	}
+	var wrong []string
 	for _, e := range slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() }) {
 		below := filepath.Join(folder, e.Name())
 		if p := m.at(below); p == nil || !p.marked("plugin") {
 			continue
 		}
+		known := len(m.mistakes)
 		p, err := m.read(below)
 		if err != nil {
 			return nil, err
 		}
+		if len(m.mistakes) > known {
+			wrong = append(wrong, e.Name())
+		}
 		out = append(out, p)
+	}
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("the list of plugins waits until nothing is wrong in %s: go generate says there what it is", strings.Join(wrong, ", "))
 	}
 	return out, nil
 }

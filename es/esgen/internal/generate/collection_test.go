@@ -92,6 +92,21 @@ func TestWhatPluginsCantAskForTogether(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongInAPluginIsSaidOnce(t *testing.T) {
+	// Given a plugin with a mistake
+	dir := collection(t, garden("//es:water\nvar Dig = es.Task{Name: \"Dig\"}\n"))
+	const mistake = "there is no marker //es:water"
+	// When it is generated, it says what is wrong
+	if _, err := generate.Files(filepath.Join(dir, "garden")); err == nil || !strings.Contains(err.Error(), mistake) {
+		t.Errorf("the plugin's own: %v", err)
+	}
+	// Then the folder around it says where, and not what
+	_, err := generate.Files(dir)
+	if want := "the list of plugins waits until nothing is wrong in garden: go generate says there what it is"; fmt.Sprint(err) != want {
+		t.Errorf("the folder's: %v\nwant %s", err, want)
+	}
+}
+
 func TestReferencesIntoOtherPluginsAreHeldToThem(t *testing.T) {
 	const (
 		bed   = "package beds\n\nimport \"onlineshop/es\"\n\ntype Bed struct {\n\tWine string //es:ref %s\n}\n\nvar Beds = es.NewReadModel[Bed](\"Beds\", nil)\n"
