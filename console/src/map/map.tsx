@@ -13,7 +13,7 @@ import { useShop } from '../state/shop'
 import { Screen } from '../ui/page'
 import { Contract } from './contract'
 import { graphOf, type Edge, type Node } from './graph'
-import { layout, nodeSize } from './layout'
+import { layout, nodeSize, type Places } from './layout'
 
 type Part = FlowNode<{ part: Node }, 'part'>
 
@@ -72,7 +72,7 @@ export default function MapScreen() {
               ariaLabel: `${kinds[part.kind]} ${humanize(part.name)}`,
               ...nodeSize,
             }))}
-            edges={graph.edges.map((edge) => flowEdge(edge, consumers))}
+            edges={graph.edges.map((edge) => flowEdge(edge, consumers, places))}
             onNodeClick={(_, node) => navigate(withQuery(route, { part: node.id }))}
             nodesDraggable={false}
             nodesConnectable={false}
@@ -92,13 +92,16 @@ export default function MapScreen() {
   )
 }
 
-function flowEdge({ from, to, consumer, refused, read }: Edge, consumers: Map<string, Consumer>): FlowEdge {
+function flowEdge({ from, to, consumer, refused, read }: Edge, consumers: Map<string, Consumer>, places: Places): FlowEdge {
+  const backwards = (places.get(from)?.x ?? 0) >= (places.get(to)?.x ?? 0)
   const { parked = 0, lagSeconds = 0 } = consumers.get(consumer ?? '') ?? {}
   const label = refused ? 'if refused' : read ? 'reads' : parked > 0 ? `${parked} parked` : lagSeconds > 1 ? `${duration(lagSeconds)} behind` : undefined
   return {
     id: `${from}→${to}${refused ? ' if refused' : read ? ' reads' : ''}`,
     source: from,
     target: to,
+    // A curve back would run behind the parts.
+    type: backwards ? 'smoothstep' : undefined,
     label,
     animated: lagSeconds > 1,
     className: refused ? 'edge-refused' : read ? 'edge-read' : parked > 0 ? 'edge-parked' : undefined,
