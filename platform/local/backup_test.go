@@ -106,10 +106,7 @@ func TestABackupOfABusyShopIsAPrefixOfItsHistory(t *testing.T) {
 	stop := scribble(t, p)
 	for range 3 {
 		before := p.store.feed.last()
-		for p.store.feed.last() < before+100 {
-			_, _, changed := p.store.feed.after(p.store.feed.last())
-			<-changed
-		}
+		until(t, p, "a hundred commits more are there", func() bool { return p.store.feed.last() >= before+100 })
 		// When it is backed up
 		file := platformtest.BackUp(t, p.Backup)
 		// Then the file has what was acknowledged before, and no commit before its cause
