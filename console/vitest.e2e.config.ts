@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-// Where the shop is slow, what is awaited may take longer.
-const patience = Number(process.env.SHOP_PATIENCE ?? 60_000)
+import { patience } from './e2e/patience'
 
+// What is polled may take as long as what is awaited, and not the second that it has by default.
 export default defineConfig({
-  test: { include: ['e2e/*.e2e.ts'], fileParallelism: false, testTimeout: patience, hookTimeout: patience },
+  test: { include: ['e2e/*.e2e.ts'], fileParallelism: false, testTimeout: patience, hookTimeout: patience, expect: { poll: { timeout: patience / 2 } } },
 })

@@ -162,9 +162,10 @@ func TestImportOfFilesAsPeopleMakeThem(t *testing.T) {
 					t.Errorf("product:\ngot  %+v\nwant %+v", got, want)
 				}
 			}
-			if _, err := os.Stat(filepath.Join(p.data, bucket, "done", name)); err != nil {
-				t.Errorf("the file does not end among those done: %v", err)
-			}
+			eventually(t, "the file ends among those done", func() (bool, any) { // after its run
+				_, err := os.Stat(filepath.Join(p.data, bucket, "done", name))
+				return err == nil, err
+			})
 		})
 	}
 }

@@ -1,10 +1,11 @@
 import chromium from '@sparticuz/chromium'
 import { chromium as playwright, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { patience as ofTest } from './patience'
 
 export const shop = (process.env.SHOP_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '')
 
 /** How long anything may take, in milliseconds; less than a test. */
-export const patience = Number(process.env.SHOP_PATIENCE ?? 60_000) / 2
+export const patience = ofTest / 2
 
 /** The browser inside the registry's package, or one that is installed (CHROME). */
 export async function launch(): Promise<Browser> {

@@ -97,8 +97,8 @@ test('a renderer that fails shows the plain value', async () => {
   bundle = `export function register({ addFieldRenderer }) {
     addFieldRenderer('Catalog.Products', 'name', () => { throw new Error('out of ink') })
   }`
-  const { page, close } = await visit(browser, '#/Catalog/Products', {}, own.url)
-  await page.waitForEvent('console', (message) => message.text().includes('out of ink'))
+  const { page, complaints, close } = await visit(browser, '#/Catalog/Products', {}, own.url)
+  await expect.poll(() => complaints.join('\n')).toContain('out of ink') // which may be said before one waits for it
   await page.getByText('Mug', { exact: true }).waitFor()
   await close()
 })

@@ -39,7 +39,7 @@ test('several files are dropped at once, and each says how it went and what to d
     await page.getByRole('progressbar', { name: `${name} is uploaded` }).waitFor()
     await page.getByRole('article', { name }).waitFor()
   }
-  expect(await page.getByText('Uploaded', { exact: true }).count()).toBe(4)
+  await expect.poll(() => page.getByText('Uploaded', { exact: true }).count()).toBe(4)
   const of = (name: string) => page.getByRole('article', { name })
   await of('good.csv').getByText('Added 1').waitFor()
   await of('semicolons.csv').getByText('read as text separated by semicolons, in UTF-8, with decimal commas').waitFor()

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -264,9 +265,18 @@ func (c *cloud) makeTables() {
 func (c *cloud) config() awssdk.Config {
 	return awssdk.Config{
 		Region: "us-east-1", BaseEndpoint: &c.server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient: httpClient(), Retryer: retryer, APIOptions: []func(*middleware.Stack) error{c.watch},
+		HTTPClient: patientClient(), Retryer: retryer, APIOptions: []func(*middleware.Stack) error{c.watch},
 		ConfigSources: []any{c.dynamodb},
 	}
+}
+
+// patientClient gives no request up where the machine is busy: it would come a second time, and
+// the first would be answered, too.
+func patientClient() awssdk.HTTPClient {
+	const long = 2 * time.Minute
+	return httpClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = long }).
+		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = long })
 }
 
 // dynamoDBLocal is where it listens; the SDK asks a configuration's sources for
@@ -344,12 +354,17 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, r, c.putEvents)
 	case strings.HasSuffix(r.URL.Path, "/invocations"):
 		c.invoke(w, r)
-	case r.URL.Path == "/v2/email/outbound-emails" && c.refuses():
+	case r.URL.Path == "/v2/email/outbound-emails":
+		c.mu.Lock()
+		refused := c.refuses()
+		c.mu.Unlock()
+		if !refused {
+			reply(w, r, c.sendEmail)
+			return
+		}
 		w.Header().Set("X-Amzn-Errortype", "MessageRejected")
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"message":"Email address is not verified: ann@example.com"}`)
-	case r.URL.Path == "/v2/email/outbound-emails":
-		reply(w, r, c.sendEmail)
 	default:
 		c.object(w, r)
 	}
@@ -366,7 +381,7 @@ func reply[In any](w http.ResponseWriter, r *http.Request, serve func(In) any) {
 }
 
 // refuses says whether a message is to be refused, as SQS and EventBridge do now
-// and then with a part of a batch.
+// and then with a part of a batch. Whoever asks holds the lock.
 func (c *cloud) refuses() bool {
 	c.refusals--
 	return c.refusals >= 0

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"onlineshop/es"
@@ -171,18 +172,18 @@ func TestEmailsGoHoweverOftenTheirRemovalIsCutShort(t *testing.T) {
 
 // An e-mail that nobody knows to be about a customer would outlast them.
 func TestNoEmailIsKeptBeforeItsNameIs(t *testing.T) {
-	for answered := range 2 {
+	for answered := range int32(2) {
 		// Given a sender that ends after so many requests
-		m, n := newMailing(t), 0
+		m, n := newMailing(t), atomic.Int32{}
 		m.s3.asks(func(*http.Request) error {
-			if n++; n > answered {
+			if n.Add(1) > answered {
 				return errors.New("the process ends here")
 			}
 			return nil
 		})
 		m.ordered("ann", "a1")
 		m.s3.asks(nil)
-		if n <= answered {
+		if n := n.Load(); n <= answered {
 			t.Fatalf("it takes %d requests to send an e-mail", n)
 		}
 		// When its customer is erased

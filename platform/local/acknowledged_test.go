@@ -19,17 +19,14 @@ import (
 // killed is a copy of the data folder of a shop that is at work, as kill -9 leaves it.
 func killed(t *testing.T, p *Platform) (dir string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "data")
 	// It goes on while it is copied: what it has acknowledged is not to be newer than its log.
 	file := func(folder string) string { return databaseDir(folder) + ".acknowledged" }
 	b, err := os.ReadFile(file(p.Dir))
-	if err == nil {
-		err = os.CopyFS(dir, os.DirFS(p.Dir))
-	}
-	if err == nil {
-		err = os.WriteFile(file(dir), b, 0o600)
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	dir = copied(t, p.Dir)
+	if err := os.WriteFile(file(dir), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir

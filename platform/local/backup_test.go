@@ -78,8 +78,8 @@ func TestAFolderMovesToAnother(t *testing.T) {
 	})
 }
 
-// scribble has many books lent at once, until the test stops it.
-func scribble(t *testing.T, p *Platform) (stop func()) {
+// scribble has many books lent at once, whose names begin like that, until the test stops it.
+func scribble(t *testing.T, p *Platform, name string) (stop func()) {
 	t.Helper()
 	var work sync.WaitGroup
 	end := make(chan struct{})
@@ -91,7 +91,7 @@ func scribble(t *testing.T, p *Platform) (stop func()) {
 					return
 				default:
 				}
-				platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: func(context.Context) error { return nil }}, fmt.Sprint("busy-", w, "-", n), "otto", fmt.Sprint("reader-", w, "-", n), "sits-here")
+				platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: func(context.Context) error { return nil }}, fmt.Sprint(name, "-", w, "-", n), "otto", fmt.Sprint("reader-", name, "-", w, "-", n), "sits-here")
 			}
 		})
 	}
@@ -103,15 +103,13 @@ func TestABackupOfABusyShopIsAPrefixOfItsHistory(t *testing.T) {
 	plugins := platformtest.Library{World: platformtest.NewWorld()}.Plugins()
 	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
 	platformtest.Lend(t, platformtest.Ports{Engine: p.engine, Settle: p.CaughtUp}, "first", "otto")
-	stop := scribble(t, p)
-	for range 3 {
+	for round := range 3 {
+		stop := scribble(t, p, fmt.Sprint("busy-", round))
 		before := p.store.feed.last()
-		for p.store.feed.last() < before+100 {
-			_, _, changed := p.store.feed.after(p.store.feed.last())
-			<-changed
-		}
+		until(t, p, "a hundred commits more are there", func() bool { return p.store.feed.last() >= before+100 })
 		// When it is backed up
 		file := platformtest.BackUp(t, p.Backup)
+		stop() // or a slow machine has more and more to restore
 		// Then the file has what was acknowledged before, and no commit before its cause
 		commits, cursors := platformtest.Content(t, file)
 		if int64(len(commits)) < before+100 {
@@ -135,7 +133,6 @@ func TestABackupOfABusyShopIsAPrefixOfItsHistory(t *testing.T) {
 		restoreInto(t, file, dir, plugins)
 		verified(t, dir, plugins)
 	}
-	stop()
 }
 
 // verified fails unless what shop verify looks at is right.

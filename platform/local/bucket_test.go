@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"onlineshop/es"
+	"onlineshop/es/csvimport/run"
 	"onlineshop/es/email"
 	"onlineshop/es/engine"
 )
@@ -101,6 +102,11 @@ func TestAnImportGoesOnAfterACrash(t *testing.T) {
 		fmt.Fprintf(&b, "p%d,Product %d,,1\n", i, i)
 	}
 	plugins := shop(&outbox{}, 0)
+	task := importing(plugins)
+	importing := task.OnObject
+	task.OnObject = func(ctx context.Context, o es.Object, s es.Shop) error {
+		return importing(ctx, o, unending{s})
+	}
 	p := open(t, Options{Dir: t.TempDir(), Plugins: plugins})
 	put(t, p.Dir, "many.csv", b.String())
 	until(t, p, "a checkpoint is there", func() bool {
@@ -110,7 +116,7 @@ func TestAnImportGoesOnAfterACrash(t *testing.T) {
 	dir := crash(t, p)
 	expect(t, "in the folder", files(t, dir, imports, doneDir), "[]")
 	// Then it goes on when it is back: each row is there once, and counted once
-	p = open(t, Options{Dir: dir, Plugins: plugins})
+	p = open(t, Options{Dir: dir, Plugins: shop(&outbox{}, 0)})
 	until(t, p, "it is imported", finished(t, p, "many.csv", 1))
 	caughtUp(t, p)
 	for i := range count {
@@ -167,6 +173,17 @@ func TestAFileThatIsRemovedWhileItIsImportedIsRejected(t *testing.T) {
 		b.workers.Wait()
 	}
 	expect(t, "claimed", files(t, p.Dir, imports, claimedDir), "[]")
+}
+
+// unending lets an import do everything but end: it is in the middle for as long as others
+// take.
+type unending struct{ es.Shop }
+
+func (u unending) Execute(ctx context.Context, commands ...es.TaskCommand) []es.Outcome {
+	if _, ends := commands[0].Payload.(run.Finish); ends {
+		<-ctx.Done()
+	}
+	return u.Shop.Execute(ctx, commands...)
 }
 
 // stopAtOnce has a task stop at its first checkpoint.

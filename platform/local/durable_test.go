@@ -288,9 +288,7 @@ func TestAFullDiskLosesNothingAcknowledged(t *testing.T) {
 	}
 	// And when there is room again, the writer goes on, with what it had in hand then
 	disk.full.Store(false)
-	for s.trouble.stuck() != nil {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the writer has found room", func() bool { return s.trouble.stuck() == nil })
 	for id, n := range acknowledged {
 		err := s.Append(t.Context(), commit(id, n))
 		if conflict := (*engine.ConflictError)(nil); errors.As(err, &conflict) {
@@ -367,15 +365,15 @@ func fill(t *testing.T, p *Platform, disk *fullDisk) (makeRoom func()) {
 	t.Helper()
 	disk.full.Store(true)
 	makeRoom = func() {
+		t.Helper()
 		disk.full.Store(false)
-		for p.store.trouble.stuck() != nil {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, "the database has found room", func() bool { return p.store.trouble.stuck() == nil })
 	}
 	t.Cleanup(makeRoom)
-	for p.store.trouble.stuck() == nil {
+	eventually(t, "the database has met the full disk, and told of it", func() bool {
 		_ = p.store.heartbeat(t.Context(), "Catalog", time.Now())
-	}
+		return p.store.trouble.stuck() != nil && p.store.trouble.is()
+	})
 	return makeRoom
 }
 
@@ -501,15 +499,13 @@ func TestAFullDiskLosesAndParksNothing(t *testing.T) {
 // nothingIsPutOff waits until what was put off is done.
 func nothingIsPutOff(t *testing.T, p *Platform) {
 	t.Helper()
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
+	eventually(t, "nothing is put off", func() bool {
 		putOff, err := p.later.overdue(t.Context(), time.Now().Add(time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(putOff) == 0 {
-			return
-		}
-	}
+		return len(putOff) == 0
+	})
 }
 
 func TestAMissingCommitIsNoticed(t *testing.T) {

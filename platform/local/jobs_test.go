@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,9 +96,7 @@ func TestAPanicInTheBackgroundIsAProblemAndNotTheEnd(t *testing.T) {
 	expect(t, "detail", got[0].Detail, "test: panic: out of range")
 	// And it is over when it is done again
 	close(mended)
-	for len(p.problems.list()) > 0 {
-		runtime.Gosched()
-	}
+	eventually(t, "there is no problem", func() bool { return len(p.problems.list()) == 0 })
 }
 
 func TestAParkedKeyWithoutAttemptsIsTriedAgain(t *testing.T) {

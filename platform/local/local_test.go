@@ -38,7 +38,9 @@ func open(t testing.TB, o Options) *Platform {
 	}
 	t.Cleanup(func() {
 		crashed := p.store.writer.closed
-		if err := p.Close(context.Background()); err != nil && !crashed { // t.Context has ended by now
+		ctx, cancel := context.WithTimeout(context.Background(), longest) // t.Context has ended by now
+		defer cancel()
+		if err := p.Close(ctx); err != nil && !crashed {
 			t.Errorf("close %s: %v", o.Dir, err)
 		}
 	})
@@ -51,10 +53,16 @@ func crash(t *testing.T, p *Platform) (dir string) {
 	t.Helper()
 	p.cancel()
 	p.store.writer.close()
+	return copied(t, p.Dir)
+}
+
+// copied is a copy of a folder that is in use.
+func copied(t *testing.T, from string) (dir string) {
+	t.Helper()
 	for {
-		dir = filepath.Join(t.TempDir(), "after the crash")
-		switch err := os.CopyFS(dir, os.DirFS(p.Dir)); {
-		case errors.Is(err, fs.ErrNotExist): // what ends moves a file meanwhile
+		dir = filepath.Join(t.TempDir(), "copy")
+		switch err := os.CopyFS(dir, os.DirFS(from)); {
+		case errors.Is(err, fs.ErrNotExist): // a file was moved or removed meanwhile
 		case err != nil:
 			t.Fatalf("copy the folder: %v", err)
 		default:
@@ -158,18 +166,44 @@ func view(t *testing.T, p *Platform, model, id string) string {
 // placedAt is a time that these tests don't know.
 var placedAt = regexp.MustCompile(`,"placedAt":"[^"]*"`)
 
-// until waits for a condition that comes true with some commit.
+// longest is how long a condition may take to come true: long, since machines that run
+// tests are busy, and only ever waited for in vain where something is wrong.
+const longest = 3 * time.Minute
+
+// until waits for a condition. It looks with each commit, and now and then between: not
+// everything ends with one.
 func until(t *testing.T, p *Platform, what string, condition func() bool) {
 	t.Helper()
-	for {
+	await(t, what, condition, func() <-chan struct{} {
 		_, _, changed := p.store.feed.after(p.store.feed.last())
+		return changed
+	})
+}
+
+// eventually waits for a condition that nothing tells of.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	await(t, what, condition, func() <-chan struct{} { return nil })
+}
+
+// await looks whether the condition is true whenever what changed returns is closed, and
+// now and then.
+func await(t *testing.T, what string, condition func() bool, changed func() <-chan struct{}) {
+	t.Helper()
+	late := time.NewTimer(longest)
+	defer late.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		more := changed()
 		if condition() {
 			return
 		}
 		select {
-		case <-changed:
-		case <-t.Context().Done():
-			t.Fatalf("waited in vain until %s", what)
+		case <-more:
+		case <-tick.C:
+		case <-late.C:
+			t.Fatalf("not within %s: %s", longest, what)
 		}
 	}
 }

@@ -10,16 +10,6 @@ import (
 	"onlineshop/es/engine"
 )
 
-// eventually asks until it is so; a schedule's state is no commit that could be waited for.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for !condition() {
-		if t.Context().Err() != nil {
-			t.Fatalf("asked in vain until %s", what)
-		}
-	}
-}
-
 func TestAnOccurrenceThatACrashInterruptedRunsAgainAtTheNextStart(t *testing.T) {
 	var crashed atomic.Bool
 	planned := make(chan time.Time, 10)

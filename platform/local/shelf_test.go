@@ -42,19 +42,11 @@ func (h *heard) count(what, key string) (n int) {
 // until waits for what it is told.
 func (h *heard) until(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for {
+	await(t, what, condition, func() <-chan struct{} {
 		h.mu.Lock()
-		more := h.more
-		h.mu.Unlock()
-		if condition() {
-			return
-		}
-		select {
-		case <-more:
-		case <-t.Context().Done():
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
+		defer h.mu.Unlock()
+		return h.more
+	})
 }
 
 // ids are the message ids of what it was told.
