@@ -148,8 +148,9 @@ func installLocalStack(ctx context.Context, e emulator) error {
 	return e.do(ctx, e.root, append(os.Environ(), "TMPDIR="+e.path("tmp"), "PYTHON="+t.python, "JAVA_HOME="+t.java), "localstack/emulator/install.sh", e.home)
 }
 
-// readyWithin is how long the emulator may take to start.
-const readyWithin = 2 * time.Minute
+// readyWithin is how long the emulator may take to start: long, since machines that run it are
+// busy.
+const readyWithin = 5 * time.Minute
 
 // start returns when the emulator is ready.
 func (e emulator) start(ctx context.Context) error {

@@ -12,7 +12,7 @@ func TestTheConsole(t *testing.T) {
 	browser := exec.CommandContext(t.Context(), "npm", "run", "--silent", "e2e", "--", "flows", "-t", "main flows")
 	browser.Dir = "../../console"
 	browser.Env = append(os.Environ(), "NO_COLOR=1",
-		"SHOP_URL="+shop.url, "SHOP_TOKEN="+token(t, "admin", "Admin"), "SHOP_PATIENCE=120000")
+		"SHOP_URL="+shop.url, "SHOP_TOKEN="+token(t, "admin", "Admin"), "SHOP_PATIENCE=300000")
 	out, err := browser.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
