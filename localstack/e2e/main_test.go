@@ -7,6 +7,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,14 +185,28 @@ func (u user) send(method, path, body string, header ...string) answer {
 	return answer{res.StatusCode, bytes.TrimSpace(b)}
 }
 
-// must sends a command that is to be accepted.
-func (u user) must(path, body string, header ...string) answer {
+// must sends a command that is to be accepted. Where the emulator is too busy to answer, it is
+// sent again, as the same one.
+func (u user) must(path, body string, header ...string) (a answer) {
 	u.Helper()
-	a := u.send(http.MethodPost, path, body, header...)
+	if !slices.Contains(header, idempotencyKey) {
+		header = append(slices.Clone(header), idempotencyKey, rand.Text())
+	}
+	eventually(u.TB, "POST "+path+" is answered", func() (bool, any) {
+		a = u.send(http.MethodPost, path, body, header...)
+		return !a.busy(), fmt.Sprintf("%d %s", a.Status, a.Body)
+	})
 	if a.Status != http.StatusOK {
 		u.Fatalf("POST %s %s: %d %s", path, body, a.Status, a.Body)
 	}
 	return a
+}
+
+const idempotencyKey = "Idempotency-Key"
+
+// busy says whether the emulator had no time for the request, or not enough.
+func (a answer) busy() bool {
+	return a.Status == http.StatusServiceUnavailable || a.Status == http.StatusGatewayTimeout
 }
 
 // placedAt is a time that these tests don't know.
@@ -208,7 +224,11 @@ func (u user) becomes(path, want string) {
 // read reads a resource.
 func read[T any](u user, path string) (v T) {
 	u.Helper()
-	a := u.send(http.MethodGet, path, "")
+	var a answer
+	eventually(u.TB, "GET "+path+" is answered", func() (bool, any) {
+		a = u.send(http.MethodGet, path, "")
+		return !a.busy(), fmt.Sprintf("%d %s", a.Status, a.Body)
+	})
 	if a.Status != http.StatusOK {
 		u.Fatalf("GET %s: %d %s", path, a.Status, a.Body)
 	}

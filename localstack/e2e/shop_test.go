@@ -115,7 +115,7 @@ func TestCommandsMeetInOneProduct(t *testing.T) {
 	answers := make([]string, n)
 	together(n, func(i int) {
 		for {
-			a := admin(t).send(http.MethodPost, "/catalog/product/meet/update-price", fmt.Sprintf(`{"price":%d}`, i+1), "Idempotency-Key", fmt.Sprintf("meet-%d", i))
+			a := admin(t).send(http.MethodPost, "/catalog/product/meet/update-price", fmt.Sprintf(`{"price":%d}`, i+1), idempotencyKey, fmt.Sprintf("meet-%d", i))
 			if a.Status != http.StatusServiceUnavailable {
 				answers[i] = fmt.Sprintf("%d %s", a.Status, a.Body)
 				return
@@ -144,7 +144,7 @@ func TestAKeyTakesEffectOnceOnSeveralInstances(t *testing.T) {
 	// Given one key that is used again and again, at once and later
 	const body = `{"name":"Tea","description":"","price":1}`
 	send := func() string {
-		a := admin(t).must("/catalog/product/same/add", body, "Idempotency-Key", "same")
+		a := admin(t).must("/catalog/product/same/add", body, idempotencyKey, "same")
 		return string(a.Body)
 	}
 	answers, began := make([]string, 12), time.Now()
