@@ -2,6 +2,7 @@ package es_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"onlineshop/es"
@@ -44,5 +45,12 @@ func TestWhatACommandIsForIsToldByItsRule(t *testing.T) {
 		if got := (reach{d.Creates, d.Changes}); got != c.want {
 			t.Errorf("a command that %s: %+v, want %+v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestAnUnknownEventMayBeOfALaterOrAnEarlierVersion(t *testing.T) {
+	_, err := Aggregate.Definition().DecodeEvent("Delivered", 1, []byte(`{}`))
+	if !errors.Is(err, es.ErrUnknownType) || !strings.Contains(err.Error(), "no es.Upcast reads it") {
+		t.Errorf("got %v, want what to do about either", err)
 	}
 }

@@ -25,7 +25,8 @@ func (b Bucket) Reads() bool { return b.Read || b.OnCreated != nil }
 func (b Bucket) Watched() bool { return b.OnCreated != nil || b.OnRemoved != nil }
 
 // Reports is the bucket of reports, which any task may write to. A task's report on an
-// object has the object's key. One that belongs to no object is served by its key.
+// object has the object's key. One that belongs to no object is served by its key:
+// GET /invoicing/overdue/KEY/report for task Overdue of plugin Invoicing.
 const Reports = "reports"
 
 // Removed is an object that is no longer there.

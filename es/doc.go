@@ -11,9 +11,9 @@
 //	)
 //
 // A command without its rule does not compile. Rules that ask who sends a command, or
-// when, are decide(State, Meta) ([]Event, error), all of a package's alike. `go generate ./...` (package
-// onlineshop/es/esgen) reads the folder and writes what is left: the package's
-// Aggregate with its wire format and JSON Schemas, and the plugin's composition.
+// when, are decide(State, Meta) ([]Event, error), all of a package's alike. `go generate
+// ./...` (package onlineshop/es/esgen) reads the folder and writes what is left: the
+// package's Aggregate with its wire format and JSON Schemas, and the plugin's composition.
 //
 // `make plugin NAME=Inventory` and `make aggregate PLUGIN=Inventory NAME=StockItem` write
 // a start that works. These are the parts, each an exported variable or function:
@@ -41,16 +41,24 @@
 // caused it and when.
 //
 // Who may send a command or read a row is an [Access]. A rule answers no by a
-// [Rejection]: [NotFound], [Conflict] or [Invalid]. Tests use package
-// onlineshop/es/estest: Given, When, Then.
+// [Rejection]: [NotFound] or [Conflict]. What markers say of fields is checked before, and
+// answered as invalid (422). Tests use package onlineshop/es/estest: Given, When, Then.
+//
+// Fields of commands, events and rows are text, booleans, numbers, [Price], [time.Time],
+// types made of these, structs of this module, and slices of all of them; a type of text
+// that has constants is one of those. There are no maps: use a slice of a struct that holds
+// key and value. A State is plain Go, and may have what it likes.
 //
 // What Go cannot say is said in markers that the generator reads:
 //
 //	//es:plugin Catalog heartbeat=5m    in the doc comment of the plugin's package
 //	//es:aggregate ProductDemand        on the unions; default: the package's name capitalized
-//	//es:internal                       on the unions: no HTTP commands, only followers and tasks send
+//	//es:internal                       on a command, or on the unions for all of them: none over HTTP,
+//	                                    only followers and tasks send
 //	//es:inplace                        on the unions: evolve may change the state in place
 //	//es:version 2                      on an event, or a request: the number of its present shape
+//	//es:erases                         on an event: after it what is personal is gone (docs/erasure.md)
+//	//es:personal                       on a field: it is about the subject of its stream, and is stored encrypted
 //	//es:optional                       on a field: may be absent
 //	//es:trim                           on a field: stored without surrounding white space
 //	//es:len 1..200                     on a field: length in code points, or a list's in items

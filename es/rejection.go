@@ -56,5 +56,5 @@ func (r *Rejection) With(member string, value any) *Rejection {
 var ErrUnknownType = errors.New("unknown type")
 
 func unknownType(of, typ string, version int) error {
-	return fmt.Errorf("%s has no event %q in version %d: %w (a newer version of the program wrote it?)", of, typ, version, ErrUnknownType)
+	return fmt.Errorf("%s has no event %q in version %d: %w (a newer version of the program wrote it, or an earlier one, and no es.Upcast reads it)", of, typ, version, ErrUnknownType)
 }

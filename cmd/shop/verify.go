@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/httpapi"
 )
@@ -114,7 +115,9 @@ func (v verified) tell(s *session) error {
 		s.printf("%d cursors are within their streams.\n", v.Cursors)
 	}
 	if n := len(v.Findings); n > 0 {
-		return fmt.Errorf("wrong: %d; keep a copy of the data before anything else, then restore a backup, or rebuild what is only a view", n)
+		return fmt.Errorf("wrong: %d; keep a copy of the data before anything else. "+
+			"Where it says %s, the data is whole: run the version that wrote it, or one with an es.Upcast for it. "+
+			"Otherwise restore a backup, or rebuild what is only a view", n, es.ErrUnknownType)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (e *Engine) skipNewer(ctx context.Context, s Stream, failures ...error) (pa
 		}
 		passed = true
 		e.Count("PassedOver", s.Aggregate)
-		e.Logger.ErrorContext(ctx, "passed over: a newer version of the program wrote this; do it again with that version", "stream", s, "error", f)
+		e.Logger.ErrorContext(ctx, "passed over: this version of the program can't read it; do it again with one that can", "stream", s, "error", f)
 	}
 	return passed, err
 }

@@ -216,7 +216,7 @@ func (l *jobQueue) hasten(ctx context.Context, now time.Time) error {
 		}))
 	}
 	if err == nil && len(late) > 0 {
-		l.log.WarnContext(ctx, "the clock was ahead, or is set back: what waits is done after its delay", "jobs", len(late))
+		l.log.WarnContext(ctx, "the clock was ahead, or is set back, or a delay was shortened: what waits is done after its delay", "jobs", len(late))
 		err = l.store.writer.apply(ctx, func(t *tx) error {
 			for i, j := range late {
 				if err := move(t, j, sooner[i]); err != nil {

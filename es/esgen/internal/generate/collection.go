@@ -2,6 +2,7 @@ package generate
 
 import (
 	"fmt"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,7 +66,12 @@ func (m *module) pluginsIn(folder string) (out []*plugin, err error) {
 func (m *module) writeCollection(w *writer, all []*plugin) {
 	var calls, embedded []string
 	methods := map[string]*dependency{}
+	named := map[string]token.Pos{}
 	for _, p := range all {
+		if first, ok := named[p.name]; ok {
+			m.mistake(p.namedAt, "two plugins are called %s: here and in %s", p.name, m.where(first))
+		}
+		named[p.name] = p.namedAt
 		parameter := ""
 		for _, x := range p.dependencies(w) {
 			parameter = "d"

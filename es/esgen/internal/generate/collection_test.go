@@ -107,6 +107,15 @@ func TestWhatIsWrongInAPluginIsSaidOnce(t *testing.T) {
 	}
 }
 
+func TestTwoPluginsOfOneNameAreToldApart(t *testing.T) {
+	others := garden("")
+	others["garden/doc.go"] = strings.Replace(others["garden/doc.go"], "Garden heartbeat", "Cellar heartbeat", 1)
+	_, err := generate.Files(collection(t, others))
+	if want := "garden/doc.go:3: two plugins are called Cellar: here and in cellar/doc.go:3"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("found %v, want %s", err, want)
+	}
+}
+
 func TestReferencesIntoOtherPluginsAreHeldToThem(t *testing.T) {
 	const (
 		bed   = "package beds\n\nimport \"onlineshop/es\"\n\ntype Bed struct {\n\tWine string //es:ref %s\n}\n\nvar Beds = es.NewReadModel[Bed](\"Beds\", nil)\n"

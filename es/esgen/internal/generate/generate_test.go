@@ -51,6 +51,34 @@ func TestARuleMayTakeTheCommandsMetadata(t *testing.T) {
 	}
 }
 
+func TestACommentBehindAStructsBraceIsAboutTheType(t *testing.T) {
+	for _, c := range []struct {
+		lay      string
+		help     bool
+		internal bool
+	}{
+		{"type Lay struct { // Put it into the cellar. //es:internal\n\t// What it is called.\n\tName string", true, true},
+		{"type Lay struct { //es:internal\n\tName string", false, true},
+		{"type Lay struct {\n\t// Put it into the cellar.\n\tName string", false, false},
+		{"type Lay struct { Name string // Put it into the cellar.", false, false},
+		{"// Put it into the cellar.\ntype Lay struct { Name string // What it is called.", true, false},
+	} {
+		files, err := generate.Files(given(t, map[string]string{bottle: strings.Replace(plugin[bottle], "type Lay struct {\n\tName string", c.lay, 1)}))
+		if err != nil {
+			t.Fatalf("%s: %v", c.lay, err)
+		}
+		for name, text := range files {
+			if filepath.Base(name) != "bottle_gen.go" {
+				continue
+			}
+			help := strings.Contains(string(text), "`Put it into the cellar.`")
+			if internal := strings.Contains(string(text), "Internal: true"); help != c.help || internal != c.internal {
+				t.Errorf("of %s it takes the comment: %t, want %t; the marker: %t, want %t", c.lay, help, c.help, internal, c.internal)
+			}
+		}
+	}
+}
+
 func TestARowIsNamedByItsMarkedFieldElseByItsFirstFreeText(t *testing.T) {
 	for _, c := range []struct{ fields, want string }{
 		{"Name  string", `"name"`},

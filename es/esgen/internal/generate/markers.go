@@ -122,7 +122,11 @@ func (m *module) checkMarker(x marker, here []string) {
 			continue
 		}
 		if !slices.Contains(here, x.name) {
-			m.mistake(x.at, "the marker //es:%s says nothing here: it belongs %s", x.name, p.place)
+			place := p.place
+			if x.name == "internal" {
+				place = "on a command, or on the unions for all of them"
+			}
+			m.mistake(x.at, "the marker //es:%s says nothing here: it belongs %s", x.name, place)
 			return
 		}
 		if ok, example := wellFormed(x); !ok {

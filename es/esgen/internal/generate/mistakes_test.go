@@ -181,6 +181,7 @@ func TestMistakes(t *testing.T) {
 		{"reference that is a number", bottle, "Name string //es:trim //es:len 1..20", "Name int //es:ref Cellar.Bottles"},
 		{"title without words", bottle, "//es:trim", "//es:title"},
 		{"two labels", bottles, "Name  string", "Name, Nick string //es:label"},
+		{"event that is closed to people", bottle, "type Laid Lay", "//es:internal\ntype Laid Lay"},
 		{"destruction by an event", bottle, "type Laid Lay", "//es:destructive\ntype Laid Lay"},
 		{"bound of a text", bottle, "//es:trim", "//es:max 5"},
 		{"bound beyond a type", bottle, "Name string //es:trim //es:len 1..20", "Name int8 //es:max 128"},

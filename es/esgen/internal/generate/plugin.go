@@ -17,6 +17,7 @@ import (
 type plugin struct {
 	*module
 	name      string
+	namedAt   token.Pos
 	shared    bool // no plugin, but an aggregate that many make one of
 	heartbeat time.Duration
 	pkg       *pkg
@@ -122,6 +123,7 @@ func (p *plugin) readName() {
 				p.mistake(x.at, "the plugin is named twice: write //es:plugin once")
 			}
 			p.name, p.heartbeat, _ = pluginArgs(x.args)
+			p.namedAt = x.at
 		}
 	}
 	if p.name == "" && !p.shared {

@@ -238,6 +238,9 @@ func (m *module) declare(f *file, d ast.Decl) {
 				if doc == nil && !d.Lparen.IsValid() {
 					doc = d.Doc
 				}
+				if s.Comment == nil {
+					s.Comment = m.besideBrace(f, s)
+				}
 				p.types[s.Name.Name] = &typeDecl{f, s, doc, d}
 			case *ast.ValueSpec:
 				for _, id := range s.Names {
@@ -249,6 +252,23 @@ func (m *module) declare(f *file, d ast.Decl) {
 			}
 		}
 	}
+}
+
+// besideBrace is the comment that stands behind a struct's opening brace, where go/parser
+// gives it to nobody: it is about the type, as it would be behind a struct of one line.
+func (m *module) besideBrace(f *file, s *ast.TypeSpec) *ast.CommentGroup {
+	t, ok := s.Type.(*ast.StructType)
+	if !ok {
+		return nil
+	}
+	line := func(p token.Pos) int { return m.fset.Position(p).Line }
+	i := slices.IndexFunc(f.Comments, func(g *ast.CommentGroup) bool {
+		return g.Pos() > t.Fields.Opening && line(g.Pos()) == line(t.Fields.Opening)
+	})
+	if i < 0 || t.Fields.NumFields() > 0 && t.Fields.List[0].Pos() < f.Comments[i].Pos() {
+		return nil
+	}
+	return f.Comments[i]
 }
 
 // has reports whether a type of the package has a method.
