@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -12,6 +13,7 @@ import (
 // nothing of what is on its way to the others.
 type startingFollowers struct {
 	own, hearing followersToBegin
+	kept         atomic.Bool // the plugin has a record, whoever is in it
 }
 
 type followersToBegin struct {
@@ -53,16 +55,19 @@ func (e *Engine) BeginWith(ctx context.Context, plugin string, first time.Time) 
 }
 
 // BeginHearing is BeginWith for side effects that hear of an extension point: with the
-// entries of the hints, which are for followers of one plugin. Follow calls it with its own;
-// a platform that is told of a batch calls it with all of that before.
+// entries of the hints, which are for followers of one plugin. Where these are extensions,
+// which begin with a shop's first commit, they say that a new plugin is there, and all of it
+// begins: its side effects may hear of the same later, and are to find no cursor of a plugin
+// that has no starts. Follow calls it with its own; a platform that is told of a batch calls
+// it with all of that before.
 func (e *Engine) BeginHearing(ctx context.Context, hints ...Hint) error {
-	first, plugin := time.Time{}, ""
+	first, plugin, effects := time.Time{}, "", false
 	for _, h := range hints {
 		f := e.followers[h.Follower]
-		if f == nil || f.point == "" || !f.skipStale {
+		if f == nil || f.point == "" {
 			continue
 		}
-		plugin = f.plugin
+		plugin, effects = f.plugin, effects || f.skipStale
 		if h.Entry == nil || h.Entry.Swept || h.Entry.Time.IsZero() { // an old one; or it has no events
 			continue
 		}
@@ -74,17 +79,35 @@ func (e *Engine) BeginHearing(ctx context.Context, hints ...Hint) error {
 		return nil
 	}
 	b := e.beginners[plugin]
-	return e.begin(ctx, plugin, &b.hearing, &b.own, first)
+	if effects {
+		return e.begin(ctx, plugin, &b.hearing, &b.own, first)
+	}
+	all := slices.Concat(b.own.names, b.hearing.names)
+	if len(all) == 0 || b.kept.Load() {
+		return nil
+	}
+	return e.keepStarts(ctx, plugin, Beginning{Others: all, First: first})
 }
 
 func (e *Engine) begin(ctx context.Context, plugin string, these, others *followersToBegin, first time.Time) error {
-	if these.begun.Load() || e.Starts == nil {
+	if these.begun.Load() {
 		return nil
 	}
-	if err := e.Starts.Begin(ctx, plugin, Beginning{these.names, others.names, first}); err != nil {
-		return fmt.Errorf("keep when followers of %s begin: %w", plugin, err)
+	if err := e.keepStarts(ctx, plugin, Beginning{these.names, others.names, first}); err != nil {
+		return err
 	}
 	these.begun.Store(true)
+	return nil
+}
+
+func (e *Engine) keepStarts(ctx context.Context, plugin string, b Beginning) error {
+	if e.Starts == nil {
+		return nil
+	}
+	if err := e.Starts.Begin(ctx, plugin, b); err != nil {
+		return fmt.Errorf("keep when followers of %s begin: %w", plugin, err)
+	}
+	e.beginners[plugin].kept.Store(true)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"onlineshop/es"
 	"onlineshop/es/engine"
 	"onlineshop/platform/platformtest"
 )
@@ -99,6 +100,32 @@ func TestANewListenerBeginsWithWhatItHearsFirst(t *testing.T) {
 	// Then it begins with the earliest of that
 	if at := start(t, c, "effect:Press.Headline"); !at.Equal(heard) {
 		t.Errorf("it began at %s, want %s", at, heard)
+	}
+}
+
+// An extension's cursor may be there before its plugin's side effects hear of anything.
+func TestANewPluginBeginsWithWhoeverHearsFirst(t *testing.T) {
+	// Given a new shop, in which a book has been lent, and lent again
+	c := newCloud(t, platformtest.Library{World: platformtest.NewWorld()}.Plugins())
+	book, now := engine.Stream{Aggregate: "Lending.Book", ID: "b"}, time.Now().Truncate(time.Millisecond)
+	hint := func(follower string, at time.Time) engine.Hint {
+		return engine.Hint{Follower: follower, Stream: book, Seq: 0, Entry: &engine.Entry{
+			Point: "Lending.Books", Stream: book, Prev: -1, Time: at,
+			Events: []engine.PublishedEvent{{StoredEvent: es.NewStoredEvent("BookLent", 1, []byte(`{"book":"b","to":"ann"}`)), Key: "b"}},
+		}}
+	}
+	// When an extension hears of one first
+	if err := c.platform(c.plugins...).engine.Follow(t.Context(), hint("extension:Press.Books_Extension", now)); err != nil {
+		t.Fatal(err)
+	}
+	// And then a side effect, in another process, which is told of the later one first
+	const announce = "effect:Press.Announce"
+	if err := c.platform(c.plugins...).engine.BeginHearing(t.Context(), hint(announce, now.Add(time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	// Then it has not missed what is still on its way
+	if at := start(t, c, announce); at.After(now) {
+		t.Errorf("it began at %s, after what it has not heard of yet, %s", at, now)
 	}
 }
 
