@@ -16,10 +16,22 @@ type Mapping struct {
 	Name           string // within the plugin, e.g. "AutoShip"
 	Source, Target string // full names of aggregates
 	Delay          time.Duration
-	DueAt          DueTime // nil: after Delay
+	DueAt          func(Recorded[any]) time.Time // zero is at once; nil: after Delay
 	Start          Start
 	Apply          func(Recorded[any]) []Command
 	Rejected       *Reaction // nil: nothing follows
+	events         kind
+}
+
+// kind is one type of event, or the union that several are of.
+type kind struct {
+	of  any // the event; nil: the union
+	has func(event any) bool
+}
+
+func kindOf[T any]() kind {
+	var event T
+	return kind{event, func(event any) bool { _, ok := event.(T); return ok }}
 }
 
 // Start says which commits a follower starts with.
@@ -35,7 +47,7 @@ func NewMapping[C, E, S, C2, E2, S2, T any](name string, source Aggregate[C, E, 
 	apply := only[E](source.rules.Name, f)
 	return Mapping{Name: name, Source: source.rules.Name, Target: target.rules.Name, Start: Start{New: true}, Apply: func(e Recorded[any]) []Command {
 		return erase(target.rules.Name, apply(e))
-	}}
+	}, events: kindOf[T]()}
 }
 
 // After delays the commands: the mapping acts on a commit no earlier than d after it was
@@ -45,21 +57,34 @@ func (m Mapping) After(d time.Duration) Mapping { m.Delay = d; return m }
 // Due delays the commands until the time that their event says: see [At]. There is
 // nothing to cancel: where things have changed by then, the target's rule says so. Commands
 // are sent in the order of their stream, so what is due later holds back what comes after
-// it in the same stream.
-func (m Mapping) Due(at DueTime) Mapping { m.DueAt = at; return m }
+// it in the same stream. It panics where at is of none of the mapping's events, which would
+// all be due at once.
+func (m Mapping) Due(at DueTime) Mapping {
+	if of := m.events.of; of != nil && !at.events.has(of) {
+		panic(fmt.Sprintf("mapping %s is of %T: Due wants an es.At of it, or of its union", m.Name, of))
+	}
+	if of := at.events.of; of != nil && m.events.of == nil && !m.events.has(of) {
+		panic(fmt.Sprintf("mapping %s: %T, which its es.At is of, is not an event of %s", m.Name, of, m.Source))
+	}
+	m.DueAt = at.at
+	return m
+}
 
-// DueTime returns when a mapping is to act on an event; a zero time is at once.
-type DueTime func(Recorded[any]) time.Time
+// DueTime is when a mapping is to act on an event.
+type DueTime struct {
+	at     func(Recorded[any]) time.Time
+	events kind
+}
 
-// At is the due time of events of type T, which is one event or the whole union. Others
-// are due at once. f must be pure.
+// At is the due time of events of type T, which is one event or the whole union; a zero
+// time is at once. Others are due at once. f must be pure.
 func At[T any](f func(e Recorded[T]) time.Time) DueTime {
-	return func(e Recorded[any]) time.Time {
+	return DueTime{func(e Recorded[any]) time.Time {
 		if event, ok := e.Event.(T); ok {
 			return f(Recorded[T]{e.ID, event, e.Version, e.Time, e.Meta})
 		}
 		return time.Time{}
-	}
+	}, kindOf[T]()}
 }
 
 // FromBeginning makes a new mapping act on a shop's whole history.
