@@ -302,7 +302,11 @@ func (p *plugin) checkIndex(f *file, root, by *ast.CallExpr, how listing) {
 				continue
 			}
 		}
-		p.mistake(arg.Pos(), "rows of %s can't be %s %s: it is none of their %s %s", d.name(), how.verb, types.ExprString(arg), how.fields, strings.Join(fitting, ", "))
+		why := "they have no " + how.fields
+		if len(fitting) > 0 {
+			why = "it is none of their " + how.fields + ": " + strings.Join(fitting, ", ")
+		}
+		p.mistake(arg.Pos(), "rows of %s can't be %s %s: %s", d.name(), how.verb, types.ExprString(arg), why)
 	}
 }
 

@@ -271,6 +271,7 @@ func TestMistakes(t *testing.T) {
 		{"sum of a text", bottles, `By("name")`, `Sum("years", "name")`},
 		{"sort that is no field", bottles, `By("name")`, `Sort("years", "age")`},
 		{"search in a number", bottles, `By("name")`, `Search("years")`},
+		{"index of rows without text", bottles, "Name  string", "Name int"},
 		{"name from a constant", bottles, `"Bottles"`, "name"},
 		{"name that is no name", bottles, `"Bottles"`, `"all bottles"`},
 		{"hidden component", bottles, "var Bottles", "var all"},
