@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -375,15 +376,23 @@ func versions(ctx context.Context, bucket, prefix string) (all []s3types.ObjectV
 }
 
 // empty removes all that is in the bucket: one that ever had versions goes no
-// other way.
+// other way. What the last tests set off may still put something there, so it looks until
+// nothing has come for a while.
 func empty(ctx context.Context, bucket string) error {
-	all, err := versions(ctx, bucket, "")
-	if err != nil {
-		return err
-	}
-	for _, v := range all {
-		if _, err := shop.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
-			return fmt.Errorf("remove %s from %s: %w", *v.Key, bucket, err)
+	const looks = 8
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for times := 0; times < looks; <-tick.C {
+		all, err := versions(ctx, bucket, "")
+		if err != nil {
+			return err
+		}
+		times++
+		for _, v := range all {
+			times = 0
+			if _, err := shop.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
+				return fmt.Errorf("remove %s from %s: %w", *v.Key, bucket, err)
+			}
 		}
 	}
 	return nil
