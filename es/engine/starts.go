@@ -82,11 +82,10 @@ func (e *Engine) BeginHearing(ctx context.Context, hints ...Hint) error {
 	if effects {
 		return e.begin(ctx, plugin, &b.hearing, &b.own, first)
 	}
-	all := slices.Concat(b.own.names, b.hearing.names)
-	if len(all) == 0 || b.kept.Load() {
+	if b.kept.Load() || len(b.own.names)+len(b.hearing.names) == 0 {
 		return nil
 	}
-	return e.keepStarts(ctx, plugin, Beginning{Others: all, First: first})
+	return e.keepStarts(ctx, plugin, Beginning{Others: slices.Concat(b.own.names, b.hearing.names), First: first})
 }
 
 func (e *Engine) begin(ctx context.Context, plugin string, these, others *followersToBegin, first time.Time) error {
