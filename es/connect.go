@@ -79,12 +79,7 @@ type DueTime struct {
 // At is the due time of events of type T, which is one event or the whole union; a zero
 // time is at once. Others are due at once. f must be pure.
 func At[T any](f func(e Recorded[T]) time.Time) DueTime {
-	return DueTime{func(e Recorded[any]) time.Time {
-		if event, ok := e.Event.(T); ok {
-			return f(Recorded[T]{e.ID, event, e.Version, e.Time, e.Meta})
-		}
-		return time.Time{}
-	}, kindOf[T]()}
+	return DueTime{typed(f), kindOf[T]()}
 }
 
 // FromBeginning makes a new mapping act on a shop's whole history.
@@ -101,9 +96,14 @@ func mustBe[E, T any](of string) {
 	}
 }
 
-// only returns f for events of any type: all others give nothing.
+// only is typed, for a T of the union E.
 func only[E, T, R any](of string, f func(Recorded[T]) R) func(Recorded[any]) R {
 	mustBe[E, T](of)
+	return typed(f)
+}
+
+// typed returns f for events of type T: all others give nothing.
+func typed[T, R any](f func(Recorded[T]) R) func(Recorded[any]) R {
 	return func(e Recorded[any]) (none R) {
 		t, ok := e.Event.(T)
 		if !ok {
