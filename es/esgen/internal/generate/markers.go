@@ -18,7 +18,8 @@ type marker struct {
 // markers by where they belong.
 var (
 	onPackage = []string{"plugin", "plugins", "shared"}
-	onUnion   = []string{"aggregate", "internal", "inplace"}
+	onUnion   = []string{"aggregate", "inplace"}
+	onEither  = []string{"internal"}
 	onStored  = []string{"version"}
 	onEvent   = []string{"erases"}
 	onCommand = []string{"creates", "destructive"}
@@ -29,6 +30,7 @@ var (
 	}{
 		{onPackage, "in the package's doc comment"},
 		{onUnion, "on the unions Command and Event"},
+		{onEither, "on a command, or on the unions for all of them"},
 		{onStored, "on an event, or on a request of an extension point"},
 		{onEvent, "on an event of an aggregate"},
 		{onCommand, "on a command"},
@@ -98,6 +100,7 @@ func (m *module) checkMarkers(f *file) {
 		case d.file != f:
 		case name == "Command" || name == "Event":
 			allow(onUnion, d.in.Doc, d.doc, d.spec.Comment)
+			allow(onEither, d.in.Doc, d.doc, d.spec.Comment)
 		case f.pkg.has(name, "evolve") || f.pkg.has(name, "key") || f.pkg.has(name, "to"):
 			allow(onStored, d.doc, d.spec.Comment)
 			if f.pkg.has(name, "evolve") {
@@ -105,7 +108,7 @@ func (m *module) checkMarkers(f *file) {
 			}
 		case f.pkg.has(name, "decide"):
 			allow(onCommand, d.doc, d.spec.Comment)
-			allow([]string{"internal"}, d.doc, d.spec.Comment)
+			allow(onEither, d.doc, d.spec.Comment)
 		}
 	}
 	for _, g := range f.Comments {
@@ -122,11 +125,7 @@ func (m *module) checkMarker(x marker, here []string) {
 			continue
 		}
 		if !slices.Contains(here, x.name) {
-			place := p.place
-			if x.name == "internal" {
-				place = "on a command, or on the unions for all of them"
-			}
-			m.mistake(x.at, "the marker //es:%s says nothing here: it belongs %s", x.name, place)
+			m.mistake(x.at, "the marker //es:%s says nothing here: it belongs %s", x.name, p.place)
 			return
 		}
 		if ok, example := wellFormed(x); !ok {
