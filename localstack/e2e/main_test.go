@@ -185,17 +185,23 @@ func (u user) send(method, path, body string, header ...string) answer {
 	return answer{res.StatusCode, bytes.TrimSpace(b)}
 }
 
-// must sends a command that is to be accepted. Where the emulator is too busy to answer, it is
-// sent again, as the same one.
-func (u user) must(path, body string, header ...string) (a answer) {
+// answered sends until the emulator is not too busy to answer.
+func (u user) answered(method, path, body string, header ...string) (a answer) {
+	u.Helper()
+	eventually(u.TB, method+" "+path+" is answered", func() (bool, any) {
+		a = u.send(method, path, body, header...)
+		return a.Status != http.StatusServiceUnavailable && a.Status != http.StatusGatewayTimeout, fmt.Sprintf("%d %s", a.Status, a.Body)
+	})
+	return a
+}
+
+// must sends a command that is to be accepted. Where it is sent again, it is the same one.
+func (u user) must(path, body string, header ...string) answer {
 	u.Helper()
 	if !slices.Contains(header, idempotencyKey) {
 		header = append(slices.Clone(header), idempotencyKey, rand.Text())
 	}
-	eventually(u.TB, "POST "+path+" is answered", func() (bool, any) {
-		a = u.send(http.MethodPost, path, body, header...)
-		return !a.busy(), fmt.Sprintf("%d %s", a.Status, a.Body)
-	})
+	a := u.answered(http.MethodPost, path, body, header...)
 	if a.Status != http.StatusOK {
 		u.Fatalf("POST %s %s: %d %s", path, body, a.Status, a.Body)
 	}
@@ -203,11 +209,6 @@ func (u user) must(path, body string, header ...string) (a answer) {
 }
 
 const idempotencyKey = "Idempotency-Key"
-
-// busy says whether the emulator had no time for the request, or not enough.
-func (a answer) busy() bool {
-	return a.Status == http.StatusServiceUnavailable || a.Status == http.StatusGatewayTimeout
-}
 
 // placedAt is a time that these tests don't know.
 var placedAt = regexp.MustCompile(`,"placedAt":"[^"]*"`)
@@ -224,11 +225,7 @@ func (u user) becomes(path, want string) {
 // read reads a resource.
 func read[T any](u user, path string) (v T) {
 	u.Helper()
-	var a answer
-	eventually(u.TB, "GET "+path+" is answered", func() (bool, any) {
-		a = u.send(http.MethodGet, path, "")
-		return !a.busy(), fmt.Sprintf("%d %s", a.Status, a.Body)
-	})
+	a := u.answered(http.MethodGet, path, "")
 	if a.Status != http.StatusOK {
 		u.Fatalf("GET %s: %d %s", path, a.Status, a.Body)
 	}
