@@ -22,6 +22,10 @@ export function register(console: ConsoleApi): void {
   const useBasket = () => React.useSyncExternalStore(basket.subscribe, basket.items)
   /** Whom the visitor has said to be. The pages say it in their URL, too. */
   const useCustomer = () => React.useSyncExternalStore(basket.subscribe, basket.customer)
+  const useCustomerOf = (query: URLSearchParams) => {
+    const known = useCustomer()
+    return query.get('customer') ?? known
+  }
 
   function Header() {
     const count = useBasket().length
@@ -56,8 +60,7 @@ export function register(console: ConsoleApi): void {
 
   function BasketPage({ query }: { query: URLSearchParams }) {
     const ids = useBasket()
-    const known = useCustomer()
-    const customer = query.get('customer') ?? known
+    const customer = useCustomerOf(query)
     return (
       <Stack maw={720}>
         <Group justify="space-between">
@@ -207,8 +210,7 @@ export function register(console: ConsoleApi): void {
   }
 
   function OrdersPage({ query }: { query: URLSearchParams }) {
-    const known = useCustomer()
-    const customer = query.get('customer') ?? known
+    const customer = useCustomerOf(query)
     return (
       <Stack maw={860}>
         <Group justify="space-between">
