@@ -2,39 +2,96 @@ package engine
 
 import (
 	"container/list"
+	"hash/fnv"
+	"io"
 	"sync"
 )
 
-// cache keeps the most recently used aggregate states, bounded by their estimated size.
+// cache keeps aggregate states, bounded by their estimated size. Those that were used once
+// have a small part of it, and those that were used again the rest, the most recently used
+// ones of each: a file of which each row is used once displaces nothing, and leaves little
+// for the garbage collector to look at. See the 2Q algorithm, Johnson and Shasha, VLDB 1994.
 type cache struct {
-	mu    sync.Mutex
-	max   int64
-	used  int64
-	order *list.List // of *slot, most recently used first
-	slots map[Stream]*list.Element
+	mu          sync.Mutex
+	once, again recent
+	slots       map[Stream]*list.Element
+	gone        lately // used once, and evicted
+}
+
+// recent is a part of a cache.
+type recent struct {
+	max, used int64
+	order     *list.List // of *slot, most recently used first
 }
 
 type slot struct {
 	*aggregateState
 	stream Stream
 	bytes  int64 // as counted in used
+	in     *recent
+}
+
+// lately is a set of the last streams that were added to it, by their hashes.
+type lately struct {
+	has   map[uint64]bool
+	order []uint64 // a ring, once it is full
+	next  int
+}
+
+// remembered is how many streams of which nothing else is left a cache knows.
+const remembered = 8192
+
+func (l *lately) add(s Stream) {
+	h := hash(s)
+	if l.has[h] {
+		return
+	}
+	if l.has == nil {
+		l.has = map[uint64]bool{}
+	}
+	l.has[h] = true
+	if len(l.order) < remembered {
+		l.order = append(l.order, h)
+		return
+	}
+	delete(l.has, l.order[l.next])
+	l.order[l.next] = h
+	l.next = (l.next + 1) % remembered
+}
+
+func hash(s Stream) uint64 {
+	h := fnv.New64a()
+	io.WriteString(h, s.Aggregate)
+	io.WriteString(h, "\x00"+s.ID)
+	return h.Sum64()
 }
 
 func newCache(max int64) *cache {
-	return &cache{max: max, order: list.New(), slots: map[Stream]*list.Element{}}
+	const part = 8 // of the cache is for what was used once
+	return &cache{once: recent{max: max / part, order: list.New()}, again: recent{max: max - max/part, order: list.New()}, slots: map[Stream]*list.Element{}}
 }
 
 // folded returns the stream's entry, creating it if there is none.
 func (c *cache) folded(a *aggregate, id string) *aggregateState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Stream{a.Name, id}
-	if el := c.slots[s]; el != nil {
-		c.order.MoveToFront(el)
-		return el.Value.(*slot).aggregateState
+	st := Stream{a.Name, id}
+	if el := c.slots[st]; el != nil {
+		s := el.Value.(*slot)
+		if s.in == &c.again {
+			s.in.order.MoveToFront(el)
+		} else {
+			c.remove(el)
+			c.put(&c.again, s)
+		}
+		return s.aggregateState
 	}
 	f := &aggregateState{of: a, id: id, state: a.Initial, bytes: int64(len(id)) + 400}
-	c.slots[s] = c.order.PushFront(&slot{f, s, 0})
+	part := &c.once
+	if c.gone.has[hash(st)] {
+		part = &c.again
+	}
+	c.put(part, &slot{aggregateState: f, stream: st})
 	return f
 }
 
@@ -47,11 +104,17 @@ func (c *cache) settle(f *aggregateState) {
 	defer c.mu.Unlock()
 	if el := c.slots[Stream{f.of.Name, f.id}]; el != nil && el.Value.(*slot).aggregateState == f {
 		s := el.Value.(*slot)
-		c.used += size - s.bytes
+		s.in.used += size - s.bytes
 		s.bytes = size
 	}
-	for c.used > c.max && c.order.Len() > 1 {
-		c.remove(c.order.Back())
+	for _, r := range []*recent{&c.once, &c.again} {
+		for r.used > r.max && r.order.Len() > 1 {
+			last := r.order.Back()
+			if r == &c.once {
+				c.gone.add(last.Value.(*slot).stream)
+			}
+			c.remove(last)
+		}
 	}
 }
 
@@ -63,8 +126,15 @@ func (c *cache) drop(s Stream) {
 	}
 }
 
+func (c *cache) put(r *recent, s *slot) {
+	s.in = r
+	r.used += s.bytes
+	c.slots[s.stream] = r.order.PushFront(s)
+}
+
 func (c *cache) remove(el *list.Element) {
-	s := c.order.Remove(el).(*slot)
-	c.used -= s.bytes
+	s := el.Value.(*slot)
+	s.in.order.Remove(el)
+	s.in.used -= s.bytes
 	delete(c.slots, s.stream)
 }
