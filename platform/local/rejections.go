@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"onlineshop/es/engine"
@@ -14,7 +15,7 @@ func rejectionKey(id engine.CommandID) key {
 }
 
 func rejectionOrder(follower, order string) key {
-	return keyIn(tableRejectionOrder).text(follower).text(order)
+	return rejectionsOf(follower).text(order)
 }
 
 func rejectionValue(r engine.KeptRejection) value {
@@ -34,6 +35,34 @@ func readCommand(f *fields) engine.CommandID {
 	return engine.CommandID{Origin: f.text(), Seq: f.number(), Index: f.number()}
 }
 
+// rejecting knows which followers have rejections: most have none, and are asked for them
+// with each command.
+type rejecting struct{ followers sync.Map }
+
+func (r *rejecting) note(follower string)     { r.followers.Store(follower, nil) }
+func (r *rejecting) has(follower string) bool { _, some := r.followers.Load(follower); return some }
+
+// loadRejecting finds the followers that have rejections.
+func (s *store) loadRejecting(ctx context.Context) error {
+	for from := keyIn(tableRejectionOrder); from != nil; {
+		begin := from
+		from = nil
+		err := s.scan(ctx, keyIn(tableRejectionOrder), begin, forward, func(k, _ []byte) (bool, error) {
+			p := partsOf(k)
+			follower := p.text()
+			s.rejecting.note(follower)
+			from = rejectionsOf(follower).end()
+			return false, p.err()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rejectionsOf(follower string) key { return keyIn(tableRejectionOrder).text(follower) }
+
 // Reject implements [engine.Rejections]. It forgets a few of those that are too old.
 func (s *store) Reject(ctx context.Context, r engine.KeptRejection, next int64) (kept bool, err error) {
 	forgotten, err := s.oldRejections(ctx, r.Follower(), r.Time.Add(-engine.RejectionsKept))
@@ -41,6 +70,7 @@ func (s *store) Reject(ctx context.Context, r engine.KeptRejection, next int64) 
 		return false, err
 	}
 	k := rejectionKey(r.Command)
+	s.rejecting.note(r.Follower()) // before anybody can miss it
 	err = s.writer.write(ctx, func(t *tx) error {
 		kept = false
 		there, err := t.has(k)
@@ -71,7 +101,7 @@ func (s *store) oldRejections(ctx context.Context, follower string, until time.T
 	const some = 4
 	old = map[string]engine.CommandID{}
 	latest := engine.KeptRejection{Time: until}.Order()
-	err = s.scan(ctx, keyIn(tableRejectionOrder).text(follower), nil, forward, func(k, v []byte) (bool, error) {
+	err = s.scan(ctx, rejectionsOf(follower), nil, forward, func(k, v []byte) (bool, error) {
 		order, id, err := rejectionAt(k, v)
 		if err != nil || order >= latest || len(old) == some {
 			return false, err
@@ -91,6 +121,9 @@ func rejectionAt(k, v []byte) (order string, id engine.CommandID, err error) {
 
 // Rejection implements [engine.Rejections].
 func (s *store) Rejection(ctx context.Context, id engine.CommandID) (*engine.KeptRejection, error) {
+	if !s.rejecting.has(id.Follower()) {
+		return nil, nil
+	}
 	r := engine.KeptRejection{Command: id}
 	found, err := s.get(ctx, rejectionKey(id), func(f *fields) { readRejection(f, &r) })
 	if err != nil || !found {
@@ -106,7 +139,7 @@ func (s *store) ListRejections(ctx context.Context, follower, before string, lim
 		from = rejectionOrder(follower, before)
 	}
 	var ids []engine.CommandID
-	err = s.scan(ctx, keyIn(tableRejectionOrder).text(follower), from, backward, func(k, v []byte) (bool, error) {
+	err = s.scan(ctx, rejectionsOf(follower), from, backward, func(k, v []byte) (bool, error) {
 		_, id, err := rejectionAt(k, v)
 		ids = append(ids, id)
 		return len(ids) < limit, err

@@ -20,14 +20,15 @@ import (
 // anybody. It implements the engine's ports.
 type store struct {
 	*writer
-	db      *pebble.DB
-	feed    *feed
-	parked  *parkedKeys
-	owned   map[string]bool // read models that are listed by owner
-	trouble *trouble
-	ends    *acknowledged
-	dir     string // of the database
-	keys    *keyFile
+	db        *pebble.DB
+	feed      *feed
+	parked    *parkedKeys
+	rejecting rejecting
+	owned     map[string]bool // read models that are listed by owner
+	trouble   *trouble
+	ends      *acknowledged
+	dir       string // of the database
+	keys      *keyFile
 
 	inUse sync.RWMutex // read-locked by whoever reads, locked once it is closed
 }
@@ -76,7 +77,7 @@ func databaseOptions(disk vfs.FS, log pebble.Logger, t *trouble) *pebble.Options
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
-		LBaseMaxBytes:               32 << 20,
+		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                500,
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             1 << 20,
@@ -149,6 +150,9 @@ func (s *store) begin(ctx context.Context, o storeOptions) error {
 		}
 	}
 	if s.parked, err = s.loadParked(ctx); err != nil {
+		return err
+	}
+	if err := s.loadRejecting(ctx); err != nil {
 		return err
 	}
 	s.writer = startWriter(s.db, s.feed.head+1, s.trouble, s.ends)
