@@ -93,7 +93,7 @@ func addTotal(t *tx, total engine.Total) error {
 	t.set(rowKey(total.Model, total.ID), rowValue(row, nil))
 	if !there {
 		id, _ := engine.SplitItemID(total.ID)
-		t.set(indexPrefix(total.Model, keysField, "").text(id), nil)
+		t.list(indexPrefix(total.Model, keysField, "").text(id), nil)
 	}
 	return nil
 }

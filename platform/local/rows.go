@@ -121,16 +121,18 @@ func (s *store) indexedOf(row engine.Row) map[string]string {
 
 // reindex changes a row's entries in its model's indexes.
 func reindex(t *tx, row engine.Row, had, fields map[string]string) {
-	before, now := entries(row.Model, row.ID, had), entries(row.Model, row.ID, fields)
-	for k := range before {
-		if _, still := now[k]; !still {
-			t.delete(key(k))
+	now := entries(row.Model, row.ID, fields)
+	for _, was := range entries(row.Model, row.ID, had) {
+		i := slices.IndexFunc(now, func(e listed) bool { return bytes.Equal(e.key, was.key) })
+		switch {
+		case i < 0:
+			t.unlist(was.key)
+		case bytes.Equal(now[i].value, was.value):
+			now = slices.Delete(now, i, i+1)
 		}
 	}
-	for k, v := range now {
-		if was, there := before[k]; !there || !bytes.Equal(was, v) {
-			t.set(key(k), v)
-		}
+	for _, e := range now {
+		t.list(e.key, e.value)
 	}
 }
 

@@ -52,29 +52,37 @@ func sortedPrefix(model, sort, field, value string) key {
 	return keyIn(tableSorted).text(model).text(sort).text(field).text(value)
 }
 
-// entries are what the indexes have of a row with those fields, by key. Each sort has an
-// index of all rows, and one of those with a field's value, so that a list by both reads
-// nothing else. A sorted entry has the row's words: a search passes over it without
-// reading the row.
-func entries(model, id string, fields map[string]string) map[string]value {
-	out := map[string]value{}
+// listed is what an index has of a row.
+type listed struct {
+	key   key
+	value value
+}
+
+// entries are what the indexes have of a row with those fields. Each sort has an index of
+// all rows, and one of those with a field's value, so that a list by both reads nothing
+// else. A sorted entry has the row's words: a search passes over it without reading the
+// row.
+func entries(model, id string, fields map[string]string) (out []listed) {
+	if len(fields) == 0 {
+		return nil
+	}
 	sorted := value(nil).text(id).text(fields[wordsField])
-	for _, w := range strings.Fields(fields[wordsField]) {
-		out[string(keyIn(tableWords).text(model).text(w).text(id))] = nil
+	for w := range strings.FieldsSeq(fields[wordsField]) {
+		out = append(out, listed{key: keyIn(tableWords).text(model).text(w).text(id)})
 	}
 	for field, v := range fields {
 		name, isSort := strings.CutPrefix(field, sortedField)
 		switch {
 		case field == wordsField:
 		case isSort:
-			out[string(sortedPrefix(model, name, anyField, "").text(v))] = sorted
+			out = append(out, listed{sortedPrefix(model, name, anyField, "").text(v), sorted})
 			for by, of := range fields {
 				if by != wordsField && !strings.HasPrefix(by, sortedField) {
-					out[string(sortedPrefix(model, name, by, of).text(v))] = sorted
+					out = append(out, listed{sortedPrefix(model, name, by, of).text(v), sorted})
 				}
 			}
 		default:
-			out[string(indexPrefix(model, field, v).text(id))] = nil
+			out = append(out, listed{key: indexPrefix(model, field, v).text(id)})
 		}
 	}
 	return out

@@ -372,6 +372,11 @@ func (t *tx) delete(k key) {
 	_ = t.batch.Delete(k, nil)
 }
 
+// list and unlist are set and delete for an index, which no operation reads.
+
+func (t *tx) list(k key, v value) { _ = t.batch.Set(k, v, nil) }
+func (t *tx) unlist(k key)        { _ = t.batch.Delete(k, nil) }
+
 // get reads a value, if it is there.
 func (t *tx) get(k key, each func(*fields)) (found bool, err error) {
 	if v, mine := t.mine[string(k)]; mine {
