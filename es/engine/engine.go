@@ -405,8 +405,25 @@ func notFound(aggregate, id string) *es.Rejection {
 // Guard turns a panic of domain code into an error. Defer it.
 func Guard(what string, err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
+		*err = panicked(what, r)
 	}
+}
+
+// guardAt is [Guard] for work on a stream, or on its commit at seq, if that is not
+// [nowhere]. What it is called is only put together where something panics.
+func guardAt(what string, s Stream, seq int64, err *error) {
+	if r := recover(); r != nil {
+		if what += " " + s.String(); seq != nowhere {
+			what = fmt.Sprintf("%s at %d", what, seq)
+		}
+		*err = panicked(what, r)
+	}
+}
+
+const nowhere = -1
+
+func panicked(what string, r any) error {
+	return fmt.Errorf("%s: panic: %v\n%s", what, r, debug.Stack())
 }
 
 // headline returns what an error says in its first line: a panic's stack trace is for the

@@ -184,7 +184,7 @@ func (a *aggregate) keepsFrom(c es.Caller) bool {
 func (e *Engine) hideState(ctx context.Context, o *attempt, m es.Meta, rejection error) error {
 	state := o.of.Initial
 	err := e.commitsBy(ctx, o.stream, 0, 1, func(c Commit) (err error) {
-		defer Guard("fold "+c.Stream.String(), &err)
+		defer guardAt("fold", c.Stream, c.Seq, &err)
 		decoded, err := o.of.decode(c)
 		for _, d := range decoded {
 			state = o.of.Evolve(d.Event, state)
@@ -204,7 +204,7 @@ func (e *Engine) hideState(ctx context.Context, o *attempt, m es.Meta, rejection
 }
 
 func (o *attempt) decide(state any, m es.Meta) (events []any, err error) {
-	defer Guard("decide "+o.stream.String(), &err)
+	defer guardAt("decide", o.stream, nowhere, &err)
 	return o.of.Decide(o.payload, state, m)
 }
 
@@ -374,12 +374,12 @@ func (o *attempt) check(ctx context.Context, r es.Reader, m es.Meta) (err error)
 	if o.of.Check == nil {
 		return nil
 	}
-	defer Guard("check "+o.stream.String(), &err)
+	defer guardAt("check", o.stream, nowhere, &err)
 	return o.of.Check(ctx, r, o.payload, m)
 }
 
 func (e *Engine) commit(ctx context.Context, o *attempt, v decision, r reader) (c Commit, err error) {
-	defer Guard("commit to "+o.stream.String(), &err)
+	defer guardAt("commit to", o.stream, nowhere, &err)
 	c = Commit{Stream: o.stream, Seq: v.next, Version: v.version + int64(len(v.events))}
 	size := 0
 	for _, ev := range v.events {

@@ -48,7 +48,7 @@ func (e *Engine) State(ctx context.Context, caller es.Caller, aggregate, id stri
 		if c.Seq == 0 {
 			owner = c.Meta.Owner
 		}
-		defer Guard(fmt.Sprintf("fold %s at %d", s, c.Seq), &err)
+		defer guardAt("fold", s, c.Seq, &err)
 		events, err := a.decode(c)
 		for _, ev := range events {
 			if version != nil && ev.Version > *version {

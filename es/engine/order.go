@@ -144,7 +144,7 @@ const (
 )
 
 // value returns the order's text for a value as it is in a row.
-func (o Order) value(raw json.RawMessage) (string, error) {
+func (o Order) value(raw []byte) (string, error) {
 	var s string
 	if o == ByText || o == ByTime {
 		if err := json.Unmarshal(raw, &s); err != nil {
@@ -229,7 +229,7 @@ func cut(s string, most int) string {
 }
 
 // orderKey returns the key of a row with that value; nil: it has none.
-func orderKey(o Order, raw json.RawMessage, id string) (string, error) {
+func orderKey(o Order, raw []byte, id string) (string, error) {
 	if raw == nil {
 		return markAbsent + tie(id), nil
 	}

@@ -535,9 +535,19 @@ func withKey(keys map[string][]byte, source string, c Commit) map[string][]byte 
 // an error must not tell.
 type subjects struct {
 	mu      sync.Mutex
-	streams map[Stream]bool
-	erased  map[Stream]bool // which were asked for, and not read
-	texts   map[string]bool
+	streams set[Stream]
+	erased  set[Stream] // which were asked for, and not read
+	texts   set[string]
+}
+
+// set is made with what is first put into it: most work reads nothing of people.
+type set[T comparable] map[T]struct{}
+
+func (s *set[T]) add(x T) {
+	if *s == nil {
+		*s = set[T]{}
+	}
+	(*s)[x] = struct{}{}
 }
 
 type subjectsKey struct{}
@@ -547,7 +557,7 @@ func (e *Engine) noting(ctx context.Context) context.Context {
 	if !e.personal || subjectsOf(ctx) != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, subjectsKey{}, &subjects{streams: map[Stream]bool{}, erased: map[Stream]bool{}, texts: map[string]bool{}})
+	return context.WithValue(ctx, subjectsKey{}, &subjects{})
 }
 
 func subjectsOf(ctx context.Context) *subjects {
@@ -568,7 +578,7 @@ func Subjects(ctx context.Context) []Stream {
 	return inOrder(s.streams)
 }
 
-func inOrder(streams map[Stream]bool) []Stream {
+func inOrder(streams set[Stream]) []Stream {
 	return slices.SortedFunc(maps.Keys(streams), func(a, b Stream) int { return strings.Compare(a.String(), b.String()) })
 }
 
@@ -579,7 +589,7 @@ func (s *subjects) miss(of Stream) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.erased[of] = true
+	s.erased.add(of)
 }
 
 // missed are the streams whose subjects were found erased.
@@ -602,10 +612,10 @@ func (s *subjects) add(of Stream, texts ...string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams[of] = true
+	s.streams.add(of)
 	for _, t := range texts {
 		if len(t) >= shortest {
-			s.texts[t] = true
+			s.texts.add(t)
 		}
 	}
 }

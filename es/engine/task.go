@@ -112,7 +112,7 @@ func (s shop) rehearse(ctx context.Context, o *attempt) (out es.Outcome, err err
 	if out.Version = l.Version; err != nil || len(events) == 0 {
 		return out, err
 	}
-	defer Guard("evolve "+o.stream.String(), &err)
+	defer guardAt("evolve", o.stream, nowhere, &err)
 	for _, ev := range events {
 		typ, _, _, err := o.of.EncodeEvent(ev)
 		if err != nil {

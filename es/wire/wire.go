@@ -385,15 +385,20 @@ func List[T any](v Value, item func(Value) T) []T {
 // Fields holds the members of a JSON object being read.
 type Fields struct {
 	Value
-	here   string // the object's own pointer
-	names  []string
-	values []jsontext.Value
-	read   []bool
+	here    string // the object's own pointer
+	members []member
+	room    [8]member // for as many as most objects have
+}
+
+type member struct {
+	name, value []byte // the name without its quotes
+	read        bool
 }
 
 // Fields reads an object. Call Done when all its fields are read.
 func (v Value) Fields() *Fields {
 	o := &Fields{Value: v, here: v.pointer()}
+	o.members = o.room[:0]
 	if v.raw == nil || v.raw.Kind() != '{' {
 		v.mistaken("an object")
 		o.raw = nil
@@ -403,30 +408,43 @@ func (v Value) Fields() *Fields {
 	defer decoders.Put(dec)
 	_, _ = dec.ReadToken()
 	for dec.PeekKind() == '"' {
-		name, err1 := dec.ReadToken()
-		n := name.String()
-		raw, err2 := dec.ReadValue()
-		if err := errors.Join(err1, err2); err != nil {
+		name, err := dec.ReadValue()
+		if err == nil {
+			name, err = unquoted(v.slice(dec, name))
+		}
+		var value jsontext.Value
+		if err == nil {
+			value, err = dec.ReadValue()
+		}
+		if err != nil {
 			v.in.Add(v.pointer(), "can't be read: %s", explain(err))
 			return o
 		}
-		o.names, o.values = append(o.names, n), append(o.values, v.slice(dec, raw))
+		o.members = append(o.members, member{name: name, value: v.slice(dec, value)})
 	}
 	if _, err := dec.ReadToken(); err != nil { // the closing brace; stored data may be damaged
 		v.in.Add(v.pointer(), "can't be read: %s", explain(err))
 	}
-	o.read = make([]bool, len(o.names))
 	return o
+}
+
+// unquoted is what a name stands for: itself, in place, as nearly all do.
+func unquoted(name []byte) ([]byte, error) {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return name[1 : len(name)-1], nil
+	}
+	return jsontext.AppendUnquote(nil, name)
 }
 
 func (o *Fields) field(name string) (Value, bool) {
 	v := Value{at: o.here, name: name, in: o.in}
-	i := slices.Index(o.names, name)
+	i := slices.IndexFunc(o.members, func(m member) bool { return string(m.name) == name })
 	if i < 0 {
 		return v, false
 	}
-	o.read[i] = true
-	if v.raw = o.values[i]; v.raw.Kind() == 'n' && !o.in.stored {
+	m := &o.members[i]
+	m.read = true
+	if v.raw = m.value; v.raw.Kind() == 'n' && !o.in.stored {
 		o.in.Add(v.pointer(), "must not be null")
 		v.raw = nil
 	}
@@ -457,9 +475,9 @@ func (o *Fields) Done() {
 	if o.in.stored {
 		return
 	}
-	for i, read := range o.read {
-		if !read {
-			o.in.Add(Value{at: o.here, name: o.names[i]}.pointer(), "is not a field of this command")
+	for _, m := range o.members {
+		if !m.read {
+			o.in.Add(Value{at: o.here, name: string(m.name)}.pointer(), "is not a field of this command")
 		}
 	}
 }
@@ -476,11 +494,17 @@ func AppendEmpty(b []byte, _ struct{}) []byte { return append(b, "{}"...) }
 // AppendName appends the beginning of an object's member: a comma if one is due, the name,
 // a colon.
 func AppendName(b []byte, name string) []byte {
+	if cap(b) < usual { // at the beginning: at once what it needs
+		b = slices.Grow(b, usual)
+	}
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
 	}
 	return append(AppendString(b, name), ':')
 }
+
+// usual is how long most values are at most.
+const usual = 192
 
 // AppendString appends s as a JSON string.
 func AppendString(b []byte, s string) []byte {
