@@ -61,8 +61,8 @@ func (l *lately) add(s Stream) {
 
 func hash(s Stream) uint64 {
 	h := fnv.New64a()
-	io.WriteString(h, s.Aggregate)
-	io.WriteString(h, "\x00"+s.ID)
+	_, _ = io.WriteString(h, s.Aggregate) // never fails
+	_, _ = io.WriteString(h, "\x00"+s.ID)
 	return h.Sum64()
 }
 

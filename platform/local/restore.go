@@ -128,6 +128,7 @@ func (r *Restore) Keep(_ context.Context, lines []portable.Line) error {
 		case l.Parked != nil:
 			t.set(parkedAt(l.Parked.Consumer, l.Parked.Stream), parkedValue(*l.Parked))
 		case l.Rejection != nil:
+			r.store.rejecting.note(l.Rejection.Follower())
 			t.set(rejectionKey(l.Rejection.Command), rejectionValue(*l.Rejection))
 			t.set(rejectionOrder(l.Rejection.Follower(), l.Rejection.Order()), commandValue(l.Rejection.Command))
 		case l.Schedule != nil:
