@@ -91,7 +91,7 @@ func TestAChangedCommitIsNoticed(t *testing.T) {
 	send(t, p, mug.Aggregate, "cup", "Add", aProduct)
 	caughtUp(t, p)
 	err := p.store.scan(t.Context(), keyIn(tableCommits), nil, forward, func(k, v []byte) (bool, error) {
-		changed := bytes.Replace(v, []byte("7.25"), []byte("1.25"), 1)
+		changed := bytes.Replace(v, []byte(`"price":7.25`), []byte(`"price":1.25`), 1)
 		return true, p.store.db.Set(bytes.Clone(k), changed, pebble.Sync)
 	})
 	if err := errors.Join(err, p.Close(t.Context())); err != nil {
