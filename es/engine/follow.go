@@ -239,19 +239,15 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 	if err := e.BeginHearing(ctx, h); err != nil {
 		return err
 	}
-	var cur Cursor
-	if !f.mayBegin(h) {
-		var err error
-		if cur, err = e.Cursors.Cursor(ctx, f.name, h.Stream); err != nil {
-			return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
-		}
+	cur, err := e.Cursors.Cursor(ctx, f.name, h.Stream)
+	if err != nil {
+		return fmt.Errorf("%s: cursor on %s: %w", f.name, h.Stream, err)
 	}
 	if h.Seq < cur.Next {
 		return e.resetExtension(ctx, f, h, cur.Next)
 	}
 	var parked *Parked
 	if cur.Parked || h.Parked {
-		var err error
 		if parked, err = e.parked(ctx, f.name, h.Stream); err != nil {
 			return err
 		}
@@ -317,14 +313,6 @@ func (e *Engine) Follow(ctx context.Context, h Hint) error {
 		return e.unpark(ctx, *parked)
 	}
 	return nil
-}
-
-// mayBegin reports whether the hint is most likely the first that the follower gets of a
-// stream, so that its cursor need not be read: if it is not, the commands that follow are
-// sent again, and take effect once.
-func (f *follower) mayBegin(h Hint) bool {
-	first := h.Seq == 0 && !h.Waited && !h.Parked && (h.Commit != nil || h.Entry != nil && h.Entry.Events != nil && !h.Entry.Swept)
-	return first && f.commands != nil
 }
 
 // deliveries yields what the follower has to see from seq next on, in order.
