@@ -171,7 +171,7 @@ func (w *World) boot(i int) error {
 	var err error
 	p.Engine, err = engine.New(engine.Config{
 		Plugins: w.Plugins, Log: p, Cursors: p, Starts: p, Rows: p, Parking: p, Rejections: p, Schedules: p, Hints: p, Bus: p, Snapshots: p, Keys: p, Clock: p,
-		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 8 << 10, ItemsAtOnce: 1 + w.rand.IntN(2),
+		Logger: slog.New(slog.DiscardHandler), DedupWindow: window, SnapshotEvery: 5, CacheBytes: 3 << 10, ItemsAtOnce: 1 + w.rand.IntN(2),
 		Unsealed: w.Unsealed || w.Fault == ForgetKeys || w.Fault == CursorBack,
 	})
 	w.processes[i] = p
