@@ -2,8 +2,7 @@ package engine
 
 import (
 	"container/list"
-	"hash/fnv"
-	"io"
+	"hash/maphash"
 	"sync"
 )
 
@@ -59,12 +58,11 @@ func (l *lately) add(s Stream) {
 	l.next = (l.next + 1) % remembered
 }
 
-func hash(s Stream) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, s.Aggregate) // never fails
-	_, _ = io.WriteString(h, "\x00"+s.ID)
-	return h.Sum64()
-}
+func (l *lately) had(s Stream) bool { return l.has[hash(s)] }
+
+var seed = maphash.MakeSeed()
+
+func hash(s Stream) uint64 { return maphash.Comparable(seed, s) }
 
 func newCache(max int64) *cache {
 	const part = 8 // of the cache is for what was used once
@@ -88,7 +86,7 @@ func (c *cache) folded(a *aggregate, id string) *aggregateState {
 	}
 	f := &aggregateState{of: a, id: id, state: a.Initial, bytes: int64(len(id)) + 400}
 	part := &c.once
-	if c.gone.has[hash(st)] {
+	if c.gone.had(st) {
 		part = &c.again
 	}
 	c.put(part, &slot{aggregateState: f, stream: st})

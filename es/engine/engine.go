@@ -413,7 +413,8 @@ func Guard(what string, err *error) {
 // [nowhere]. What it is called is only put together where something panics.
 func guardAt(what string, s Stream, seq int64, err *error) {
 	if r := recover(); r != nil {
-		if what += " " + s.String(); seq != nowhere {
+		what += " " + s.String()
+		if seq != nowhere {
 			what = fmt.Sprintf("%s at %d", what, seq)
 		}
 		*err = panicked(what, r)
