@@ -35,7 +35,7 @@ func (e *Engine) publish(ctx context.Context, a *aggregate, p *point, c Commit, 
 
 // entry returns what the commit publishes at the point, or nil.
 func (p *point) entry(a *aggregate, c Commit) (entry *Entry, err error) {
-	defer guardAt("publish", c.Stream, c.Seq, &err)
+	defer guardAt("publish on "+p.Name+":", c.Stream, c.Seq, &err)
 	events, err := a.decode(c)
 	if err != nil {
 		return nil, err
